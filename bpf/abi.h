@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The pinned layout: what the BPF programs and user space share.
+ *
+ * This is the one header that both sides include. Every struct here is a map key, a map value or
+ * a ring buffer record that outlives the process that wrote it, so any change of a size, an
+ * offset or a meaning raises FENCE_ABI_VERSION, which is part of the pin path
+ * (<bpffs>/v<N>/...). Padding is explicit and must be zero in keys.
+ *
+ * Numbers are in host byte order unless a comment says otherwise.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+#define FENCE_ABI_VERSION 1
+
+/* An address of either family: IPv6, or IPv4 mapped (::ffff:a.b.c.d). All zero is "none". */
+struct fence_addr {
+    union {
+        __u8 bytes[16];
+        __u32 words[4]; /* network byte order */
+    };
+};
+
+/* ---- numbers with a fixed meaning ---------------------------------------------------------- */
+
+/* Seen from the pod: egress leaves it (TC ingress of the host veth), ingress enters it. */
+enum fence_direction {
+    FENCE_EGRESS = 0,
+    FENCE_INGRESS = 1,
+    FENCE_DIRECTIONS = 2,
+};
+
+enum fence_verdict {
+    FENCE_DENY = 0,
+    FENCE_ALLOW = 1,
+};
+
+/* Identities below FENCE_IDENTITY_FIRST are reserved; the others are allocated by the daemon. */
+enum fence_identity_number {
+    FENCE_IDENTITY_NONE = 0,
+    FENCE_IDENTITY_HOST = 1,
+    FENCE_IDENTITY_WORLD = 2,
+    FENCE_IDENTITY_MASQUERADED = 3,
+    FENCE_IDENTITY_PENDING = 4,
+    FENCE_IDENTITY_INCOMPLETE = 5,
+    FENCE_IDENTITY_SERVICE = 6,
+    FENCE_IDENTITY_FIRST = 256,
+};
+
+/*
+ * Peers below FENCE_PEER_FIRST are reserved. FENCE_PEER_ANY in a policies key is the table for
+ * every peer that the set does not list. The masqueraded ones differ by family because a block
+ * of length 0 covers one family only.
+ */
+enum fence_peer_number {
+    FENCE_PEER_ANY = 0,
+    FENCE_PEER_PENDING = 1,
+    FENCE_PEER_MASQUERADED4 = 2,
+    FENCE_PEER_MASQUERADED6 = 3,
+    FENCE_PEER_FIRST = 16,
+};
+
+/*
+ * Why a packet was let through or dropped: return code, counter index and event field.
+ * X(symbol, name). Names are shown to users and used in JSON: never renamed, only added (before
+ * the end of the list nothing moves, since counters are pinned).
+ */
+#define FENCE_REASONS(X)                                                                           \
+    X(NONE, "none")                                                                                \
+    /* allowed */                                                                                  \
+    X(RULE, "rule")                       /* a rule of a policy allows it */                       \
+    X(NOT_ISOLATED, "not-isolated")       /* no policy isolates this direction */                  \
+    X(NO_POLICY, "no-policy")             /* no policy selects the endpoint at all */              \
+    X(FROM_HOST, "from-host")             /* a process of the pod's own node opened it */          \
+    X(OWN_NODE, "own-node")               /* pod to its own node: exempt from allow-lists */       \
+    X(ESTABLISHED, "established")         /* packet of a connection that was allowed */            \
+    X(REVERSE_RULE, "reverse-rule")       /* entry lost, the other direction's rule allows */      \
+    X(RECOVERY, "recovery")               /* the same, while the endpoint recovers */              \
+    X(RELATED, "related")                 /* ICMP error for a known connection */                  \
+    X(NEIGHBOUR, "neighbour-discovery")   /* ARP, ND, MLD */                                       \
+    X(NOT_AN_ENDPOINT, "not-an-endpoint") /* this end is not enforced on this node */              \
+    X(EXEMPT, "exempt")                   /* namespace exempted by the operator */                 \
+    X(PENDING_OPEN, "pending-open")       /* start mode open, not resolved yet */                  \
+    /* denied by policy */                                                                         \
+    X(NO_RULE, "no-rule")                /* isolated, and no rule allows it */                     \
+    X(DENYLIST, "denylist")              /* a Denylist matches */                                  \
+    X(DENY_RULE, "deny-rule")            /* a Deny rule of a tiered policy matches */              \
+    X(PENDING, "pending")                /* the endpoint has no identity or policy yet */          \
+    X(INCOMPLETE, "incomplete")          /* the pod misses a required label */                     \
+    X(PEER_PENDING, "peer-pending")      /* the other end is inside a pod range but unknown */     \
+    X(NOT_APPLIED, "policy-not-applied") /* its policy could not be written: closed */             \
+    X(NO_CONNECTION, "no-connection")    /* SYN-ACK or reply without a connection */               \
+    X(UNRELATED, "unrelated-icmp-error") /* ICMP error that quotes no known connection */          \
+    X(SERVICE_MIXED, "service-mixed")    /* backends differ and nobody can judge later */          \
+    /* refused before policy */                                                                    \
+    X(NO_ENDPOINT, "no-endpoint")         /* our filter, but no entry for the interface */         \
+    X(ETHERTYPE, "unsupported-ethertype") /* neither IPv4, IPv6 nor ARP */                         \
+    X(VLAN, "vlan-tag")                                                                            \
+    X(TRUNCATED, "truncated")       /* shorter than its headers say */                             \
+    X(BAD_HEADER, "invalid-header") /* version, length or checksum fields make no sense */         \
+    X(BAD_EXTENSION, "invalid-ipv6-extension")                                                     \
+    X(FRAGMENT_ORPHAN, "fragment-without-first")                                                   \
+    X(FRAGMENT_BAD, "invalid-fragment") /* first fragment without whole ports, overlaps */         \
+    X(SPOOFED_MAC, "spoofed-mac")                                                                  \
+    X(SPOOFED_ADDRESS, "spoofed-address")                                                          \
+    X(SPOOFED_ARP, "spoofed-arp")                                                                  \
+    X(SPOOFED_ND, "spoofed-nd")                                                                    \
+    X(ROUTER_ADVERTISEMENT, "router-advertisement")                                                \
+    X(DHCP_SERVER, "dhcp-server")                                                                  \
+    X(MARTIAN, "martian")                                                                          \
+    /* worth counting, no verdict by itself */                                                     \
+    X(MASQUERADED, "masqueraded")            /* true source unknown: judged as the world */        \
+    X(TABLE_FULL, "connection-table-full")   /* passed by rule, but no entry could be made */      \
+    X(WOULD_BE_DENIED, "host-over-denylist") /* node traffic let in although a Denylist matches */ \
+    X(EVENT_LOST, "event-lost")              /* the ring buffer was full */
+
+enum fence_reason {
+#define FENCE_REASON_ENUM(symbol, name) FENCE_REASON_##symbol,
+    FENCE_REASONS(FENCE_REASON_ENUM)
+#undef FENCE_REASON_ENUM
+        FENCE_REASON_COUNT,
+};
+
+/* ---- endpoints ------------------------------------------------------------------------------ */
+
+#define FENCE_ENDPOINT_ADDRS 8
+
+enum fence_endpoint_flag {
+    FENCE_EP_PENDING = 1 << 0,       /* not resolved: only what DESIGN settles for pending */
+    FENCE_EP_OPEN = 1 << 1,          /* with PENDING: everything passes, tracked */
+    FENCE_EP_INCOMPLETE = 1 << 2,    /* with PENDING: misses a required label */
+    FENCE_EP_EXEMPT = 1 << 3,        /* let through unenforced, counted */
+    FENCE_EP_NOT_APPLIED = 1 << 4,   /* its policy could not be written; set is 0 */
+    FENCE_EP_SOURCE_REPORT = 1 << 5, /* forged sources are counted and reported, not dropped */
+    FENCE_EP_SOURCE_OFF = 1 << 6,    /* no source checks */
+};
+
+/*
+ * endpoints: ifindex of the host veth -> what the data path needs to know of the pod.
+ * Written by the plugin (created pending, deleted) and the daemon (resolved), under the lock of
+ * lib/datapath/endpoints.h.
+ */
+struct fence_endpoint {
+    __u32 identity;
+    __u32 set;               /* policy set; 0 denies everything */
+    __u32 next_set;          /* takes over at takeover_ns, so that expiry needs no daemon */
+    __u32 slot;              /* dense number from 1, unique on the node while it lives */
+    __u64 takeover_ns;       /* CLOCK_BOOTTIME; 0 = no take-over planned */
+    __u64 recovery_until_ns; /* CLOCK_BOOTTIME; replies without an entry may be judged in reverse */
+    __u32 flags;             /* enum fence_endpoint_flag */
+    __u16 addr_count;
+    __u8 mac[6];
+    __u32 pad;
+    struct fence_addr addrs[FENCE_ENDPOINT_ADDRS];
+};
+
+#define FENCE_CONTAINER_ID_MAX 128
+#define FENCE_NAMESPACE_MAX    64
+#define FENCE_POD_NAME_MAX     256
+#define FENCE_UID_MAX          64
+#define FENCE_NETWORK_MAX      128
+#define FENCE_LABELS_MAX       4096
+
+enum fence_attach {
+    FENCE_ATTACH_NONE = 0,
+    FENCE_ATTACH_TCX = 1,
+    FENCE_ATTACH_CLSACT = 2,
+};
+
+enum fence_label_source {
+    FENCE_LABELS_NONE = 0,
+    FENCE_LABELS_ARGS = 1,       /* args.cni.labels */
+    FENCE_LABELS_ANNOTATION = 2, /* the pod's annotation; counts only where the daemon allows it */
+};
+
+/*
+ * endpoint_info: ifindex -> who it is, for people and for DEL, CHECK and GC. Written with
+ * endpoints. Strings end in NUL.
+ */
+struct fence_endpoint_info {
+    __u64 created_ns;     /* CLOCK_BOOTTIME */
+    __u64 netns;          /* inode of the pod's network namespace, 0 = unknown */
+    __u32 attach;         /* enum fence_attach */
+    __u32 label_source;   /* enum fence_label_source */
+    char ifname[16];      /* inside the pod */
+    char host_ifname[16]; /* when it was attached */
+    char container_id[FENCE_CONTAINER_ID_MAX];
+    char network[FENCE_NETWORK_MAX];
+    char namespace_name[FENCE_NAMESPACE_MAX];
+    char pod[FENCE_POD_NAME_MAX];
+    char uid[FENCE_UID_MAX];
+    char labels[FENCE_LABELS_MAX]; /* from the runtime: "key=value,key=value"; empty = none given */
+};
+
+/* ---- identities and peers ------------------------------------------------------------------- */
+
+enum fence_identity_kind {
+    FENCE_KIND_RESERVED = 0,
+    FENCE_KIND_POD = 1,
+    FENCE_KIND_NODE = 2,
+};
+
+/* identities: number -> what it stands for. Daemon only; the kernel never reads it. */
+struct fence_identity_info {
+    __u64 content[2]; /* SipHash-2-4-128 of the canonical text under settings.hash_key */
+    __u32 kind;       /* enum fence_identity_kind */
+    __u32 pad;
+    char namespace_name[FENCE_NAMESPACE_MAX];
+    char app[64];                  /* shown name; for a node its name, cut at 63 characters */
+    char labels[FENCE_LABELS_MAX]; /* "key=value,..." of the pod or node, cut when too long */
+};
+
+enum fence_peer_flag {
+    FENCE_PEER_IS_HOST = 1 << 0,  /* a local address of this node */
+    FENCE_PEER_IS_WORLD = 1 << 1, /* found by prefix, no known workload or node */
+};
+
+/* peers: ARRAY, peer number -> identity and generation. Daemon only. Zeroed = unused. */
+struct fence_peer {
+    __u64 content[2]; /* hash of the peer's canonical key, as in fence_identity_info */
+    __u32 identity;
+    __u32 generation; /* raised when an address leaves this peer: its connections are re-judged */
+    __u32 flags;      /* enum fence_peer_flag */
+    __u32 pad;
+};
+
+/* prefixes: LPM_TRIE; IPv4 prefixes are mapped, so 10.0.0.0/8 has length 104. */
+struct fence_prefix_key {
+    __u32 length; /* bits, 0 to 128 */
+    struct fence_addr addr;
+};
+
+/* ---- policy --------------------------------------------------------------------------------- */
+
+/* policies: HASH. Peer 0 is the table of every peer that is not listed. Daemon only. */
+struct fence_policy_key {
+    __u32 set;
+    __u32 peer;
+    __u32 direction; /* enum fence_direction */
+};
+
+struct fence_policy_table {
+    __u32 offset; /* of the first interval */
+    __u32 count;  /* at least 1 */
+};
+
+#define FENCE_TABLE_MAX 65536u /* intervals in one table */
+
+/*
+ * Position of a destination in a table: protocol << 16 | port. ICMP: type << 8 | code instead of
+ * the port. Other protocols: 0.
+ */
+#define FENCE_POSITION(protocol, port) ((__u32)(protocol) << 16 | (__u32)(port))
+#define FENCE_POSITION_END             (1u << 24)
+
+/*
+ * intervals: ARRAY. A table is `count` entries sorted by `low`, the first with low 0; an entry
+ * reaches up to the next one's low. So every position has exactly one answer.
+ */
+struct fence_interval {
+    __u32 low;
+    __u32 rule;        /* number in `rules` that decided the enforced verdict, 0 = none */
+    __u32 shadow_rule; /* the same for the shadow verdict */
+    __u8 verdict;      /* enum fence_verdict, enforced */
+    __u8 reason;       /* enum fence_reason */
+    __u8 shadow;       /* enum fence_verdict with Audit policies counted in */
+    __u8 shadow_reason;
+};
+
+/* rules: number -> name. Daemon only. */
+struct fence_rule_info {
+    __u32 index;      /* from 0 in its direction; FENCE_RULE_NONE = the policy's isolation */
+    __u32 direction;  /* enum fence_direction */
+    char policy[448]; /* Kind/namespace/name, or Kind/name when cluster-wide */
+};
+#define FENCE_RULE_NONE 0xffffffffu
+
+/* sets: number -> content, so that a restarted daemon finds its own numbers again. */
+struct fence_set_info {
+    __u64 content[2];
+};
+
+/* ---- connections ---------------------------------------------------------------------------- */
+
+/*
+ * connections, handshakes: HASH and LRU_HASH. One entry serves both directions and both hooks of
+ * an endpoint: `local` is the pod's side. For ICMP echo and its like `local_port` is the id and
+ * `remote_port` is type << 8 | code of the request.
+ */
+struct fence_connection_key {
+    __u32 ifindex;
+    __u8 protocol;
+    __u8 pad[3];
+    struct fence_addr local;
+    struct fence_addr remote;
+    __u16 local_port;
+    __u16 remote_port;
+};
+
+enum fence_connection_flag {
+    FENCE_CONN_INGRESS = 1 << 0,    /* opened towards the pod */
+    FENCE_CONN_REPLIED = 1 << 1,    /* the other side has answered */
+    FENCE_CONN_FROM_HOST = 1 << 2,  /* opened by a process of the pod's own node */
+    FENCE_CONN_FIN_OPENER = 1 << 3, /* FIN seen from the side that opened it */
+    FENCE_CONN_FIN_OTHER = 1 << 4,
+    FENCE_CONN_CLOSED = 1 << 5, /* RST, or FIN from both */
+    FENCE_CONN_MASQUERADED = 1 << 6,
+};
+
+struct fence_connection {
+    __u64 last_seen;  /* jiffies, see settings.hz */
+    __u32 set;        /* policy set that judged it */
+    __u32 peer;       /* peer of the remote address then */
+    __u32 generation; /* of that peer then */
+    __u32 rule;
+    __u32 shadow_rule;
+    __u32 service; /* reserved for service addresses: 0 */
+    __u8 verdict;
+    __u8 reason;
+    __u8 shadow;
+    __u8 shadow_reason;
+    __u16 flags; /* enum fence_connection_flag */
+    __u16 pad;
+};
+
+/* fragments: LRU_HASH; the first fragment leaves the ports for the later ones. */
+struct fence_fragment_key {
+    __u32 ifindex;
+    __u32 id;
+    struct fence_addr source;
+    struct fence_addr destination;
+    __u32 protocol;
+    __u32 direction;
+};
+
+struct fence_fragment {
+    __u64 seen; /* jiffies */
+    __u16 source_port;
+    __u16 destination_port;
+    __u32 pad;
+};
+
+/* ---- what is reported ----------------------------------------------------------------------- */
+
+/* flows: LRU_PERCPU_HASH, one count per new connection or refused first packet. */
+struct fence_flow_key {
+    __u32 source;      /* identity */
+    __u32 destination; /* identity */
+    __u16 port;        /* destination port, or ICMP type << 8 | code */
+    __u8 protocol;
+    __u8 direction; /* of the hook that judged it */
+    __u8 verdict;
+    __u8 shadow;
+    __u16 pad;
+};
+
+struct fence_flow {
+    __u64 count;
+    __u64 last_seen; /* jiffies */
+};
+
+/* counters: PERCPU_ARRAY, index reason * FENCE_DIRECTIONS + direction. */
+struct fence_counter {
+    __u64 packets;
+    __u64 bytes;
+};
+
+/* event_limits: LRU_HASH; keeps a flood of equal events to a few records with a count. */
+struct fence_event_key {
+    __u32 ifindex;
+    __u8 reason;
+    __u8 direction;
+    __u8 protocol;
+    __u8 pad;
+    struct fence_addr remote;
+    __u32 port; /* destination */
+};
+
+struct fence_event_limit {
+    __u64 since; /* jiffies */
+    __u32 sent;
+    __u32 suppressed;
+};
+
+enum fence_event_type {
+    FENCE_EVENT_VERDICT = 1, /* a new connection's verdict */
+    FENCE_EVENT_DROP = 2,    /* a refused packet */
+    FENCE_EVENT_CUT = 3,     /* an established connection's verdict has changed */
+};
+
+/* events: ring buffer. */
+struct fence_event {
+    __u64 time_ns; /* CLOCK_BOOTTIME */
+    struct fence_addr source;
+    struct fence_addr destination;
+    __u32 ifindex;
+    __u32 identity; /* of the endpoint */
+    __u32 peer;
+    __u32 peer_identity;
+    __u32 set;
+    __u32 rule;
+    __u32 shadow_rule;
+    __u32 suppressed;       /* equal events left out before this one */
+    __u16 source_port;      /* ICMP: 0 */
+    __u16 destination_port; /* ICMP: type << 8 | code */
+    __u16 ethertype;
+    __u8 protocol;
+    __u8 direction;
+    __u8 type; /* enum fence_event_type */
+    __u8 verdict;
+    __u8 reason;
+    __u8 shadow;
+    __u8 shadow_reason;
+    __u8 tcp_flags;
+    __u8 pad[2];
+};
+
+/* ---- settings ------------------------------------------------------------------------------- */
+
+enum fence_setting_flag {
+    FENCE_SETTING_ADDRESSES_INCOMPLETE = 1
+                                         << 0, /* an address could not be written: see peer.bpf.h */
+};
+
+/* settings: ARRAY of one. Daemon only. hz 0 = the daemon has never finished loading. */
+struct fence_settings {
+    __u64 hash_key[2];  /* secret of all content hashes */
+    __u32 hz;           /* jiffies a second */
+    __u32 flags;        /* enum fence_setting_flag */
+    __u32 next_set;     /* numbers are never used twice */
+    __u32 mark_mask;    /* reserved for the sender's slot in skb->mark; 0 = off */
+    __u32 attach;       /* enum fence_attach_mode of lib/datapath/attach.h: what the plugin does */
+    __u32 source_flags; /* FENCE_EP_SOURCE_* of every endpoint */
+    char trust_domain[64]; /* of SPIFFE names */
+};
+
+/* ---- probe programs ------------------------------------------------------------------------- */
+
+/*
+ * probe_from_pod and probe_to_pod run the same code over the same maps and write nothing. Input:
+ * ctx.ifindex = the host veth, ctx.cb[0] = enum fence_origin. Output in ctx.cb, below.
+ * probe_clock: output cb[0], cb[1] = low and high half of the jiffies.
+ */
+enum fence_origin {
+    FENCE_ORIGIN_FORWARDED = 0,
+    FENCE_ORIGIN_LOCAL = 1,
+};
+
+enum fence_probe_output {
+    FENCE_PROBE_VERDICT = 0, /* verdict | reason << 8 | shadow << 16 | shadow_reason << 24 */
+    FENCE_PROBE_RULE = 1,
+    FENCE_PROBE_SHADOW_RULE = 2,
+    FENCE_PROBE_PEER = 3,
+    FENCE_PROBE_SET = 4,
+};
+
+/* Map sizes that a user may have to know; the daemon can change some at load time. */
+#define FENCE_MAX_ENDPOINTS   4096
+#define FENCE_MAX_IDENTITIES  65536
+#define FENCE_MAX_PEERS       65536
+#define FENCE_MAX_ADDRESSES   262144
+#define FENCE_MAX_PREFIXES    65536
+#define FENCE_MAX_POLICIES    262144
+#define FENCE_MAX_INTERVALS   262144
+#define FENCE_MAX_RULES       65536
+#define FENCE_MAX_CONNECTIONS 65536
+#define FENCE_MAX_HANDSHAKES  32768
+#define FENCE_MAX_FRAGMENTS   8192
+#define FENCE_MAX_FLOWS       16384
+#define FENCE_MAX_LIMITS      4096
+#define FENCE_EVENTS_BYTES    (1 << 20)
+
+#define FENCE_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
+FENCE_ASSERT_SIZE(fence_addr, 16);
+FENCE_ASSERT_SIZE(fence_endpoint, 176);
+FENCE_ASSERT_SIZE(fence_endpoint_info, 4792);
+FENCE_ASSERT_SIZE(fence_identity_info, 4248);
+FENCE_ASSERT_SIZE(fence_peer, 32);
+FENCE_ASSERT_SIZE(fence_prefix_key, 20);
+FENCE_ASSERT_SIZE(fence_policy_key, 12);
+FENCE_ASSERT_SIZE(fence_policy_table, 8);
+FENCE_ASSERT_SIZE(fence_interval, 16);
+FENCE_ASSERT_SIZE(fence_rule_info, 456);
+FENCE_ASSERT_SIZE(fence_set_info, 16);
+FENCE_ASSERT_SIZE(fence_connection_key, 44);
+FENCE_ASSERT_SIZE(fence_connection, 40);
+FENCE_ASSERT_SIZE(fence_fragment_key, 48);
+FENCE_ASSERT_SIZE(fence_fragment, 16);
+FENCE_ASSERT_SIZE(fence_flow_key, 16);
+FENCE_ASSERT_SIZE(fence_flow, 16);
+FENCE_ASSERT_SIZE(fence_counter, 16);
+FENCE_ASSERT_SIZE(fence_event_key, 28);
+FENCE_ASSERT_SIZE(fence_event_limit, 16);
+FENCE_ASSERT_SIZE(fence_event, 88);
+FENCE_ASSERT_SIZE(fence_settings, 104);

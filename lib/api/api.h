@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's socket: AF_UNIX SOCK_SEQPACKET, mode 0600, one JSON object a message. What a
+ * message may hold is in lib/api/README.md. A client never waits without a deadline.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include <cjson/cJSON.h>
+
+#include "lib/base/err.h"
+
+#define FENCE_DEFAULT_SOCKET  "/run/podfence/podfenced.sock"
+#define FENCE_API_MESSAGE_MAX (192u << 10)
+
+/* Listening, non-blocking descriptor. A stale socket file is replaced; one that answers is not
+ * (-EADDRINUSE: another daemon runs). Makes the folder (0700). */
+int fence_api_listen(const char *path, struct fence_err *err);
+
+/* Connected descriptor; -ECONNREFUSED or -ENOENT when no daemon is there, -EAGAIN when it is stuck.
+ */
+int fence_api_connect(const char *path, struct fence_err *err);
+
+/* Send without blocking; -EAGAIN when the other side does not read. */
+int fence_api_send(int fd, const cJSON *message, struct fence_err *err);
+
+/* Wait at most timeout_ms (-1: for ever, 0: not) for one message. -ETIMEDOUT, -ECONNRESET at its
+ * end, -EBADMSG when it is no JSON object. The caller deletes *ret_message. */
+int fence_api_receive(int fd, int timeout_ms, cJSON **ret_message, struct fence_err *err);

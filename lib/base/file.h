@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole files: bounded reading, atomic writing. */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "lib/base/err.h"
+
+/*
+ * Read a regular file of at most `max` bytes; a NUL follows the data. `dirfd` may be AT_FDCWD.
+ * -EFBIG when it is larger, -EINVAL when it is no regular file. *ret_data is the caller's to free.
+ */
+int fence_file_read(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size,
+                    struct fence_err *err);
+
+/* The same for a stream such as standard input, up to its end. */
+int fence_fd_read(int fd, size_t max, char **ret_data, size_t *ret_size, struct fence_err *err);
+
+/* Temporary file in the same folder, fsync, rename, fsync of the folder. */
+int fence_file_write(const char *path, const void *data, size_t size, mode_t mode,
+                     struct fence_err *err);
+
+/* mkdir -p. */
+int fence_mkdirs(const char *path, mode_t mode, struct fence_err *err);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attaching both programs to a host veth: by TCX links pinned as links/<ifindex>-from_pod and
+ * links/<ifindex>-to_pod, or by clsact filters with our own handle. Always at the head; the
+ * direction is verified after attaching; qdiscs are never deleted.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+#include "lib/datapath/pins.h"
+
+enum fence_attach_mode {
+    FENCE_ATTACH_MODE_AUTO, /* TCX where the kernel has it, else clsact */
+    FENCE_ATTACH_MODE_TCX,
+    FENCE_ATTACH_MODE_CLSACT,
+};
+
+int fence_attach_mode_parse(const char *text, enum fence_attach_mode *ret_mode);
+
+/* Idempotent. On failure nothing of ours is left attached. */
+int fence_attach(const struct fence_pins *pins, __u32 ifindex, enum fence_attach_mode mode,
+                 enum fence_attach *ret_attach, struct fence_err *err);
+
+/* Both ways of attaching are undone; what is not there is fine, and so is a vanished interface. */
+int fence_detach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
+
+/* 0 when both our programs are attached, in the right direction and first; else -ENOENT (missing),
+ * -EBADF (another program under our handle or link) or -EBUSY (somebody is ahead of us). */
+int fence_attach_check(const struct fence_pins *pins, __u32 ifindex, enum fence_attach attach,
+                       struct fence_err *err);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Links and addresses by netlink (libnl). Needs CAP_NET_ADMIN only: no namespace is entered. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <linux/types.h>
+
+#include "bpf/abi.h"
+#include "lib/base/err.h"
+
+struct fence_pod_link {
+    __u32 host_ifindex;
+    char host_ifname[16];
+    unsigned char mac[6]; /* of the pod's end */
+    __u64 netns;          /* inode of the pod's namespace */
+};
+
+/*
+ * The host end of the pod's interface, found through the namespace: peer ifindex of `ifname` in
+ * `netns_path`, then that link here (reference/ecosystem.md section 1.5).
+ * -ENOENT: no such namespace; -EXDEV: it is the namespace of the caller; -ENODEV: no such
+ * interface in it; -EMEDIUMTYPE: not a veth (the text says what it is) ; -ENOTUNIQ: its peer is not
+ * in this namespace.
+ */
+int fence_pod_link_find(const char *netns_path, const char *ifname, struct fence_pod_link *ret_link,
+                        struct fence_err *err);
+
+/* -ENODEV when it has gone. */
+int fence_link_name(__u32 ifindex, char ret_name[16]);
+int fence_link_index(const char *name, __u32 *ret_ifindex);
+
+/* All addresses of this namespace's devices; loopback's 127/8 and ::1 are left out. Sorted. */
+int fence_local_addrs(struct fence_addr **ret_addrs, size_t *ret_count, struct fence_err *err);
+
+/* Follows addresses and links: poll the fd, then call handle. */
+struct fence_net_monitor;
+int fence_net_monitor_new(struct fence_net_monitor **ret_monitor, struct fence_err *err);
+void fence_net_monitor_free(struct fence_net_monitor **monitor);
+int fence_net_monitor_fd(const struct fence_net_monitor *monitor);
+/* Take in what is pending. Says which kinds of change there were (a lost message counts as both).
+ */
+int fence_net_monitor_handle(struct fence_net_monitor *monitor, bool *ret_addrs_changed,
+                             bool *ret_links_changed);

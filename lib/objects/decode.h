@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a document to objects, with the validation of the API server (NetworkPolicy: Kubernetes
+ * pkg/apis/networking/validation; ClusterNetworkPolicy: the CRD's schema; SegmentPolicy: DESIGN
+ * section 4.4). Unknown fields are a warning, as the API server drops them; unknown values are
+ * errors.
+ */
+#pragma once
+
+#include "lib/objects/doc.h"
+#include "lib/objects/model.h"
+
+/* What became of one object of a file. */
+struct fence_decoded {
+    struct fence_object *object; /* NULL when it was refused */
+    char *id;                    /* Kind/namespace/name as far as it could be read */
+    unsigned int line;
+    char *error;   /* "line 12: spec.ingress[0].ports[1].port: 70000 is not a port (1 to 65535)" */
+    char *warning; /* one or several, "; " between; NULL when none */
+    char *json;    /* canonical text of a policy, pod, ...: what --state keeps; NULL if refused */
+};
+
+struct fence_decoded_list {
+    struct fence_decoded *items;
+    size_t count;
+    size_t capacity;
+};
+
+void fence_decoded_list_done(struct fence_decoded_list *list);
+
+/*
+ * All objects of a stream: List kinds are unrolled, a ConfigMap's data values are read as files
+ * (their lines count inside the value; errors name the key). Fails only when the stream does not
+ * parse or memory ends; a refused object is an element with error set.
+ */
+int fence_decode_stream(const char *data, size_t size, struct fence_decoded_list *ret_list,
+                        struct fence_err *err);
+
+/* What the user allows on top: the annotation podfence.io/enforcement on foreign kinds, and all
+ * policies as Audit. Set once at start. */
+struct fence_decode_options {
+    bool audit_annotation;
+    bool audit_all;
+};
+void fence_decode_set_options(const struct fence_decode_options *options);

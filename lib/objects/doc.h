@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A parsed YAML or JSON document as a tree of nodes that know their line. JSON is read by the same
+ * parser (it is a subset of YAML in all that Kubernetes objects use).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/err.h"
+
+enum fence_doc_type {
+    FENCE_DOC_NULL,
+    FENCE_DOC_BOOL,
+    FENCE_DOC_NUMBER, /* any plain scalar that YAML 1.2 core reads as a number */
+    FENCE_DOC_STRING,
+    FENCE_DOC_LIST,
+    FENCE_DOC_MAP,
+};
+
+struct fence_doc {
+    enum fence_doc_type type;
+    unsigned int line;        /* from 1 */
+    char *key;                /* in its map, else NULL */
+    char *text;               /* of a scalar as written (quotes and escapes resolved) */
+    struct fence_doc **items; /* of a list or map, in order */
+    size_t count;
+    size_t capacity;
+};
+
+/* What hostile input may cost. A file beyond one of them is refused as a whole. */
+#define FENCE_DOC_MAX_BYTES (64u << 20)
+#define FENCE_DOC_MAX_DEPTH 64u
+#define FENCE_DOC_MAX_NODES 8000000u
+
+/* All documents of one stream. */
+struct fence_docs {
+    struct fence_doc **items;
+    size_t count;
+    size_t capacity;
+};
+
+/*
+ * Parse all documents. Anchors, aliases and merge keys, tags, duplicate keys, NUL in text and
+ * invalid UTF-8 are errors ("line N: ..."). Empty documents are left out.
+ */
+int fence_docs_parse(const char *data, size_t size, struct fence_docs *ret_docs,
+                     struct fence_err *err);
+void fence_docs_done(struct fence_docs *docs);
+void fence_doc_free(struct fence_doc **doc);
+
+/* Member of a map; NULL when absent, or when `doc` is NULL or no map. */
+const struct fence_doc *fence_doc_get(const struct fence_doc *doc, const char *key);
+
+/* The tree as compact JSON, strings escaped, numbers as written. New string or NULL. */
+char *fence_doc_to_json(const struct fence_doc *doc);

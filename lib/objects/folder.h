@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A folder of files as a source: what a ConfigMap volume looks like (data behind ..data, swapped
+ * as one), or plain files edited in place. Follows changes by inotify; a change is read when the
+ * folder has been quiet for a moment or at most 100 ms after the first event, so that a half
+ * written file is rarely seen and never kept.
+ */
+#pragma once
+
+#include "lib/objects/store.h"
+
+struct fence_folder; /* opaque */
+
+/*
+ * `state_dir` NULL: nothing is kept across restarts. Opens inotify; the folder need not exist yet.
+ * `order` as in fence_store_put.
+ */
+int fence_folder_new(const char *path, unsigned int order, const char *state_dir,
+                     struct fence_folder **ret_folder, struct fence_err *err);
+void fence_folder_free(struct fence_folder **folder);
+
+/* Poll this for reading, then call fence_folder_handle. */
+int fence_folder_fd(const struct fence_folder *folder);
+
+/* Read everything now. Returns 1 when objects in force changed. Errors end up as problems in the
+ * store; a negative return means that memory or inotify ended. */
+int fence_folder_read(struct fence_folder *folder, struct fence_store *store,
+                      struct fence_err *err);
+
+/*
+ * Take in pending events. Returns ms until fence_folder_read should be called (0 = now), or -1
+ * when nothing is pending.
+ */
+int fence_folder_handle(struct fence_folder *folder);
+
+/* True when the folder is there and has been read: part of the daemon's readiness. */
+bool fence_folder_present(const struct fence_folder *folder);
+const char *fence_folder_path(const struct fence_folder *folder);

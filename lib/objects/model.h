@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The objects that podfence knows, decoded and validated. Pure data: nothing here refers to a
+ * map, a file descriptor or another object, so that everything can be compared and copied.
+ *
+ * Every policy kind decodes into one struct fence_policy: the differences between them are its
+ * tier, its actions and its defaults, which are settled here once and for all.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/addr.h"
+#include "lib/base/err.h"
+#include "lib/base/labels.h"
+
+enum fence_kind {
+    FENCE_OBJECT_POD,
+    FENCE_OBJECT_NAMESPACE,
+    FENCE_OBJECT_NODE,
+    FENCE_OBJECT_SERVICE,        /* recognised, kept by name only */
+    FENCE_OBJECT_ENDPOINT_SLICE, /* recognised, kept by name only */
+    FENCE_OBJECT_NETWORK_POLICY,
+    FENCE_OBJECT_CLUSTER_NETWORK_POLICY,
+    FENCE_OBJECT_SEGMENT_POLICY,
+    FENCE_OBJECT_CLUSTER_SEGMENT_POLICY,
+    FENCE_OBJECT_KINDS,
+};
+
+/* "Pod", "NetworkPolicy", ... */
+const char *fence_kind_name(enum fence_kind kind);
+bool fence_kind_is_policy(enum fence_kind kind);
+bool fence_kind_is_namespaced(enum fence_kind kind);
+
+/* ---- selectors ------------------------------------------------------------------------------ */
+
+enum fence_operator {
+    FENCE_OP_IN,
+    FENCE_OP_NOT_IN,
+    FENCE_OP_EXISTS,
+    FENCE_OP_DOES_NOT_EXIST,
+};
+
+struct fence_requirement {
+    char *key;
+    enum fence_operator op;
+    char **values;
+    size_t value_count;
+};
+
+/* matchLabels is folded in as In with one value. No requirements = matches everything. */
+struct fence_selector {
+    struct fence_requirement *items;
+    size_t count;
+    size_t capacity;
+};
+
+/* ---- policies ------------------------------------------------------------------------------- */
+
+struct fence_ip_block {
+    struct fence_prefix cidr;
+    struct fence_prefix *except;
+    size_t except_count;
+};
+
+/*
+ * One peer of a rule. Which members are set says what it is:
+ *   block                 addresses, pods among them
+ *   nodes                 other nodes by their labels (ClusterNetworkPolicy)
+ *   namespaces and/or pods  workloads; in a namespaced policy pods alone means its own namespace
+ *   unknown               a peer of a kind that this version does not know
+ */
+struct fence_peer_spec {
+    struct fence_selector *namespaces;
+    struct fence_selector *pods;
+    struct fence_selector *nodes;
+    struct fence_ip_block *block;
+    bool unknown;
+};
+
+#define FENCE_PROTOCOL_ANY 256u
+
+/*
+ * One port of a rule. name set: resolved on each destination pod, first..last unused.
+ * For ICMP first..last are type << 8 | code. protocol FENCE_PROTOCOL_ANY goes with 0..65535 or a
+ * name (any protocol that the pod declares the name with).
+ */
+struct fence_port_spec {
+    unsigned int protocol;
+    uint16_t first;
+    uint16_t last;
+    char *name;
+};
+
+enum fence_action {
+    FENCE_ACTION_ALLOW,
+    FENCE_ACTION_DENY,
+    FENCE_ACTION_PASS, /* leave the tier */
+};
+
+struct fence_rule {
+    enum fence_action action;
+    bool any_peer; /* from/to absent or empty: peers is empty and everything matches */
+    bool any_port; /* ports absent or empty: every protocol */
+    struct fence_peer_spec *peers;
+    size_t peer_count;
+    size_t peer_capacity;
+    struct fence_port_spec *ports;
+    size_t port_count;
+    size_t port_capacity;
+};
+
+/* In the order of judgement. */
+enum fence_tier {
+    FENCE_TIER_DENYLIST,  /* SegmentPolicy Denylist: rules deny, nothing is isolated */
+    FENCE_TIER_ADMIN,     /* ClusterNetworkPolicy Admin: by priority, rules in order */
+    FENCE_TIER_ALLOWLIST, /* NetworkPolicy, SegmentPolicy Allowlist: union, isolating */
+    FENCE_TIER_BASELINE,  /* ClusterNetworkPolicy Baseline: by priority, rules in order */
+    FENCE_TIERS,
+};
+
+struct fence_policy {
+    enum fence_tier tier;
+    int priority; /* Admin and Baseline: 0 first */
+    bool audit;   /* counts only in the shadow verdict */
+    /* Who it applies to: namespaced kinds, its namespace and `pods`; cluster kinds, both. */
+    struct fence_selector namespaces;
+    struct fence_selector pods;
+    bool isolates[FENCE_DIRECTIONS]; /* Allowlist tier: this direction is closed by default */
+    bool applies[FENCE_DIRECTIONS];  /* its rules of this direction count at all */
+    struct fence_rule *rules[FENCE_DIRECTIONS];
+    size_t rule_count[FENCE_DIRECTIONS];
+    size_t rule_capacity[FENCE_DIRECTIONS];
+    int64_t expires_at; /* seconds since 1970; 0 = never */
+};
+
+/* ---- workloads ------------------------------------------------------------------------------ */
+
+struct fence_container_port {
+    char *name;
+    unsigned int protocol;
+    uint16_t port;
+};
+
+struct fence_pod {
+    char *uid;          /* "" when the object has none */
+    char *node;         /* spec.nodeName, "" when unknown */
+    char *owner;        /* name of the controlling owner, "" when none */
+    char *container_id; /* annotation podfence.io/container-id, "" when none */
+    bool host_network;
+    bool finished; /* phase Succeeded or Failed: owns no address */
+    struct fence_labels labels;
+    struct fence_addr *addrs;
+    size_t addr_count;
+    size_t addr_capacity;
+    struct fence_container_port *ports; /* named ones only; of containers and sidecars */
+    size_t port_count;
+    size_t port_capacity;
+};
+
+struct fence_node {
+    struct fence_labels labels;
+    struct fence_addr *addrs;
+    size_t addr_count;
+    size_t addr_capacity;
+    struct fence_prefix *pod_prefixes;
+    size_t pod_prefix_count;
+    size_t pod_prefix_capacity;
+};
+
+/* ---- objects -------------------------------------------------------------------------------- */
+
+struct fence_object {
+    enum fence_kind kind;
+    char *namespace_name; /* "" for cluster-wide kinds */
+    char *name;
+    unsigned int line; /* where the object begins in its source, from 1 */
+    union {
+        struct fence_pod pod;
+        struct fence_node node;
+        struct fence_policy policy;
+        struct fence_labels namespace_labels; /* always with kubernetes.io/metadata.name */
+    };
+};
+
+void fence_object_free(struct fence_object **object);
+/* Kind/namespace/name or Kind/name. New string or NULL. */
+char *fence_object_id(const struct fence_object *object);

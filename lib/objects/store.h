@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All objects in force, whatever their source, and what was refused. A source hands over the
+ * whole content of one of its units (a file); the store works out what that adds, changes and
+ * removes, keeps last good versions, and settles conflicts (folder order, then path: the first
+ * keeps the object, a later different one is refused, an identical one is fine).
+ */
+#pragma once
+
+#include "lib/objects/decode.h"
+
+struct fence_store; /* opaque */
+
+int fence_store_new(struct fence_store **ret_store);
+void fence_store_free(struct fence_store **store);
+
+/*
+ * Replace what `unit` (a path) contributes. Takes what it needs out of `list`; the caller still
+ * calls fence_decoded_list_done. `order` is the folder's position on the command line. An object
+ * refused now that was good before in this unit stays as its last good version. Returns 1 when
+ * the objects in force changed, 0 when not.
+ */
+int fence_store_put(struct fence_store *store, unsigned int order, const char *unit,
+                    struct fence_decoded_list *list, struct fence_err *err);
+
+/* The unit cannot be read or parsed: everything it contributed stays; the problem is listed. */
+int fence_store_broken(struct fence_store *store, unsigned int order, const char *unit,
+                       const char *problem);
+
+/* The unit is gone: so are its objects. Returns 1 when that changed something. */
+int fence_store_remove(struct fence_store *store, const char *unit);
+
+/* Objects in force, sorted by kind, namespace, name; valid until the next change. */
+size_t fence_store_objects(const struct fence_store *store,
+                           const struct fence_object *const **ret_objects);
+/* Find one; NULL when absent. */
+const struct fence_object *fence_store_find(const struct fence_store *store, enum fence_kind kind,
+                                            const char *namespace_name, const char *name);
+
+/* What is wrong now. */
+struct fence_problem {
+    const char *unit;  /* file, or folder */
+    unsigned int line; /* 0 = the whole unit */
+    const char *id;    /* object, or "" */
+    const char *text;  /* reason */
+    bool kept;         /* a last good version is in force */
+    bool warning;      /* nothing was refused */
+};
+/* Sorted by unit and line; valid until the next change. */
+size_t fence_store_problems(const struct fence_store *store,
+                            const struct fence_problem **ret_problems);
+
+/* Where an object in force comes from, for status. NULL when unknown. */
+const char *fence_store_unit_of(const struct fence_store *store, const struct fence_object *object);
+
+/* Canonical JSON of each object of a unit that is in force from it, for --state. */
+char *fence_store_unit_json(const struct fence_store *store, const char *unit);

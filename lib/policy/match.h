@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Selectors, blocks and peers: the rules of matching, shared by the compiler and the evaluator. */
+#pragma once
+
+#include "lib/objects/model.h"
+
+/* Kubernetes' rules: NotIn and DoesNotExist hold for an absent key; "" is a value. */
+bool fence_selector_matches(const struct fence_selector *selector,
+                            const struct fence_labels *labels);
+
+enum fence_peer_view_kind {
+    FENCE_VIEW_POD,
+    FENCE_VIEW_NODE, /* another node */
+    FENCE_VIEW_HOST, /* this node */
+    FENCE_VIEW_WORLD,
+    FENCE_VIEW_MASQUERADED,
+    FENCE_VIEW_PENDING,
+};
+
+/* The other end of a connection. */
+struct fence_peer_view {
+    enum fence_peer_view_kind kind;
+    const char *namespace_name;                  /* POD */
+    const struct fence_labels *namespace_labels; /* POD */
+    const struct fence_labels *labels;           /* POD, NODE, HOST */
+    const struct fence_container_port *ports;    /* POD */
+    size_t port_count;
+    /*
+     * The address with full length, or the most specific block that holds it: either answers every
+     * block, because blocks nest. MASQUERADED: 0.0.0.0/0 or ::/0.
+     */
+    struct fence_prefix where;
+};
+
+/* Does this peer of a rule mean that end? `policy_namespace` is "" for cluster-wide kinds.
+ * For a deny rule a view of kind PENDING matches every workload selector; for an allow rule none.
+ */
+bool fence_peer_matches(const struct fence_peer_spec *spec, const char *policy_namespace,
+                        enum fence_action action, const struct fence_peer_view *view);
+
+/* Does this policy select the pod? */
+bool fence_policy_selects(const struct fence_object *policy, const char *namespace_name,
+                          const struct fence_labels *namespace_labels,
+                          const struct fence_labels *pod_labels);

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Install what building, testing and the demo need, on Debian 12. Needs root and the Debian archive.
+set -euo pipefail
+
+packages=(
+    build-essential clang llvm cmake ninja-build pkg-config dpkg-dev clang-format clang-tidy
+    libbpf-dev libelf-dev zlib1g-dev libnl-3-dev libnl-route-3-dev libyaml-dev uthash-dev
+    libcmocka-dev linux-libc-dev bpftool
+    containernetworking-plugins containerd runc iproute2 iputils-ping busybox-static jq python3
+)
+# The folder that CMake looks in (FENCE_CJSON_DIR).
+cjson_dir=${FENCE_CJSON_DIR:-/usr/local/src/podfence/cjson}
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "deps.sh: installing packages needs root" >&2
+    exit 1
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+
+export DEBIAN_FRONTEND=noninteractive
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "installing ${missing[*]}"
+    apt-get update -qq
+    # no services: the containerd test starts its own
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# cJSON comes as Debian's patched source: the package has no static library. The source lists of
+# this machine are used as they are, with their types turned into source ones.
+if [ ! -f "$cjson_dir/cJSON.c" ]; then
+    echo "fetching Debian's cJSON source"
+    work=$(mktemp -d)
+    mkdir -p "$work/parts" "$work/lists/partial" "$work/source"
+    for list in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+        [ -f "$list" ] || continue
+        case $list in
+            *.sources) grep -q /debian "$list" && sed -E 's/^Types:.*/Types: deb-src/' "$list" >"$work/parts/${list##*/}" ;;
+            *) sed -nE '\|/debian|s/^deb(-src)? /deb-src /p' "$list" >"$work/parts/${list##*/}.list" ;;
+        esac
+    done
+    apt_options=(-o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$work/parts" -o "Dir::State::lists=$work/lists" -o APT::Sandbox::User=root)
+    apt-get "${apt_options[@]}" update -qq
+    (cd "$work/source" && apt-get "${apt_options[@]}" source -qq cjson >/dev/null)
+    mkdir -p "$cjson_dir"
+    cp "$work"/source/cjson-*/cJSON.[ch] "$work"/source/cjson-*/LICENSE "$cjson_dir/"
+    rm -rf "$work"
+fi
