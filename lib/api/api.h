@@ -18,13 +18,25 @@
  * (-EADDRINUSE: another daemon runs). Makes the folder (0700). */
 int fence_api_listen(const char *path, struct fence_err *err);
 
-/* Connected descriptor; -ECONNREFUSED or -ENOENT when no daemon is there, -EAGAIN when it is stuck.
- */
+/* Connected, non-blocking descriptor; -ECONNREFUSED or -ENOENT when no daemon is there, -EAGAIN
+ * when it is stuck. */
 int fence_api_connect(const char *path, struct fence_err *err);
 
-/* Send without blocking; -EAGAIN when the other side does not read. */
+/* Send without blocking; -EAGAIN when the other side does not read, -EMSGSIZE when the message is
+ * larger than FENCE_API_MESSAGE_MAX. Raises no SIGPIPE. */
 int fence_api_send(int fd, const cJSON *message, struct fence_err *err);
+
+/* The same for a message that is already text. */
+int fence_api_send_text(int fd, const char *text, size_t size, struct fence_err *err);
 
 /* Wait at most timeout_ms (-1: for ever, 0: not) for one message. -ETIMEDOUT, -ECONNRESET at its
  * end, -EBADMSG when it is no JSON object. The caller deletes *ret_message. */
 int fence_api_receive(int fd, int timeout_ms, cJSON **ret_message, struct fence_err *err);
+
+/*
+ * Send a request and receive its whole answer: the parts of an answer that comes in several
+ * messages ("more") are joined to one object, list behind list. timeout_ms is for all of it.
+ * An answer with "ok": false is returned like any other.
+ */
+int fence_api_request(int fd, const cJSON *request, int timeout_ms, cJSON **ret_answer,
+                      struct fence_err *err);
