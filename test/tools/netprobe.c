@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test/tools/netprobe.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static int command_now(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    printf("%.1f\n", now_ms());
+    return 0;
+}
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"serve", command_serve,
+     "serve [-l LIFE_S] tcp:80 udp:53 sctp:9000 ...   echo in the background, prints its pid"},
+    {"try", command_try,
+     "try [-t TIMEOUT_MS] tcp,ADDR,PORT udp,.. sctp,.. icmp,ADDR,0 ...   all at once"},
+    {"stream", command_stream,
+     "stream [-i INTERVAL_MS] [-g GAP_MS] [-l LIFE_S] tcp|udp ADDR PORT   echo ping-pong"},
+    {"forge", command_forge, "forge SOURCE DESTINATION PORT   one UDP packet with that source"},
+    {"catch", command_catch, "catch [-t TIMEOUT_MS] PORT   UDP packets to PORT, by their source"},
+    {"now", command_now, "now   the clock of stream's output, in ms"},
+};
+
+int main(int argc, char **argv)
+{
+    const struct command *end = commands + sizeof(commands) / sizeof(commands[0]);
+
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (const struct command *command = commands; argc > 1 && command < end; command++) {
+        if (strcmp(argv[1], command->name) == 0)
+            return command->run(argc - 1, argv + 1);
+    }
+    for (const struct command *command = commands; command < end; command++)
+        fprintf(stderr, "netprobe %s\n", command->help);
+    return 2;
+}
