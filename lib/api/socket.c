@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making the two ends of the daemon's socket. */
 #include <errno.h>
-#include <libgen.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -65,11 +64,15 @@ int fence_api_connect(const char *path, struct fence_err *err)
 
 static int make_folder(const char *path, struct fence_err *err)
 {
-    FENCE_FREE char *copy = strdup(path);
+    const char *slash = strrchr(path, '/');
+    FENCE_FREE char *folder = NULL;
 
-    if (!copy)
+    if (!slash || slash == path)
+        return 0;
+    folder = strndup(path, (size_t)(slash - path));
+    if (!folder)
         return fence_err_set(err, -ENOMEM, "out of memory");
-    return fence_mkdirs(dirname(copy), 0700, err);
+    return fence_mkdirs(folder, 0700, err);
 }
 
 /* Removes what a dead daemon left behind, and nothing else. */
