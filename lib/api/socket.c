@@ -62,16 +62,17 @@ int fence_api_connect(const char *path, struct fence_err *err)
     return fence_err_set(err, result, "cannot connect to %s: %s", path, strerror(-result));
 }
 
-static int make_folder(const char *path, struct fence_err *err)
+/* `address` holds the path, so it fits. */
+static int make_folder(const struct sockaddr_un *address, struct fence_err *err)
 {
-    const char *slash = strrchr(path, '/');
-    FENCE_FREE char *folder = NULL;
+    char folder[sizeof(address->sun_path)];
+    char *slash;
 
-    if (!slash || slash == path)
+    memcpy(folder, address->sun_path, sizeof(folder));
+    slash = strrchr(folder, '/');
+    if (!slash || slash == folder)
         return 0;
-    folder = strndup(path, (size_t)(slash - path));
-    if (!folder)
-        return fence_err_set(err, -ENOMEM, "out of memory");
+    *slash = '\0';
     return fence_mkdirs(folder, 0700, err);
 }
 
@@ -105,7 +106,7 @@ int fence_api_listen(const char *path, struct fence_err *err)
     int result = set_path(&address, path, err);
 
     if (result == 0)
-        result = make_folder(path, err);
+        result = make_folder(&address, err);
     if (result == 0)
         result = clear_stale(path, err);
     if (result < 0)
