@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Step 2: which pod this is, and whether the packet can be its own. A pod may use its MAC and its
+ * addresses, its link-local address, and :: while it looks for duplicates; it is no router and no
+ * DHCP server. What keeps a network alive under default deny (ARP, ND, MLD) is let through here,
+ * after its own checks.
+ */
+#pragma once
+
+#include "bpf/maps.bpf.h"
+#include "bpf/packet.bpf.h"
+#include "bpf/parse.bpf.h"
+
+#define ND_ROUTER_SOLICITATION     133
+#define ND_ROUTER_ADVERTISEMENT    134
+#define ND_NEIGHBOUR_SOLICITATION  135
+#define ND_NEIGHBOUR_ADVERTISEMENT 136
+#define ND_REDIRECT                137
+#define ND_HOP_LIMIT               255
+
+#define DHCP_SERVER_PORT   67
+#define DHCPV6_SERVER_PORT 547
+
+struct arp_ipv4 {
+    __be16 hardware;
+    __be16 protocol;
+    __u8 hardware_length;
+    __u8 protocol_length;
+    __be16 operation;
+    __u8 sender_mac[6];
+    __u8 sender_addr[4];
+    __u8 target_mac[6];
+    __u8 target_addr[4];
+};
+
+fence_inline int mac_equal(const __u8 *a, const __u8 *b)
+{
+    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3] && a[4] == b[4] &&
+           a[5] == b[5];
+}
+
+fence_inline int endpoint_owns(const struct fence_endpoint *endpoint, const struct fence_addr *addr)
+{
+    for (int i = 0; i < FENCE_ENDPOINT_ADDRS; i++)
+        if (i < endpoint->addr_count && address_equal(&endpoint->addrs[i], addr))
+            return 1;
+    return 0;
+}
+
+/* The link-local address that the kernel derives from the MAC (EUI-64). */
+fence_inline int is_own_link_local(const struct fence_endpoint *endpoint,
+                                   const struct fence_addr *addr)
+{
+    const __u8 *mac = endpoint->mac;
+
+    return addr->words[0] == bpf_htonl(0xfe800000) && addr->words[1] == 0 &&
+           addr->bytes[8] == (mac[0] ^ 2) && addr->bytes[9] == mac[1] &&
+           addr->bytes[10] == mac[2] && addr->bytes[11] == 0xff && addr->bytes[12] == 0xfe &&
+           addr->bytes[13] == mac[3] && addr->bytes[14] == mac[4] && addr->bytes[15] == mac[5];
+}
+
+fence_inline int is_neighbour_type(__u8 type)
+{
+    return (type >= ND_ROUTER_SOLICITATION && type <= ND_REDIRECT) || /* ND */
+           (type >= 130 && type <= 132) || type == 143;               /* MLD */
+}
+
+/* Loopback and multicast never leave a pod as a source, and nobody reaches loopback from outside.
+ */
+fence_inline int is_martian(const struct tuple *tuple)
+{
+    const struct fence_addr *source = &tuple->source;
+    const struct fence_addr *destination = &tuple->destination;
+
+    if (address_is_ipv4(source))
+        return source->bytes[12] == 127 || source->bytes[12] >= 224 ||
+               destination->bytes[12] == 127;
+    return source->bytes[0] == 0xff ||
+           (source->words[0] == 0 && source->words[1] == 0 && source->words[2] == 0 &&
+            source->words[3] == bpf_htonl(1)) ||
+           (destination->words[0] == 0 && destination->words[1] == 0 &&
+            destination->words[2] == 0 && destination->words[3] == bpf_htonl(1));
+}
+
+/* Returns 0 or the reason. */
+fence_inline int check_mac(const struct __sk_buff *skb, const struct fence_endpoint *endpoint)
+{
+    struct ethhdr *ethernet = parse_at(skb, 0, sizeof(*ethernet));
+
+    if (!ethernet)
+        return FENCE_REASON_TRUNCATED;
+    return mac_equal(ethernet->h_source, endpoint->mac) ? 0 : FENCE_REASON_SPOOFED_MAC;
+}
+
+fence_inline int check_arp(const struct __sk_buff *skb, const struct fence_endpoint *endpoint)
+{
+    struct arp_ipv4 *arp = parse_at(skb, sizeof(struct ethhdr), sizeof(*arp));
+    struct fence_addr sender;
+    __u32 addr;
+
+    if (!arp)
+        return FENCE_REASON_TRUNCATED;
+    if (arp->protocol != bpf_htons(ETH_P_IP) || arp->hardware_length != 6 ||
+        arp->protocol_length != 4)
+        return FENCE_REASON_BAD_HEADER;
+    __builtin_memcpy(&addr, arp->sender_addr, 4);
+    address_from_ipv4(&sender, addr);
+    /* 0.0.0.0 is a probe (RFC 5227) */
+    if (!mac_equal(arp->sender_mac, endpoint->mac) || (addr && !endpoint_owns(endpoint, &sender)))
+        return FENCE_REASON_SPOOFED_ARP;
+    return 0;
+}
+
+fence_inline int check_address(const struct packet *packet, const struct fence_endpoint *endpoint)
+{
+    const struct fence_addr *source = &packet->outer.source;
+
+    if (endpoint_owns(endpoint, source) || is_own_link_local(endpoint, source))
+        return 0;
+    /* duplicate address detection and MLD before there is an address */
+    if (packet->neighbour && address_is_none(source))
+        return 0;
+    return FENCE_REASON_SPOOFED_ADDRESS;
+}
+
+/* Neighbour discovery and MLD that a pod sends. */
+fence_inline int check_neighbour(const struct __sk_buff *skb, const struct packet *packet,
+                                 const struct fence_endpoint *endpoint)
+{
+    __u8 type = packet->outer.icmp_type;
+    struct fence_addr target;
+    void *at;
+
+    if (type == ND_ROUTER_ADVERTISEMENT || type == ND_REDIRECT)
+        return FENCE_REASON_ROUTER_ADVERTISEMENT;
+    if (type != ND_NEIGHBOUR_ADVERTISEMENT)
+        return 0;
+    at = parse_transport(skb, packet, sizeof(struct icmp_head) + sizeof(target));
+    if (!at)
+        return FENCE_REASON_TRUNCATED;
+    __builtin_memcpy(&target, at + sizeof(struct icmp_head), sizeof(target));
+    if (endpoint_owns(endpoint, &target) || is_own_link_local(endpoint, &target))
+        return 0;
+    return FENCE_REASON_SPOOFED_ND;
+}
+
+fence_inline int check_dhcp(const struct packet *packet)
+{
+    const struct tuple *tuple = &packet->outer;
+
+    if (tuple->protocol != IPPROTO_UDP)
+        return 0;
+    if (packet->ethertype == ETH_P_IP && tuple->source_port == DHCP_SERVER_PORT)
+        return FENCE_REASON_DHCP_SERVER;
+    if (packet->ethertype == ETH_P_IPV6 && tuple->source_port == DHCPV6_SERVER_PORT)
+        return FENCE_REASON_DHCP_SERVER;
+    return 0;
+}
+
+/* An IP packet from the pod: 0 or the reason. */
+fence_inline int check_source(const struct __sk_buff *skb, const struct packet *packet,
+                              const struct fence_endpoint *endpoint)
+{
+    int reason = check_mac(skb, endpoint);
+
+    if (!reason)
+        reason = check_address(packet, endpoint);
+    if (!reason && packet->neighbour)
+        reason = check_neighbour(skb, packet, endpoint);
+    return reason;
+}
+
+/* ND must come from this link (RFC 4861 section 6.1 and 7.1): 0 or the reason. */
+fence_inline int check_hop_limit(const struct packet *packet)
+{
+    __u8 type = packet->outer.icmp_type;
+
+    if (type >= ND_ROUTER_SOLICITATION && type <= ND_REDIRECT &&
+        (packet->hop_limit != ND_HOP_LIMIT || packet->outer.icmp_code != 0))
+        return FENCE_REASON_BAD_HEADER;
+    return 0;
+}

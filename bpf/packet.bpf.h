@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What the steps of the pipeline hand to each other. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/types.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/abi.h"
+
+/*
+ * A step of its own for the verifier: a global function is verified once, whoever calls it, where
+ * an inlined one multiplies the states of its caller. Pointers it takes must be checked for NULL.
+ */
+#define fence_step __attribute__((noinline))
+
+#define fence_inline static __attribute__((always_inline)) inline
+
+enum packet_fragment {
+    PACKET_WHOLE = 0,
+    PACKET_FIRST = 1, /* has the ports */
+    PACKET_LATER = 2, /* has them from the first one, see parse_fragment */
+};
+
+/* A transport tuple as on the wire, ports in host order. ICMP: see struct packet. */
+struct tuple {
+    struct fence_addr source;
+    struct fence_addr destination;
+    __u16 source_port;
+    __u16 destination_port;
+    __u8 protocol;
+    __u8 icmp_type;
+    __u8 icmp_code;
+    __u8 pad;
+};
+
+/* One per packet, on the stack of the entry program. */
+struct packet {
+    struct tuple outer;
+    struct tuple quoted; /* of an ICMP error */
+    __u64 now;           /* jiffies */
+    __u32 hz;
+    __u32 setting_flags;
+    __u32 ifindex;
+    __u32 offset;      /* of the transport header */
+    __u32 end;         /* offset behind the IP packet */
+    __u32 fragment_id; /* IPv4: 16 bits, IPv6: 32 bits */
+    __u16 ethertype;
+    __u16 icmp_id;
+    __u8 direction; /* enum fence_direction */
+    __u8 origin;    /* enum fence_origin */
+    __u8 probe;     /* nothing is written */
+    __u8 fragment;  /* enum packet_fragment */
+    __u8 tcp_flags; /* 0 for a later fragment */
+    __u8 hop_limit;
+    __u8 icmp_error;
+    __u8 neighbour; /* ARP, ND or MLD: not for policy */
+    __u32 length;   /* of the frame */
+};
+
+/* A question to the policy: a connection in `direction` with that other end and destination. */
+struct question {
+    struct fence_addr remote;
+    __u32 direction; /* of the connection's first packet */
+    __u32 position;  /* FENCE_POSITION of its destination */
+    __u32 from_host; /* a process of this node opened it */
+};
+
+/* How a packet or connection was judged. */
+struct judgement {
+    __u32 set;
+    __u32 peer;
+    __u32 generation;
+    __u32 peer_identity;
+    __u32 rule;
+    __u32 shadow_rule;
+    __u8 verdict;
+    __u8 reason;
+    __u8 shadow;
+    __u8 shadow_reason;
+    __u16 flags; /* FENCE_CONN_FROM_HOST, FENCE_CONN_MASQUERADED */
+    __u16 pad;
+};
+
+#define TCP_BIT_FIN 0x01
+#define TCP_BIT_SYN 0x02
+#define TCP_BIT_RST 0x04
+#define TCP_BIT_ACK 0x10
+
+fence_inline void address_from_ipv4(struct fence_addr *addr, __u32 network_order)
+{
+    addr->words[0] = 0;
+    addr->words[1] = 0;
+    addr->words[2] = bpf_htonl(0xffff);
+    addr->words[3] = network_order;
+}
+
+fence_inline int address_is_ipv4(const struct fence_addr *addr)
+{
+    return addr->words[0] == 0 && addr->words[1] == 0 && addr->words[2] == bpf_htonl(0xffff);
+}
+
+fence_inline int address_equal(const struct fence_addr *a, const struct fence_addr *b)
+{
+    return a->words[0] == b->words[0] && a->words[1] == b->words[1] && a->words[2] == b->words[2] &&
+           a->words[3] == b->words[3];
+}
+
+fence_inline int address_is_none(const struct fence_addr *addr)
+{
+    return (addr->words[0] | addr->words[1] | addr->words[2] | addr->words[3]) == 0;
+}
+
+/* The pod's end and the other one. */
+fence_inline const struct fence_addr *packet_local(const struct packet *packet)
+{
+    return packet->direction == FENCE_EGRESS ? &packet->outer.source : &packet->outer.destination;
+}
+
+fence_inline const struct fence_addr *packet_remote(const struct packet *packet)
+{
+    return packet->direction == FENCE_EGRESS ? &packet->outer.destination : &packet->outer.source;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Step 4: whom an address stands for: a known pod, node or local address by exact match, else the
+ * most specific prefix. An address that nobody could write (a full map) would look like the
+ * world; while settings say so, everything found by prefix counts as pending.
+ */
+#pragma once
+
+#include "bpf/maps.bpf.h"
+#include "bpf/packet.bpf.h"
+
+fence_inline __u32 peer_number(const struct packet *packet, const struct fence_addr *addr)
+{
+    struct fence_prefix_key key = {.length = 128, .addr = *addr};
+    __u32 *peer = bpf_map_lookup_elem(&addresses, addr);
+
+    if (peer)
+        return *peer;
+    if (packet->setting_flags & FENCE_SETTING_ADDRESSES_INCOMPLETE)
+        return FENCE_PEER_PENDING;
+    peer = bpf_map_lookup_elem(&prefixes, &key);
+    return peer ? *peer : FENCE_PEER_PENDING;
+}
+
+/* Fill in peer, generation and peer_identity; returns the peer's flags. */
+fence_inline __u32 peer_resolve(const struct packet *packet, const struct fence_addr *addr,
+                                struct judgement *judgement)
+{
+    __u32 number = peer_number(packet, addr);
+    struct fence_peer *peer = bpf_map_lookup_elem(&peers, &number);
+
+    judgement->peer = number;
+    if (!peer)
+        return 0;
+    judgement->generation = peer->generation;
+    judgement->peer_identity = peer->identity;
+    return peer->flags;
+}
+
+/* Has an address left the peer since the connection was judged? */
+fence_inline int peer_is_current(__u32 number, __u32 generation)
+{
+    struct fence_peer *peer = bpf_map_lookup_elem(&peers, &number);
+
+    return peer && peer->generation == generation;
+}

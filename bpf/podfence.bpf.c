@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * The data path, top to bottom: parse -> endpoint -> connection -> peer -> policy -> verdict ->
+ * event and counters. One program for each direction, shared by all endpoints. Allow is
+ * TC_ACT_UNSPEC, so that other filters still run; deny is TC_ACT_SHOT.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/abi.h"
+#include "bpf/connection.bpf.h"
+#include "bpf/endpoint.bpf.h"
+#include "bpf/event.bpf.h"
+#include "bpf/maps.bpf.h"
+#include "bpf/packet.bpf.h"
+#include "bpf/parse.bpf.h"
+#include "bpf/peer.bpf.h"
+#include "bpf/policy.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Source checks of what the pod sends, in the endpoint's mode: 0 or the reason to drop. */
+fence_inline int check_sent(const struct __sk_buff *skb, const struct packet *packet,
+                            const struct fence_endpoint *endpoint)
+{
+    int reason;
+
+    if (endpoint->flags & FENCE_EP_SOURCE_OFF)
+        return 0;
+    if (packet->ethertype == ETH_P_ARP) {
+        reason = check_mac(skb, endpoint);
+        if (!reason)
+            reason = check_arp(skb, endpoint);
+    } else {
+        reason = check_source(skb, packet, endpoint);
+        if (!reason)
+            reason = check_dhcp(packet);
+    }
+    if (reason && (endpoint->flags & FENCE_EP_SOURCE_REPORT)) {
+        count(packet, reason);
+        return 0;
+    }
+    return reason;
+}
+
+/* Everything before policy: 0 or the reason to drop. */
+fence_step int check_packet(struct __sk_buff *skb, struct packet *packet,
+                            const struct fence_endpoint *endpoint)
+{
+    int reason = 0;
+
+    if (!packet || !endpoint)
+        return FENCE_REASON_NO_ENDPOINT;
+    if (packet->ethertype != ETH_P_ARP) {
+        reason = parse_ip(skb, packet);
+        if (reason)
+            return reason;
+        if (is_martian(&packet->outer))
+            return FENCE_REASON_MARTIAN;
+    }
+    packet->neighbour =
+        packet->ethertype == ETH_P_ARP ||
+        (packet->outer.protocol == IPPROTO_ICMPV6 && packet->fragment == PACKET_WHOLE &&
+         is_neighbour_type(packet->outer.icmp_type));
+    if (packet->neighbour && packet->ethertype != ETH_P_ARP)
+        reason = check_hop_limit(packet);
+    if (!reason && packet->direction == FENCE_EGRESS)
+        reason = check_sent(skb, packet, endpoint);
+    return reason;
+}
+
+/* The verdict with its reason, rule and peer. */
+fence_inline void judge(struct __sk_buff *skb, struct packet *packet,
+                        const struct fence_endpoint *endpoint, struct judgement *judgement)
+{
+    int reason;
+
+    if (endpoint->flags & FENCE_EP_EXEMPT) {
+        policy_allow(judgement, FENCE_REASON_EXEMPT);
+        return;
+    }
+    reason = check_packet(skb, packet, endpoint);
+    if (reason) {
+        policy_deny(judgement, reason);
+        tell(packet, judgement, endpoint->identity, FENCE_EVENT_DROP);
+        return;
+    }
+    if (packet->neighbour) {
+        policy_allow(judgement, FENCE_REASON_NEIGHBOUR);
+        return;
+    }
+    if (packet->icmp_error && !packet->probe) {
+        reason = connection_judge_error(skb, packet, endpoint);
+        if (!reason) {
+            policy_allow(judgement, FENCE_REASON_RELATED);
+            return;
+        }
+    }
+    connection_judge(packet, endpoint, judgement);
+}
+
+fence_inline void packet_begin(struct __sk_buff *skb, struct packet *packet)
+{
+    __u32 zero = 0;
+    struct fence_settings *setting = bpf_map_lookup_elem(&settings, &zero);
+
+    packet->ifindex = skb->ifindex;
+    packet->length = skb->len;
+    packet->now = bpf_jiffies64();
+    packet->hz = 1000;
+    if (setting && setting->hz) {
+        packet->hz = setting->hz;
+        packet->setting_flags = setting->flags;
+    }
+}
+
+/* The pipeline. Fills in the judgement and returns the TC action. */
+fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, struct judgement *judgement)
+{
+    struct fence_endpoint *endpoint;
+    int reason;
+
+    packet_begin(skb, packet);
+    reason = parse_link(skb, packet);
+    endpoint = bpf_map_lookup_elem(&endpoints, &packet->ifindex);
+    if (!endpoint)
+        policy_deny(judgement, FENCE_REASON_NO_ENDPOINT);
+    else if (reason && !(endpoint->flags & FENCE_EP_EXEMPT))
+        policy_deny(judgement, reason);
+    else
+        judge(skb, packet, endpoint, judgement);
+
+    if (judgement->verdict == FENCE_DENY && (!endpoint || reason))
+        tell(packet, judgement, endpoint ? endpoint->identity : 0, FENCE_EVENT_DROP);
+    count(packet, judgement->reason);
+    return judgement->verdict == FENCE_ALLOW ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+/* TC ingress of the host veth: the pod sends. */
+SEC("tc")
+int from_pod(struct __sk_buff *skb)
+{
+    struct packet packet = {.direction = FENCE_EGRESS, .origin = FENCE_ORIGIN_FORWARDED};
+    struct judgement judgement = {};
+
+    return pipeline(skb, &packet, &judgement);
+}
+
+/* TC egress of the host veth: the pod receives. What a process of this node sends has a socket,
+ * what is forwarded has none. */
+SEC("tc")
+int to_pod(struct __sk_buff *skb)
+{
+    struct packet packet = {
+        .direction = FENCE_INGRESS,
+        .origin = skb->sk ? FENCE_ORIGIN_LOCAL : FENCE_ORIGIN_FORWARDED,
+    };
+    struct judgement judgement = {};
+
+    return pipeline(skb, &packet, &judgement);
+}
+
+fence_inline int probe(struct __sk_buff *skb, __u32 direction)
+{
+    struct packet packet = {
+        .direction = direction,
+        .origin = skb->cb[0] == FENCE_ORIGIN_LOCAL,
+        .probe = 1,
+    };
+    struct judgement judgement = {};
+    int action = pipeline(skb, &packet, &judgement);
+
+    skb->cb[FENCE_PROBE_VERDICT] = judgement.verdict | judgement.reason << 8 |
+                                   judgement.shadow << 16 | (__u32)judgement.shadow_reason << 24;
+    skb->cb[FENCE_PROBE_RULE] = judgement.rule;
+    skb->cb[FENCE_PROBE_SHADOW_RULE] = judgement.shadow_rule;
+    skb->cb[FENCE_PROBE_PEER] = judgement.peer;
+    skb->cb[FENCE_PROBE_SET] = judgement.set;
+    return action;
+}
+
+SEC("tc")
+int probe_from_pod(struct __sk_buff *skb)
+{
+    return probe(skb, FENCE_EGRESS);
+}
+
+SEC("tc")
+int probe_to_pod(struct __sk_buff *skb)
+{
+    return probe(skb, FENCE_INGRESS);
+}
+
+/* User space learns the kernel's tick from here. */
+SEC("tc")
+int probe_clock(struct __sk_buff *skb)
+{
+    __u64 now = bpf_jiffies64();
+
+    skb->cb[0] = (__u32)now;
+    skb->cb[1] = (__u32)(now >> 32);
+    return TC_ACT_UNSPEC;
+}
