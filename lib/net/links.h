@@ -27,6 +27,9 @@ struct fence_pod_link {
 int fence_pod_link_find(const char *netns_path, const char *ifname, struct fence_pod_link *ret_link,
                         struct fence_err *err);
 
+/* The same with both ends in the caller's own namespace (CNI_NETNS_OVERRIDE). */
+int fence_own_link_find(const char *ifname, struct fence_pod_link *ret_link, struct fence_err *err);
+
 /* -ENODEV when it has gone. */
 int fence_link_name(__u32 ifindex, char ret_name[16]);
 int fence_link_index(const char *name, __u32 *ret_ifindex);
