@@ -29,7 +29,7 @@ struct stream {
     long gap;
     uint64_t sent;     /* number of the latest request */
     uint64_t answered; /* highest number answered */
-    double asked;      /* when the oldest unanswered request went out */
+    double asked;      /* when the first request after the latest answer went out */
     bool started;
     bool cut;
 };
@@ -74,6 +74,7 @@ static void note_answer(struct stream *stream, uint64_t number)
     if (number <= stream->answered || number > stream->sent)
         return;
     stream->answered = number;
+    stream->asked = now_ms();
     if (stream->cut)
         printf("resumed %.1f\n", now_ms());
     else if (!stream->started)
@@ -118,7 +119,8 @@ static int turn(struct stream *stream)
             stream->asked = now_ms();
         r = ask(stream);
     }
-    if (r == 0 && poll(&fd, 1, (int)stream->interval) > 0)
+    int wait = (int)stream->interval;
+    for (; r == 0 && poll(&fd, 1, wait) > 0; wait = 0)
         r = take_answer(stream);
     if (r < 0)
         return r;

@@ -1,0 +1,306 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# A node for one test, sourced by the tests and by scripts/demo.sh. The node is a set of own
+# namespaces (mount, network, pid) with its own /run, bpffs and runtime, so that tests run side by
+# side and nothing on the machine is touched; when its first process ends, all of it is gone.
+#
+#   source lab.sh; lab_enter "$@"      go on inside the node
+#   lab_chain bridge|ptp [ENTRY]       the conflist; ENTRY: more keys of podfence's entry, JSON
+#   lab_daemon_start [OPTION...]       podfenced, ready
+#   lab_pod_add NAME [LABEL=VALUE...]  Pod object and ADD through the chain
+#   lab_expect <<< "web > api tcp 8080 ok"   real traffic over IPv4 and IPv6
+#   lab_end                            delete all and prove that nothing is left
+set -euo pipefail
+
+LAB_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+LAB_BUILD=${FENCE_BUILD:-$LAB_SOURCE/build}
+LAB_BIN=$LAB_BUILD/bin
+LAB_TOOLS=$LAB_BUILD/test
+LAB=/run/podfence-lab # inside the node's own /run
+LAB_BPFFS=$LAB/bpf/podfence
+LAB_SOCKET=$LAB/podfenced.sock
+LAB_CNI_DIR=/usr/lib/cni
+LAB_NAMESPACE=shop
+LAB_QUIET=${LAB_QUIET:-}
+LAB_DAEMON_PID=
+
+# shellcheck source=test/e2e/lab-objects.sh
+source "$LAB_SOURCE/test/e2e/lab-objects.sh"
+# shellcheck source=test/e2e/lab-pods.sh
+source "$LAB_SOURCE/test/e2e/lab-pods.sh"
+# shellcheck source=test/e2e/lab-traffic.sh
+source "$LAB_SOURCE/test/e2e/lab-traffic.sh"
+
+lab_say() {
+    [ -n "$LAB_QUIET" ] || printf '%s\n' "-- $*"
+}
+
+# Ends the test: what is wrong, and what the daemon said.
+lab_fail() {
+    trap - ERR
+    printf 'FAIL: %s\n' "$*" >&2
+    local i
+    for ((i = 1; i < ${#FUNCNAME[@]} - 1; i++)); do
+        printf '  at %s:%s %s\n' "${BASH_SOURCE[i]##*/}" "${BASH_LINENO[i - 1]}" "${FUNCNAME[i]}" >&2
+    done
+    if [ -s "$LAB/daemon.log" ]; then
+        printf '%s\n' '  last lines of podfenced:' >&2
+        tail -n 15 "$LAB/daemon.log" >&2
+    fi
+    exit 1
+}
+
+lab_skip() {
+    printf 'skipped: %s\n' "$*" >&2
+    exit 77
+}
+
+# expect_equal WHAT MEASURED EXPECTED
+expect_equal() {
+    [ "$2" = "$3" ] || lab_fail "$1: measured '$2', expected '$3'"
+}
+
+# expect_match WHAT TEXT PATTERN (extended regular expression)
+expect_match() {
+    [[ $2 =~ $3 ]] || lab_fail "$1: '$2' does not match '$3'"
+}
+
+# eventually WHAT SECONDS COMMAND...
+eventually() {
+    local what=$1 end=$((SECONDS + $2))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -le "$end" ] || lab_fail "$what did not happen in time: $*"
+        sleep 0.02
+    done
+}
+
+# ---- the node ------------------------------------------------------------------------------------
+
+lab_enter() {
+    if [ -z "${LAB_INSIDE:-}" ]; then
+        [ "$(id -u)" -eq 0 ] || lab_skip "needs root"
+        [ -x "$LAB_CNI_DIR/bridge" ] || lab_skip "no CNI plugins in $LAB_CNI_DIR: run scripts/deps.sh"
+        [ -x "$LAB_BIN/podfence" ] || {
+            echo "no $LAB_BIN/podfence: run scripts/build.sh" >&2
+            exit 1
+        }
+        LAB_INSIDE=1 exec unshare --mount --net --pid --fork --kill-child --mount-proc \
+            --propagation private "$BASH" "$0" "$@"
+    fi
+    LAB_NAME=$(basename "$0" .sh)
+    trap 'lab_fail "line $LINENO: $BASH_COMMAND ended with $?"' ERR
+    trap lab_exit EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    set -E
+    lab_node
+}
+
+lab_exit() {
+    local status=$?
+    trap - ERR EXIT
+    # the first process of the pid namespace: the kernel ends all others with it
+    umount -l "$LAB/bpf" 2>/dev/null || true
+    exit "$status"
+}
+
+# An uplink to somebody outside, a routing table and nothing else: the rest is the chain's doing.
+lab_node() {
+    mount -t tmpfs tmpfs /run
+    mkdir -p /run/netns "$LAB"/{bpf,cache,ipam,stage,state,out}
+    mount -t bpf bpf "$LAB/bpf"
+    ip link set lo up
+    sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+    lab_impatient node
+    ip netns add outside
+    lab_impatient outside
+    ip link add eth0 type veth peer name eth0 netns outside
+    ip addr add 192.0.2.1/24 dev eth0
+    ip addr add 2001:db8:2::1/64 dev eth0
+    ip link set eth0 up
+    ip -n outside addr add 192.0.2.100/24 dev eth0
+    ip -n outside addr add 192.0.2.200/24 dev eth0
+    ip -n outside addr add 2001:db8:2::100/64 dev eth0
+    ip -n outside addr add 2001:db8:2::200/64 dev eth0
+    ip -n outside link set eth0 up
+    ip -n outside link set lo up
+    lab_impatient_link node eth0
+    lab_impatient_link outside eth0
+    ip -n outside route add default via 192.0.2.1
+    ip -n outside route add default via 2001:db8:2::1
+}
+
+# The kernel takes up to a second to announce a new link: not a test's business.
+lab_outside_ready() {
+    local to
+    for to in 192.0.2.100 2001:db8:2::100 2001:db8:2::200; do
+        eventually "outside answers" 5 lab_answers node "icmp,$to,0"
+    done
+}
+
+lab_answers() {
+    [[ $(LAB_TIMEOUT_MS=100 lab_try "$1" "$2") = ok* ]]
+}
+
+# Duplicate address detection would cost each pod a second or two.
+lab_impatient() {
+    lab_in "$1" sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0
+}
+
+# A solicitation that is lost while a link comes up is sent again soon. lab_impatient_link WHERE LINK
+lab_impatient_link() {
+    lab_in "$1" sysctl -qw "net.ipv6.neigh.$2.retrans_time_ms=100" \
+        "net.ipv4.neigh.$2.retrans_time_ms=100"
+}
+
+# Run something in a pod's network, or in the node's own.
+lab_in() {
+    local where=$1
+    shift
+    if [ "$where" = node ]; then
+        "$@"
+    else
+        nsenter --net="/run/netns/$where" -- "$@"
+    fi
+}
+
+# lab_background WHERE NAME COMMAND...: output into out/NAME, pid in LAB_PID (its own: nsenter becomes
+# the command).
+lab_background() {
+    local where=$1 out=$LAB/out/$2
+    shift 2
+    if [ "$where" = node ]; then
+        "$@" >"$out" 2>&1 &
+    else
+        nsenter --net="/run/netns/$where" -- "$@" >"$out" 2>&1 &
+    fi
+    LAB_PID=$!
+}
+
+# ---- the chain -----------------------------------------------------------------------------------
+
+# lab_ipam ROUTE...
+lab_ipam() {
+    jq -n --arg dir "$LAB/ipam" '{
+        type: "host-local", dataDir: $dir,
+        ranges: [[{subnet: "10.88.0.0/24"}], [{subnet: "fd00:88::/64"}]],
+        routes: [$ARGS.positional[] | {dst: .}]}' --args "$@"
+}
+
+# lab_entry [JSON]: podfence's entry of the chain with this lab's paths.
+lab_entry() {
+    jq -n --arg bpffs "$LAB_BPFFS" --arg socket "$LAB_SOCKET" --argjson more "${1:-"{}"}" '{
+        type: "podfence", bpffs: $bpffs, socket: $socket,
+        capabilities: {"io.kubernetes.cri.pod-annotations": true}} + $more'
+}
+
+# lab_chain bridge|ptp [JSON]: as Flannel has it, or as Calico has it.
+lab_chain() {
+    local entry
+    LAB_CHAIN=$1
+    entry=$(lab_entry "${2:-"{}"}")
+    if [ "$1" = bridge ]; then
+        jq -n --argjson ipam "$(lab_ipam 10.88.0.0/16)" --argjson entry "$entry" '{
+            cniVersion: "0.3.1", name: "cbr0", plugins: [
+                {type: "bridge", bridge: "cni0", mtu: 1450, hairpinMode: true,
+                 isDefaultGateway: true, ipam: $ipam},
+                {type: "portmap", capabilities: {portMappings: true}},
+                $entry]}' >"$LAB/chain.conflist"
+    else
+        jq -n --argjson ipam "$(lab_ipam 0.0.0.0/0 ::/0)" --argjson entry "$entry" '{
+            cniVersion: "1.0.0", name: "k8s-pod-network", plugins: [
+                {type: "ptp", mtu: 1450, ipam: $ipam},
+                {type: "portmap", snat: true, capabilities: {portMappings: true}},
+                $entry]}' >"$LAB/chain.conflist"
+    fi
+}
+
+# ---- the daemon ----------------------------------------------------------------------------------
+
+lab_ctl() {
+    "$LAB_BIN/podfencectl" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" "$@"
+}
+
+lab_daemon_answers() {
+    lab_status '.daemon != null and .daemon.running != false' | grep -qx true
+}
+
+# The value of a jq path in the status.
+lab_status() {
+    lab_ctl status -o json | jq -c "$1"
+}
+
+lab_daemon_start() {
+    LAB_DAEMON_OPTIONS=("$@")
+    "$LAB_BIN/podfenced" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" --objects "$LAB/objects" \
+        --state "$LAB/state" --node-name lab-node "$@" 2>>"$LAB/daemon.log" &
+    LAB_DAEMON_PID=$!
+    eventually "podfenced answers" 20 lab_daemon_answers
+}
+
+# SIGTERM: ends with 0 and leaves everything enforced.
+lab_daemon_stop() {
+    local status=0
+    kill -TERM "$LAB_DAEMON_PID"
+    wait "$LAB_DAEMON_PID" || status=$?
+    LAB_DAEMON_PID=
+    expect_equal "exit status of podfenced after SIGTERM" "$status" 0
+}
+
+lab_daemon_kill() {
+    kill -KILL "$LAB_DAEMON_PID"
+    wait "$LAB_DAEMON_PID" 2>/dev/null || true
+    LAB_DAEMON_PID=
+}
+
+# ---- nothing is left -----------------------------------------------------------------------------
+
+lab_map_count() {
+    bpftool -j map dump pinned "$LAB_BPFFS/v1/maps/$1" | jq length
+}
+
+lab_maps_empty() {
+    local map
+    for map in endpoints endpoint_info connections handshakes fragments; do
+        expect_equal "entries left in map $map" "$(lab_map_count "$map")" 0
+    done
+    expect_equal "pins left in links" "$(ls "$LAB_BPFFS/v1/links")" ""
+}
+
+# Filters of anybody on an interface of the node: "TCX-in TCX-out clsact-in clsact-out".
+lab_filters() {
+    printf '%s %s %s\n' "$("$LAB_TOOLS/tcxcount" "$(lab_ifindex "$1")")" \
+        "$(tc filter show dev "$1" ingress 2>/dev/null | grep -c handle || true)" \
+        "$(tc filter show dev "$1" egress 2>/dev/null | grep -c handle || true)"
+}
+
+lab_ifindex() {
+    ip -j link show dev "$1" | jq '.[0].ifindex'
+}
+
+lab_no_filters() {
+    local link
+    for link in $(ip -j link | jq -r '.[].ifname'); do
+        expect_equal "filters left on $link" "$(lab_filters "$link")" "0 0 0 0"
+    done
+}
+
+# lab_end: every pod through DEL, then no entry, pin, filter, namespace or process may be left.
+lab_end() {
+    local pod pid left=
+    for pod in "${!LAB_POD_ID[@]}"; do
+        lab_pod_del "$pod"
+    done
+    [ ! -d "$LAB_BPFFS/v1" ] || lab_maps_empty
+    lab_no_filters
+    [ -z "$LAB_DAEMON_PID" ] || lab_daemon_stop
+    ip netns del outside
+    expect_equal "network namespaces left" "$(ip netns list)" ""
+    wait
+    for pid in /proc/[0-9]*; do
+        [ "$pid" = "/proc/$$" ] || left+=" ${pid#/proc/}"
+    done
+    [ -z "$left" ] || lab_fail "processes left:$(for pid in $left; do printf ' %s=%s' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline")"; done)"
+    printf 'ok %s: nothing left behind\n' "$LAB_NAME"
+}
