@@ -108,6 +108,7 @@ lab_exit() {
 # An uplink to somebody outside, a routing table and nothing else: the rest is the chain's doing.
 lab_node() {
     mount -t tmpfs tmpfs /run
+    mount -t tmpfs tmpfs /var/lib # libcni's cache, the daemon's state
     mkdir -p /run/netns "$LAB"/{bpf,cache,ipam,stage,state,out}
     mount -t bpf bpf "$LAB/bpf"
     ip link set lo up

@@ -19,7 +19,8 @@ static const struct command {
     const char *help;
 } commands[] = {
     {"serve", command_serve,
-     "serve [-l LIFE_S] tcp:80 udp:53 sctp:9000 ...   echo in the background, prints its pid"},
+     "serve [-f] [-l LIFE_S] tcp:80 udp:53 sctp:9000 ...   echo in the background (-f: not), "
+     "prints its pid"},
     {"try", command_try,
      "try [-t TIMEOUT_MS] tcp,ADDR,PORT udp,.. sctp,.. icmp,ADDR,0 ...   all at once"},
     {"stream", command_stream,

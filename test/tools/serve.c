@@ -170,17 +170,20 @@ static void serve(nfds_t index)
 int command_serve(int argc, char **argv)
 {
     long life = DEFAULT_LIFE_S;
+    bool foreground = false;
     bool sctp = false;
 
-    for (int option = 0; (option = getopt(argc, argv, "l:")) != -1;) {
-        if (option != 'l' || !number_parse(optarg, 1, 86400, &life))
+    for (int option = 0; (option = getopt(argc, argv, "fl:")) != -1;) {
+        if (option == 'f')
+            foreground = true;
+        else if (option != 'l' || !number_parse(optarg, 1, 86400, &life))
             return 2;
     }
     for (int i = optind; i < argc; i++) {
         if (!add_port(argv[i], &sctp))
             return 1;
     }
-    if (go_background() < 0)
+    if (!foreground && go_background() < 0)
         return 1;
     alarm((unsigned int)life);
     while (poll(fds, used, -1) >= 0 || errno == EINTR) {

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Formatting, clang-tidy over everything that is compiled, shellcheck over the scripts. Needs a
+# build in build/ (or BUILD_DIR). Arguments: only these C files.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+build_dir=${BUILD_DIR:-build}
+failed=0
+
+[ -f "$build_dir/compile_commands.json" ] || {
+    echo "lint.sh: no $build_dir/compile_commands.json: run scripts/build.sh" >&2
+    exit 1
+}
+
+if [ $# -gt 0 ]; then
+    formatted=("$@")
+    compiled=("$@")
+else
+    mapfile -t formatted < <(git ls-files '*.c' '*.h')
+    # what is compiled, without cJSON, which is Debian's
+    mapfile -t compiled < <(jq -r '.[].file' "$build_dir/compile_commands.json" | sort -u |
+        grep "^$PWD/" | grep -v "^$PWD/build")
+fi
+
+echo "clang-format: ${#formatted[@]} files"
+clang-format --dry-run -Werror "${formatted[@]}" || failed=1
+
+echo "clang-tidy: ${#compiled[@]} files"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+printf '%s\0' "${compiled[@]}" |
+    xargs -0 -P "$(nproc)" -n 4 clang-tidy -p "$build_dir" --quiet >"$log" 2>&1 || failed=1
+grep -vE '^[0-9]+ warnings? generated\.$|^Suppressed|^Use -header-filter' "$log" || true
+
+if command -v shellcheck >/dev/null; then
+    mapfile -t shell < <(git ls-files '*.sh' .ci/run)
+    echo "shellcheck: ${#shell[@]} files"
+    shellcheck -x "${shell[@]}" || failed=1
+fi
+
+if [ "$failed" -ne 0 ]; then
+    echo "lint.sh: see above" >&2
+    exit 1
+fi
