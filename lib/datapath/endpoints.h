@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "lib/datapath/pins.h"
 
 #define FENCE_LOCK_WAIT_MS 1000

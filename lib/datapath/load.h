@@ -2,6 +2,8 @@
 /* Loading and pinning the data path: the daemon, and `podfencectl load`. */
 #pragma once
 
+#include <stddef.h>
+
 #include <linux/types.h>
 
 #include "lib/datapath/pins.h"

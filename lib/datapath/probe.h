@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "lib/datapath/pins.h"
 
 #define FENCE_PACKET_MAX 2048

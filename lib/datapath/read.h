@@ -2,6 +2,8 @@
 /* Reading the pinned maps for people: podfencectl and the daemon's status. Writes nothing. */
 #pragma once
 
+#include <stddef.h>
+
 #include "lib/datapath/pins.h"
 
 /* Visit every entry of a hash or LPM map; stops when `visit` returns non-zero and returns that.
@@ -22,6 +24,8 @@ int fence_settings_read(const struct fence_pins *pins, struct fence_settings *re
 int fence_identity_read(const struct fence_pins *pins, __u32 number,
                         struct fence_identity_info *ret_info);
 int fence_rule_read(const struct fence_pins *pins, __u32 number, struct fence_rule_info *ret_info);
+int fence_interval_read(const struct fence_pins *pins, __u32 index,
+                        struct fence_interval *ret_interval);
 int fence_peer_read(const struct fence_pins *pins, __u32 number, struct fence_peer *ret_peer);
 /* What an address resolves to, as the data path does it. */
 int fence_address_resolve(const struct fence_pins *pins, const struct fence_addr *addr,
