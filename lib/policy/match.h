@@ -17,6 +17,9 @@ enum fence_peer_view_kind {
     FENCE_VIEW_PENDING,
 };
 
+/* Length of a `where` that no block holds. */
+#define FENCE_WHERE_NONE 255u
+
 /* The other end of a connection. */
 struct fence_peer_view {
     enum fence_peer_view_kind kind;
@@ -28,12 +31,14 @@ struct fence_peer_view {
     /*
      * The address with full length, or the most specific block that holds it: either answers every
      * block, because blocks nest. MASQUERADED: 0.0.0.0/0 or ::/0.
+     * Length FENCE_WHERE_NONE: in no block.
      */
     struct fence_prefix where;
 };
 
 /* Does this peer of a rule mean that end? `policy_namespace` is "" for cluster-wide kinds.
- * For a deny rule a view of kind PENDING matches every workload selector; for an allow rule none.
+ * For a deny rule a view of kind PENDING matches every selector, for any other action none. A peer
+ * of an unknown kind matches everything for a deny rule and nothing otherwise.
  */
 bool fence_peer_matches(const struct fence_peer_spec *spec, const char *policy_namespace,
                         enum fence_action action, const struct fence_peer_view *view);
@@ -42,3 +47,10 @@ bool fence_peer_matches(const struct fence_peer_spec *spec, const char *policy_n
 bool fence_policy_selects(const struct fence_object *policy, const char *namespace_name,
                           const struct fence_labels *namespace_labels,
                           const struct fence_labels *pod_labels);
+
+/*
+ * Is this Pod object the pod behind a local endpoint? By namespace and name, and by uid where both
+ * have one. A pod on the host's network or a finished one never is.
+ */
+bool fence_pod_is(const struct fence_object *pod, const char *namespace_name, const char *name,
+                  const char *uid);

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/base/addr.h"
+#include "lib/policy/match.h"
 
 #define FENCE_PLAN_NONE UINT32_MAX
 
@@ -26,12 +26,28 @@ struct fence_plan_identity {
     char *labels; /* "key=value,..." */
 };
 
+/*
+ * What a peer looks like to a rule, with its own copies, so that a later plan can still judge it.
+ * Counted references: a plan shares it with the plan that carries the peer on.
+ */
+struct fence_plan_view {
+    unsigned int references;
+    struct fence_peer_view view; /* points into the members below */
+    char *namespace_name;
+    struct fence_labels namespace_labels;
+    struct fence_labels labels;
+    struct fence_container_port *ports;
+    size_t port_count;
+    size_t port_capacity;
+};
+
 struct fence_plan_peer {
-    char *content;     /* identity, most specific block, named ports */
-    uint32_t reserved; /* enum fence_peer_number when it is a reserved one, else 0 */
-    uint32_t identity; /* index */
-    uint32_t flags;    /* enum fence_peer_flag */
-    bool carried;      /* of the previous plan only: no address leads to it any more */
+    char *content;                /* identity, most specific block, named ports */
+    uint32_t reserved;            /* enum fence_peer_number when it is a reserved one, else 0 */
+    uint32_t identity;            /* index */
+    uint32_t flags;               /* enum fence_peer_flag */
+    bool carried;                 /* of the previous plan only: no address leads to it any more */
+    struct fence_plan_view *view; /* for the compiler */
 };
 
 struct fence_plan_address {

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A hash table from bytes to a number: how the compiler finds equal things. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fence_intern_entry;
+
+/* Zeroed = empty. */
+struct fence_intern {
+    struct fence_intern_entry *entries;
+};
+
+/*
+ * The number of these bytes. When they are new they get `number` and the answer is 1, else 0 with
+ * the number that they had in *ret_number. -ENOMEM.
+ */
+int fence_intern_put(struct fence_intern *table, const void *data, size_t size, uint32_t number,
+                     uint32_t *ret_number);
+bool fence_intern_find(const struct fence_intern *table, const void *data, size_t size,
+                       uint32_t *ret_number);
+void fence_intern_done(struct fence_intern *table);

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order of judgement (DESIGN section 4.4): Denylists; the Admin tier by priority; the union of
+ * the allow-lists, which closes what it isolates; the Baseline tier; allow.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/policy/compiler.h"
+
+/* One rule about to be painted. */
+struct brush {
+    const struct fence_judgement *judgement;
+    struct fence_canvas *canvas;
+    enum fence_action action;
+    const struct fence_decision *decision; /* NULL: Pass */
+};
+
+static const struct fence_peer_view *view_of(const struct fence_judgement *judgement)
+{
+    return &judgement->state->plan->peers[judgement->peer].view->view;
+}
+
+static int paint_range(const struct brush *brush, unsigned int protocol, unsigned int first,
+                       unsigned int last)
+{
+    if (protocol == FENCE_PROTOCOL_ANY)
+        return fence_canvas_paint(brush->canvas, 0, FENCE_POSITION_END, brush->decision);
+    return fence_canvas_paint(brush->canvas, FENCE_POSITION(protocol, first),
+                              FENCE_POSITION(protocol, last) + 1, brush->decision);
+}
+
+/* A name means the ports that the destination has given it. */
+static int paint_name(const struct brush *brush, const struct fence_port_spec *spec)
+{
+    const struct fence_judgement *judgement = brush->judgement;
+    const struct fence_peer_view *view = view_of(judgement);
+    const struct fence_container_port *ports = view->ports;
+    size_t count = view->port_count;
+    int r = 0;
+
+    if (judgement->direction == FENCE_INGRESS) {
+        const struct fence_object *pod = judgement->subject->pod;
+
+        ports = pod ? pod->pod.ports : NULL;
+        count = pod ? pod->pod.port_count : 0;
+    } else if (view->kind == FENCE_VIEW_PENDING && brush->action == FENCE_ACTION_DENY) {
+        /* which port it is cannot be known: the whole protocol is cut */
+        return paint_range(brush, spec->protocol, 0, UINT16_MAX);
+    }
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        bool same = spec->protocol == FENCE_PROTOCOL_ANY || spec->protocol == ports[i].protocol;
+
+        if (same && strcmp(spec->name, ports[i].name) == 0)
+            r = paint_range(brush, ports[i].protocol, ports[i].port, ports[i].port);
+    }
+    return r;
+}
+
+static int paint_rule(const struct brush *brush, const struct fence_rule *rule)
+{
+    int r = 0;
+
+    if (rule->any_port)
+        return paint_range(brush, FENCE_PROTOCOL_ANY, 0, 0);
+    for (size_t i = 0; r == 0 && i < rule->port_count; i++) {
+        const struct fence_port_spec *port = &rule->ports[i];
+
+        r = port->name ? paint_name(brush, port)
+                       : paint_range(brush, port->protocol, port->first, port->last);
+    }
+    return r;
+}
+
+static struct fence_decision decide(enum fence_tier tier, enum fence_action action)
+{
+    if (action == FENCE_ACTION_ALLOW)
+        return (struct fence_decision){.verdict = FENCE_ALLOW, .reason = FENCE_REASON_RULE};
+    return (struct fence_decision){
+        .verdict = FENCE_DENY,
+        .reason = tier == FENCE_TIER_DENYLIST ? FENCE_REASON_DENYLIST : FENCE_REASON_DENY_RULE,
+    };
+}
+
+static int paint_policy(const struct fence_judgement *judgement, uint32_t position,
+                        struct fence_canvas *canvas)
+{
+    const struct fence_book_policy *policy = &judgement->state->policies[position];
+    const struct fence_policy *spec = &policy->object->policy;
+    const struct fence_book_rule *rules = policy->rules[judgement->direction];
+    int r = 0;
+
+    for (uint32_t i = 0; r == 0 && rules && i < spec->rule_count[judgement->direction]; i++) {
+        struct fence_decision decision = decide(spec->tier, rules[i].rule->action);
+        struct brush brush = {.judgement = judgement,
+                              .canvas = canvas,
+                              .action = rules[i].rule->action,
+                              .decision = &decision};
+
+        if (!fence_book_rule_means(&rules[i], judgement->peer))
+            continue;
+        if (rules[i].rule->action == FENCE_ACTION_PASS)
+            brush.decision = NULL;
+        else
+            r = fence_rulebook_number(judgement->state, position, judgement->direction, i,
+                                      &decision.rule);
+        if (r == 0)
+            r = paint_rule(&brush, rules[i].rule);
+    }
+    return r;
+}
+
+/* What the tiers need to know of the selection as a whole. */
+struct summary {
+    bool selected;      /* some policy counts */
+    uint32_t isolating; /* the first that isolates the direction, or FENCE_PLAN_NONE */
+    bool exempt;        /* isolated, but the peer is the pod's own node */
+};
+
+static struct summary summarise(const struct fence_judgement *judgement, bool shadow)
+{
+    const struct fence_compile_state *state = judgement->state;
+    struct summary summary = {.isolating = FENCE_PLAN_NONE};
+
+    for (size_t i = 0; i < judgement->policies->count; i++) {
+        uint32_t position = judgement->policies->items[i];
+        const struct fence_policy *policy = &state->policies[position].object->policy;
+
+        if (policy->audit && !shadow)
+            continue;
+        summary.selected = true;
+        if (policy->tier == FENCE_TIER_ALLOWLIST && policy->isolates[judgement->direction] &&
+            summary.isolating == FENCE_PLAN_NONE)
+            summary.isolating = position;
+    }
+    summary.exempt = summary.isolating != FENCE_PLAN_NONE && judgement->direction == FENCE_EGRESS &&
+                     view_of(judgement)->kind == FENCE_VIEW_HOST &&
+                     !state->world->own_node_egress_is_policy;
+    return summary;
+}
+
+static int paint_isolation(const struct fence_judgement *judgement, const struct summary *summary,
+                           struct fence_canvas *canvas)
+{
+    bool pending = view_of(judgement)->kind == FENCE_VIEW_PENDING;
+    struct fence_decision closed = {
+        .verdict = FENCE_DENY,
+        .reason = pending ? FENCE_REASON_PEER_PENDING : FENCE_REASON_NO_RULE,
+    };
+    int r;
+
+    if (summary->isolating == FENCE_PLAN_NONE || summary->exempt)
+        return 0;
+    r = fence_rulebook_number(judgement->state, summary->isolating, judgement->direction,
+                              FENCE_RULE_NONE, &closed.rule);
+    if (r == 0)
+        fence_canvas_fill(canvas, &closed);
+    return r;
+}
+
+static int paint_tier(const struct fence_judgement *judgement, enum fence_tier tier, bool shadow,
+                      struct fence_canvas *canvas)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < judgement->policies->count; i++) {
+        uint32_t position = judgement->policies->items[i];
+        const struct fence_policy *policy = &judgement->state->policies[position].object->policy;
+
+        if (policy->tier == tier && (shadow || !policy->audit))
+            r = paint_policy(judgement, position, canvas);
+    }
+    return r;
+}
+
+int fence_judge(const struct fence_judgement *judgement, bool shadow, struct fence_canvas *canvas)
+{
+    struct summary summary = summarise(judgement, shadow);
+    struct fence_decision otherwise = {.verdict = FENCE_ALLOW, .reason = FENCE_REASON_NO_POLICY};
+    int r = fence_canvas_begin(canvas);
+
+    for (int tier = 0; r == 0 && tier < FENCE_TIERS; tier++) {
+        r = paint_tier(judgement, tier, shadow, canvas);
+        fence_canvas_reopen(canvas);
+        if (r == 0 && tier == FENCE_TIER_ALLOWLIST)
+            r = paint_isolation(judgement, &summary, canvas);
+    }
+    if (summary.exempt)
+        otherwise.reason = FENCE_REASON_OWN_NODE;
+    else if (summary.selected)
+        otherwise.reason = FENCE_REASON_NOT_ISOLATED;
+    if (r == 0)
+        fence_canvas_fill(canvas, &otherwise);
+    return r;
+}
