@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * podfenced as a whole: one struct, each member with its file. Nothing here is state that could
+ * not be rebuilt: the pinned maps, the objects and --state are the state.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cni/daemon/conditions.h"
+#include "cni/daemon/locals.h"
+#include "cni/daemon/loop.h"
+#include "cni/daemon/node.h"
+#include "cni/daemon/observe.h"
+#include "cni/daemon/options.h"
+#include "cni/daemon/reconcile.h"
+#include "cni/daemon/server.h"
+#include "cni/daemon/sources.h"
+#include "lib/datapath/pins.h"
+#include "lib/objects/store.h"
+
+struct fence_daemon {
+    struct fence_options options;
+    struct fence_loop loop;
+    int lock; /* flock that says: the daemon of this bpffs */
+    struct fence_pins pins;
+    struct fence_store *store;
+    struct fence_sources sources;
+    struct fence_node_watch node;
+    struct fence_reconcile reconcile;
+    struct fence_observe observe;
+    struct fence_server server;
+    struct fence_conditions conditions;
+    int64_t started_at; /* seconds since 1970 */
+    bool pods_are_here; /* an endpoint's interface was seen: this is the pods' node namespace */
+    bool dirty;         /* something that the plan depends on has changed */
+    bool stopping;
+};

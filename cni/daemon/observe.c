@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/daemon/observe.h"
+
+#include <sys/epoll.h>
+
+#include "cni/daemon/daemon.h"
+#include "lib/api/event_json.h"
+
+static int name_pod(void *context, const struct fence_addr *addr, struct fence_pod_name *ret_name)
+{
+    return fence_pod_index_find(context, addr, ret_name);
+}
+
+static void event_seen(void *context, const struct fence_event *event)
+{
+    struct fence_daemon *daemon = context;
+    struct fence_observe *observe = &daemon->observe;
+    cJSON *json;
+
+    observe->seen++;
+    if (!daemon->server.observers)
+        return;
+    if (observe->pods_of != daemon->reconcile.applies) {
+        fence_pod_index_fill(&observe->pods, daemon->store, &daemon->reconcile.locals);
+        observe->pods_of = daemon->reconcile.applies;
+    }
+    json = fence_event_json(event, &(struct fence_event_names){
+                                       .pins = &daemon->pins,
+                                       .node_name = daemon->options.node_name,
+                                       .namer = name_pod,
+                                       .context = &observe->pods,
+                                   });
+    if (json)
+        fence_server_publish(daemon, json);
+    cJSON_Delete(json);
+}
+
+static void events_ready(void *context, uint32_t events)
+{
+    struct fence_daemon *daemon = context;
+
+    (void)events;
+    (void)fence_events_consume(daemon->observe.events);
+}
+
+int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err)
+{
+    struct fence_observe *observe = &daemon->observe;
+    int result = fence_events_new(&daemon->pins, event_seen, daemon, &observe->events, err);
+
+    if (result < 0)
+        return fence_err_prefix(err, result, "events");
+    observe->watch = (struct fence_watch){
+        .fd = fence_events_fd(observe->events), .ready = events_ready, .context = daemon};
+    return fence_loop_watch(&daemon->loop, &observe->watch, EPOLLIN, err);
+}
+
+void fence_observe_done(struct fence_daemon *daemon)
+{
+    fence_loop_forget(&daemon->loop, &daemon->observe.watch);
+    fence_events_free(&daemon->observe.events);
+    fence_pod_index_done(&daemon->observe.pods);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ring buffer: always read, so that nothing is lost for want of a reader; sent to observers. */
+#pragma once
+
+#include <stdint.h>
+
+#include "cni/daemon/loop.h"
+#include "cni/daemon/pods.h"
+#include "lib/datapath/events.h"
+
+struct fence_daemon;
+
+struct fence_observe {
+    struct fence_events *events;
+    struct fence_watch watch;
+    struct fence_pod_index pods;
+    uint64_t pods_of; /* number of the apply that `pods` was made after */
+    uint64_t seen;
+};
+
+int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err);
+void fence_observe_done(struct fence_daemon *daemon);

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/daemon/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/api/api.h"
+#include "lib/base/labels.h"
+#include "lib/base/memory.h"
+
+#define DEFAULT_STATE        "/var/lib/podfence"
+#define DEFAULT_TRUST_DOMAIN "cluster.local"
+
+/* Longest of DNS that still fits struct fence_settings. */
+#define TRUST_DOMAIN_MAX 63
+
+typedef int (*option_setter)(struct fence_options *options, const char *value,
+                             struct fence_err *err);
+
+/* One row an option: parsing and --help both come from here. */
+struct option_row {
+    const char *name;
+    const char *argument; /* NULL = takes none */
+    option_setter set;
+    const char *help;
+};
+
+static int add_text(struct fence_option_list *list, const char *value, struct fence_err *err)
+{
+    if (FENCE_GROW(list->items, list->capacity, list->count) < 0)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    list->items[list->count++] = value;
+    return 0;
+}
+
+static int set_path(const char **path, const char *value, struct fence_err *err)
+{
+    if (!*value)
+        return fence_err_set(err, -EINVAL, "a path is needed");
+    *path = value;
+    return 0;
+}
+
+static int set_objects(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    if (!*value)
+        return fence_err_set(err, -EINVAL, "the path of a folder is needed");
+    for (size_t i = 0; i < options->objects.count; i++)
+        if (!strcmp(options->objects.items[i], value))
+            return fence_err_set(err, -EINVAL, "%s is given twice", value);
+    return add_text(&options->objects, value, err);
+}
+
+static int set_state(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    return set_path(&options->state, value, err);
+}
+
+static int set_bpffs(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    return set_path(&options->bpffs, value, err);
+}
+
+static int set_socket(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    return set_path(&options->socket, value, err);
+}
+
+static int set_node_name(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    if (!*value || strlen(value) > 253)
+        return fence_err_set(err, -EINVAL, "a node's name of 1 to 253 characters is needed");
+    options->node_name = value;
+    return 0;
+}
+
+static int set_attach(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    if (fence_attach_mode_parse(value, &options->attach) < 0)
+        return fence_err_set(err, -EINVAL, "%s is none of auto, tcx, clsact", value);
+    return 0;
+}
+
+static int set_own_node_egress(struct fence_options *options, const char *value,
+                               struct fence_err *err)
+{
+    if (strcmp(value, "exempt") != 0 && strcmp(value, "policy") != 0)
+        return fence_err_set(err, -EINVAL, "%s is none of exempt, policy", value);
+    options->own_node_egress_is_policy = value[0] == 'p';
+    return 0;
+}
+
+static int set_source_check(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    if (!strcmp(value, "strict"))
+        options->source_flags = 0;
+    else if (!strcmp(value, "report"))
+        options->source_flags = FENCE_EP_SOURCE_REPORT;
+    else if (!strcmp(value, "off"))
+        options->source_flags = FENCE_EP_SOURCE_OFF;
+    else
+        return fence_err_set(err, -EINVAL, "%s is none of strict, report, off", value);
+    return 0;
+}
+
+static int set_required_label(struct fence_options *options, const char *value,
+                              struct fence_err *err)
+{
+    int result = fence_label_key_check(value, err);
+
+    return result < 0 ? fence_err_prefix(err, result, "%s is not a label's key", value)
+                      : add_text(&options->required_labels, value, err);
+}
+
+static int set_labels_from_annotations(struct fence_options *options, const char *value,
+                                       struct fence_err *err)
+{
+    (void)value;
+    (void)err;
+    options->labels_from_annotations = true;
+    return 0;
+}
+
+static int set_audit_annotation(struct fence_options *options, const char *value,
+                                struct fence_err *err)
+{
+    (void)value;
+    (void)err;
+    options->audit_annotation = true;
+    return 0;
+}
+
+static int set_audit_all(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    (void)value;
+    (void)err;
+    options->audit_all = true;
+    return 0;
+}
+
+static int set_trust_domain(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    size_t size = strlen(value);
+
+    /* SPIFFE-ID section 2.1 */
+    if (!size || size > TRUST_DOMAIN_MAX ||
+        strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789.-_") != size)
+        return fence_err_set(err, -EINVAL,
+                             "\"%s\" is not a trust domain: 1 to %d of a-z, 0-9, '.', '-', '_'",
+                             value, TRUST_DOMAIN_MAX);
+    options->trust_domain = value;
+    return 0;
+}
+
+/* The maps whose size is a matter of the node's size; the others follow from the layout. */
+static const enum fence_map sizable[] = {
+    FENCE_MAP_ENDPOINTS, FENCE_MAP_ENDPOINT_INFO, FENCE_MAP_IDENTITIES,  FENCE_MAP_PEERS,
+    FENCE_MAP_ADDRESSES, FENCE_MAP_PREFIXES,      FENCE_MAP_SETS,        FENCE_MAP_POLICIES,
+    FENCE_MAP_INTERVALS, FENCE_MAP_RULES,         FENCE_MAP_CONNECTIONS, FENCE_MAP_HANDSHAKES,
+    FENCE_MAP_FRAGMENTS, FENCE_MAP_FLOWS,         FENCE_MAP_EVENTS,      FENCE_MAP_EVENT_LIMITS,
+};
+
+static int find_sizable(const char *name, size_t size, enum fence_map *ret_map,
+                        struct fence_err *err)
+{
+    char names[512] = "";
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(sizable); i++) {
+        const char *known = fence_map_name(sizable[i]);
+        size_t used = strlen(names);
+
+        if (strlen(known) == size && !strncmp(known, name, size)) {
+            *ret_map = sizable[i];
+            return 0;
+        }
+        snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "", known);
+    }
+    return fence_err_set(err, -EINVAL, "%.*s is none of %s", (int)(size > 64 ? 64 : size), name,
+                         names);
+}
+
+#define MAP_ENTRIES_MAX (1ul << 24)
+
+static int set_map_size(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    const char *equals = strchr(value, '=');
+    enum fence_map map;
+    unsigned long entries;
+    char *end;
+    int result;
+
+    if (!equals)
+        return fence_err_set(err, -EINVAL, "%s is not NAME=ENTRIES", value);
+    result = find_sizable(value, (size_t)(equals - value), &map, err);
+    if (result < 0)
+        return result;
+    errno = 0;
+    entries = strtoul(equals + 1, &end, 10);
+    if (equals[1] < '0' || equals[1] > '9' || *end || errno || entries < 1 ||
+        entries > MAP_ENTRIES_MAX)
+        return fence_err_set(err, -EINVAL, "%s is not a number of entries from 1 to %lu",
+                             equals + 1, MAP_ENTRIES_MAX);
+    /* the ring buffer's size is in bytes, and the kernel's page arithmetic wants a power of two */
+    if (map == FENCE_MAP_EVENTS && (entries < 4096 || (entries & (entries - 1))))
+        return fence_err_set(err, -EINVAL, "%lu bytes: a power of two from 4096 on is needed",
+                             entries);
+    if (FENCE_GROW(options->sizes, options->size_capacity, options->size_count) < 0)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    options->sizes[options->size_count++] =
+        (struct fence_map_size){.map = map, .entries = (__u32)entries};
+    return 0;
+}
+
+static int set_log_level(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    if (fence_log_level_parse(value, &options->log_level) < 0)
+        return fence_err_set(err, -EINVAL, "%s is none of error, warning, info, debug", value);
+    return 0;
+}
+
+/* clang-format off: a table */
+static const struct option_row rows[] = {
+    {"objects", "DIR", set_objects,
+     "folder with policies, pods, namespaces and nodes as YAML or JSON; at least one;\n"
+     "repeatable: of two different objects of one name, the one of the first folder counts"},
+    {"state", "DIR", set_state,
+     "last good versions of the objects are kept here [" DEFAULT_STATE "]"},
+    {"bpffs", "DIR", set_bpffs,
+     "folder of the pinned data path, on a BPF file system\n[" FENCE_DEFAULT_BPFFS "]"},
+    {"socket", "PATH", set_socket,
+     "where the plugin and podfencectl find this daemon\n[" FENCE_DEFAULT_SOCKET "]"},
+    {"node-name", "NAME", set_node_name,
+     "this node's name in Kubernetes [NODE_NAME of the environment, else the host name]"},
+    {"attach", "auto|tcx|clsact", set_attach,
+     "how filters of new pods are attached; auto: TCX where the kernel has it [auto]"},
+    {"own-node-egress", "exempt|policy", set_own_node_egress,
+     "pod to its own node: exempt from allow-lists, or ordinary egress [exempt]"},
+    {"source-check", "strict|report|off", set_source_check,
+     "packets of a pod with an address that is not the pod's [strict: dropped]"},
+    {"required-label", "KEY", set_required_label,
+     "a pod without this label is treated as pending; repeatable"},
+    {"labels-from-annotations", NULL, set_labels_from_annotations,
+     "take labels from the annotation podfence.io/labels, which pod owners write themselves"},
+    {"audit-annotation", NULL, set_audit_annotation,
+     "the annotation podfence.io/enforcement: Audit counts on NetworkPolicy and\n"
+     "ClusterNetworkPolicy"},
+    {"audit-all", NULL, set_audit_all, "every policy is an Audit policy: reported, not enforced"},
+    {"trust-domain", "NAME", set_trust_domain,
+     "of the SPIFFE names that are shown [" DEFAULT_TRUST_DOMAIN "]"},
+    {"map-size", "NAME=ENTRIES", set_map_size,
+     "size of a map that is not pinned yet (events: in bytes); repeatable"},
+    {"log-level", "LEVEL", set_log_level, "error, warning, info or debug [info]"},
+    {"version", NULL, NULL, "show the version of the program and of the pinned layout"},
+    {"help", NULL, NULL, "show this text"},
+};
+/* clang-format on */
+#define ROWS FENCE_ARRAY_SIZE(rows)
+
+static int check_parse_error(int found, char *const *argv, int index, struct fence_err *err)
+{
+    const char *given = argv[index > 0 ? index : 1];
+
+    if (found == ':')
+        return fence_err_set(err, -EINVAL, "%s needs a value; see --help", given);
+    return fence_err_set(err, -EINVAL, "%s is not an option; see --help", given);
+}
+
+static int use_row(struct fence_options *options, const struct option_row *row,
+                   enum fence_options_action *ret_action, struct fence_err *err)
+{
+    int result;
+
+    if (!row->set) {
+        *ret_action = !strcmp(row->name, "help") ? FENCE_OPTIONS_HELP : FENCE_OPTIONS_VERSION;
+        return 0;
+    }
+    result = row->set(options, optarg, err);
+    return result < 0 ? fence_err_prefix(err, result, "--%s", row->name) : 0;
+}
+
+static void set_defaults(struct fence_options *options)
+{
+    const char *from_environment = getenv("NODE_NAME");
+
+    *options = (struct fence_options){
+        .state = DEFAULT_STATE,
+        .bpffs = FENCE_DEFAULT_BPFFS,
+        .socket = FENCE_DEFAULT_SOCKET,
+        .trust_domain = DEFAULT_TRUST_DOMAIN,
+        .log_level = FENCE_LOG_INFO,
+    };
+    if (gethostname(options->host_name, sizeof(options->host_name) - 1) < 0)
+        options->host_name[0] = '\0';
+    options->node_name =
+        from_environment && *from_environment ? from_environment : options->host_name;
+}
+
+static int parse(struct fence_options *options, int argc, char *const *argv,
+                 enum fence_options_action *ret_action, struct fence_err *err)
+{
+    struct option known[ROWS + 1] = {0};
+    int found;
+
+    for (size_t i = 0; i < ROWS; i++)
+        known[i] = (struct option){.name = rows[i].name,
+                                   .has_arg = rows[i].argument ? required_argument : no_argument,
+                                   .val = (int)i + 256};
+    optind = 1;
+    opterr = 0;
+    while (*ret_action == FENCE_OPTIONS_RUN &&
+           (found = getopt_long(argc, argv, ":", known, NULL)) != -1) {
+        int result = found < 256 ? check_parse_error(found, argv, optind - 1, err)
+                                 : use_row(options, &rows[found - 256], ret_action, err);
+
+        if (result < 0)
+            return result;
+    }
+    if (*ret_action != FENCE_OPTIONS_RUN)
+        return 0;
+    if (optind < argc)
+        return fence_err_set(err, -EINVAL, "%s is not an option; see --help", argv[optind]);
+    if (!options->objects.count)
+        return fence_err_set(err, -EINVAL,
+                             "--objects DIR is needed; an empty folder means no "
+                             "objects; see --help");
+    return 0;
+}
+
+int fence_options_parse(struct fence_options *options, int argc, char *const *argv,
+                        enum fence_options_action *ret_action, struct fence_err *err)
+{
+    int result;
+
+    set_defaults(options);
+    *ret_action = FENCE_OPTIONS_RUN;
+    result = parse(options, argc, argv, ret_action, err);
+    if (result < 0)
+        fence_options_done(options);
+    return result;
+}
+
+void fence_options_done(struct fence_options *options)
+{
+    free(options->objects.items);
+    free(options->required_labels.items);
+    free(options->sizes);
+    *options = (struct fence_options){0};
+}
+
+static void print_row(const struct option_row *row)
+{
+    const char *line = row->help;
+    char left[64];
+
+    snprintf(left, sizeof(left), "--%s%s%s", row->name, row->argument ? " " : "",
+             row->argument ? row->argument : "");
+    printf("  %s\n", left);
+    while (*line) {
+        size_t size = strcspn(line, "\n");
+
+        printf("        %.*s\n", (int)size, line);
+        line += size + (line[size] == '\n');
+    }
+}
+
+void fence_options_help(void)
+{
+    puts("podfenced: keeps the policies of this node's pods in force.\n"
+         "\n"
+         "Usage: podfenced --objects DIR [OPTION...]\n"
+         "\n"
+         "Reads policy objects, compiles them for the pods of this node and writes them to the\n"
+         "pinned maps of the data path. It may be stopped or killed at any time: what is in force\n"
+         "stays in force until it comes back.\n");
+    for (size_t i = 0; i < ROWS; i++)
+        print_row(&rows[i]);
+    puts("\n"
+         "Example: policies from a mounted ConfigMap, pods and namespaces from a second folder\n"
+         "  podfenced --objects /etc/podfence/policies --objects /run/cluster --node-name n1\n"
+         "  podfencectl status\n"
+         "\n"
+         "Exit status: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong option.");
+}
+
+void fence_options_version(void)
+{
+    printf("podfenced %s, pinned layout v%d\n", FENCE_VERSION, FENCE_ABI_VERSION);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of podfenced. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cni/daemon/log.h"
+#include "lib/base/err.h"
+#include "lib/datapath/attach.h"
+#include "lib/datapath/load.h"
+
+/* A repeatable option's values, borrowed from argv. */
+struct fence_option_list {
+    const char **items;
+    size_t count;
+    size_t capacity;
+};
+
+/* Texts are borrowed from argv or the environment. */
+struct fence_options {
+    struct fence_option_list objects;
+    struct fence_option_list required_labels;
+    const char *state;
+    const char *bpffs;
+    const char *socket;
+    const char *node_name;
+    const char *trust_domain;
+    enum fence_attach_mode attach;
+    unsigned int source_flags; /* FENCE_EP_SOURCE_* */
+    enum fence_log_level log_level;
+    bool own_node_egress_is_policy;
+    bool labels_from_annotations;
+    bool audit_annotation;
+    bool audit_all;
+    struct fence_map_size *sizes;
+    size_t size_count;
+    size_t size_capacity;
+    char host_name[256];
+};
+
+enum fence_options_action {
+    FENCE_OPTIONS_RUN,
+    FENCE_OPTIONS_HELP,
+    FENCE_OPTIONS_VERSION,
+};
+
+/* Defaults, then argv. -EINVAL names the option and what is allowed. */
+int fence_options_parse(struct fence_options *options, int argc, char *const *argv,
+                        enum fence_options_action *ret_action, struct fence_err *err);
+void fence_options_done(struct fence_options *options);
+
+void fence_options_help(void);
+void fence_options_version(void);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/daemon/ready.h"
+
+#include <stdio.h>
+
+#include "cni/daemon/daemon.h"
+
+#define TEXT_MAX 1536
+
+static void each_folder(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
+{
+    for (size_t i = 0; i < daemon->sources.count; i++) {
+        const struct fence_source *source = &daemon->sources.items[i];
+        char text[TEXT_MAX];
+
+        if (fence_folder_present(source->folder))
+            continue;
+        snprintf(text, sizeof(text), "folder %s is missing or cannot be read: %s",
+                 fence_folder_path(source->folder),
+                 source->seen ? "its last objects stay in force"
+                              : "nothing is changed until it has been read once");
+        visit(context, FENCE_LOG_ERROR, text);
+    }
+}
+
+static void each_refused(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
+{
+    const struct fence_problem *problems;
+    size_t count = fence_store_problems(daemon->store, &problems);
+    size_t refused = 0;
+    char text[TEXT_MAX];
+
+    for (size_t i = 0; i < count; i++)
+        refused += !problems[i].kept && !problems[i].warning;
+    if (!refused)
+        return;
+    snprintf(text, sizeof(text), "%zu %s refused and %s no last good version", refused,
+             refused == 1 ? "object or file is" : "objects or files are",
+             refused == 1 ? "has" : "have");
+    visit(context, FENCE_LOG_ERROR, text);
+}
+
+static void each_failure(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
+{
+    const struct fence_reconcile *reconcile = &daemon->reconcile;
+    char text[TEXT_MAX];
+
+    if (reconcile->error.text[0]) {
+        snprintf(text, sizeof(text), "the last change is not in force: %s", reconcile->error.text);
+        visit(context, FENCE_LOG_ERROR, text);
+    }
+    for (size_t i = 0; i < reconcile->report.failure_count; i++) {
+        snprintf(text, sizeof(text), "%s: %s", reconcile->report.failures[i].subject,
+                 reconcile->report.failures[i].text);
+        visit(context, FENCE_LOG_ERROR, text);
+    }
+}
+
+static void each_closed_set(const struct fence_daemon *daemon, fence_reason_visit visit,
+                            void *context)
+{
+    const struct fence_plan *plan = daemon->reconcile.plan;
+
+    for (size_t i = 0; plan && i < plan->sets_count; i++)
+        if (plan->sets[i].problem)
+            visit(context, FENCE_LOG_ERROR, plan->sets[i].problem);
+}
+
+void fence_ready_each(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
+{
+    each_folder(daemon, visit, context);
+    each_refused(daemon, visit, context);
+    each_failure(daemon, visit, context);
+    each_closed_set(daemon, visit, context);
+    if (!daemon->reconcile.applies && fence_sources_all_seen(&daemon->sources) &&
+        !daemon->reconcile.error.text[0])
+        visit(context, FENCE_LOG_INFO, "nothing has been applied yet");
+}
+
+static void add_condition(void *context, enum fence_log_level level, const char *text)
+{
+    fence_conditions_add(context, level, "%s", text);
+}
+
+static void log_problem(struct fence_conditions *conditions, const struct fence_problem *problem)
+{
+    const char *outcome = problem->warning ? "" : "; it is as absent";
+    char line[16] = "";
+
+    if (problem->line)
+        snprintf(line, sizeof(line), ":%u", problem->line);
+    if (problem->kept)
+        outcome = "; its last good version stays in force";
+    fence_conditions_add(conditions, problem->warning ? FENCE_LOG_WARNING : FENCE_LOG_ERROR,
+                         "%s%s: %s%s%s%s", problem->unit, line, problem->id,
+                         *problem->id ? ": " : "", problem->text, outcome);
+}
+
+static void log_notes(struct fence_daemon *daemon)
+{
+    const struct fence_plan *plan = daemon->reconcile.plan;
+    const struct fence_locals *locals = &daemon->reconcile.locals;
+    char name[FENCE_NAMESPACE_MAX + FENCE_POD_NAME_MAX];
+
+    for (size_t i = 0; plan && i < plan->notes_count; i++)
+        fence_conditions_add(&daemon->conditions, FENCE_LOG_WARNING, "%s: %s",
+                             plan->notes[i].subject, plan->notes[i].text);
+    for (size_t i = 0; i < locals->count; i++)
+        if (locals->label_errors[i])
+            fence_conditions_add(&daemon->conditions, FENCE_LOG_ERROR,
+                                 "%s: its labels from the runtime are not used: %s",
+                                 fence_local_name(&locals->items[i], name, sizeof(name)),
+                                 locals->label_errors[i]);
+}
+
+void fence_ready_log(struct fence_daemon *daemon)
+{
+    const struct fence_problem *problems;
+    size_t count = fence_store_problems(daemon->store, &problems);
+
+    daemon->reconcile.problems_changed = false;
+    fence_conditions_begin(&daemon->conditions);
+    fence_ready_each(daemon, add_condition, &daemon->conditions);
+    for (size_t i = 0; i < count; i++)
+        log_problem(&daemon->conditions, &problems[i]);
+    log_notes(daemon);
+    fence_conditions_end(&daemon->conditions);
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/daemon/server.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "cni/daemon/daemon.h"
+#include "cni/daemon/requests.h"
+#include "lib/api/api.h"
+#include "lib/base/memory.h"
+
+#define CLIENTS_MAX 256
+
+/* What one client may leave lying about. A large answer fits; an observer that sleeps does not. */
+#define QUEUE_MAX_BYTES (8u << 20)
+
+#define TICK_MS    5000
+#define IDLE_TICKS 2
+
+struct fence_message {
+    struct fence_message *prev, *next;
+    size_t size;
+    char text[];
+};
+
+static void client_free(struct fence_daemon *daemon, struct fence_client *client)
+{
+    struct fence_message *message, *next;
+
+    DL_DELETE(daemon->server.clients, client);
+    daemon->server.count--;
+    daemon->server.observers -= client->observing;
+    fence_loop_forget(&daemon->loop, &client->watch);
+    close(client->fd);
+    DL_FOREACH_SAFE(client->queue, message, next)
+    free(message);
+    free(client);
+}
+
+static void mark_broken(struct fence_client *client, const char *why)
+{
+    if (!client->broken)
+        fence_log(FENCE_LOG_DEBUG, "socket: a client is let go: %s", why);
+    client->broken = true;
+}
+
+/* A queue that is not empty stops the reading of requests: who does not read cannot ask on. */
+static void watch_for(struct fence_client *client, uint32_t events)
+{
+    if (fence_loop_change(&client->daemon->loop, &client->watch, events) < 0)
+        mark_broken(client, "cannot be watched");
+}
+
+static void flush(struct fence_client *client)
+{
+    while (client->queue) {
+        struct fence_message *message = client->queue;
+        int result = fence_api_send_text(client->fd, message->text, message->size, NULL);
+
+        if (result == -EAGAIN)
+            return;
+        if (result < 0) {
+            mark_broken(client, strerror(-result));
+            return;
+        }
+        client->idle = 0;
+        client->queued -= message->size;
+        DL_DELETE(client->queue, message);
+        free(message);
+    }
+    watch_for(client, EPOLLIN);
+}
+
+static void enqueue(struct fence_client *client, const char *text, size_t size)
+{
+    struct fence_message *message;
+
+    if (client->broken)
+        return;
+    if (size > FENCE_API_MESSAGE_MAX || client->queued + size > QUEUE_MAX_BYTES) {
+        fence_log(FENCE_LOG_WARNING, "socket: a client does not read its messages and is dropped");
+        mark_broken(client, "does not read");
+        return;
+    }
+    message = malloc(sizeof(*message) + size);
+    if (!message) {
+        mark_broken(client, "out of memory");
+        return;
+    }
+    message->size = size;
+    memcpy(message->text, text, size);
+    if (!client->queue)
+        watch_for(client, EPOLLOUT);
+    DL_APPEND(client->queue, message);
+    client->queued += size;
+    flush(client);
+}
+
+void fence_client_send(struct fence_client *client, cJSON *message)
+{
+    FENCE_FREE char *text = message ? cJSON_PrintUnformatted(message) : NULL;
+
+    cJSON_Delete(message);
+    if (text)
+        enqueue(client, text, strlen(text));
+    else
+        mark_broken(client, "out of memory");
+}
+
+void fence_client_refuse(struct fence_client *client, const char *format, ...)
+{
+    char text[FENCE_ERR_MAX];
+    cJSON *answer = cJSON_CreateObject();
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    cJSON_AddFalseToObject(answer, "ok");
+    cJSON_AddStringToObject(answer, "error", text);
+    fence_client_send(client, answer);
+}
+
+void fence_server_publish(struct fence_daemon *daemon, const cJSON *event)
+{
+    FENCE_FREE char *text = cJSON_PrintUnformatted(event);
+    struct fence_client *client;
+
+    if (!text)
+        return;
+    DL_FOREACH(daemon->server.clients, client)
+    if (client->observing)
+        enqueue(client, text, strlen(text));
+}
+
+/* What is left unread at close() would make the client see an error instead of our answer. */
+static void drain(struct fence_client *client)
+{
+    char none;
+
+    for (int i = 0; i < 64; i++)
+        if (recv(client->fd, &none, sizeof(none), MSG_DONTWAIT) <= 0)
+            return;
+}
+
+static void receive(struct fence_client *client)
+{
+    struct fence_err err = {""};
+    cJSON *request = NULL;
+    int result = fence_api_receive(client->fd, 0, &request, &err);
+
+    if (result == 0) {
+        fence_requests_handle(client, request);
+        cJSON_Delete(request);
+    } else if (result == -EBADMSG) {
+        fence_client_refuse(client, "%s", err.text);
+        client->closing = true;
+    } else if (result != -ETIMEDOUT) {
+        mark_broken(client, err.text);
+    }
+    if (client->closing)
+        drain(client);
+}
+
+static void client_ready(void *context, uint32_t events)
+{
+    struct fence_client *client = context;
+
+    if (client->broken)
+        return;
+    if (client->queue)
+        flush(client);
+    else if (events & EPOLLIN && !client->closing)
+        receive(client);
+    else if (events & (EPOLLHUP | EPOLLERR))
+        mark_broken(client, "closed");
+}
+
+/* The file's mode says the same, but a descriptor may have been handed on. */
+static bool is_allowed(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return false;
+    if (peer.uid == 0 || peer.uid == geteuid())
+        return true;
+    fence_log(FENCE_LOG_WARNING, "socket: process %d of user %u is refused", (int)peer.pid,
+              (unsigned int)peer.uid);
+    return false;
+}
+
+static void client_new(struct fence_daemon *daemon, int fd)
+{
+    struct fence_client *client = calloc(1, sizeof(*client));
+    int room = 2 * (int)FENCE_API_MESSAGE_MAX;
+
+    if (!client) {
+        close(fd);
+        return;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    client->daemon = daemon;
+    client->fd = fd;
+    client->watch = (struct fence_watch){.fd = fd, .ready = client_ready, .context = client};
+    if (fence_loop_watch(&daemon->loop, &client->watch, EPOLLIN, NULL) < 0) {
+        close(fd);
+        free(client);
+        return;
+    }
+    DL_APPEND(daemon->server.clients, client);
+    daemon->server.count++;
+}
+
+static void server_ready(void *context, uint32_t events)
+{
+    struct fence_daemon *daemon = context;
+    int fd = accept4(daemon->server.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)events;
+    if (fd < 0)
+        return;
+    if (daemon->server.count >= CLIENTS_MAX) {
+        fence_log(FENCE_LOG_WARNING, "socket: more than %d clients: one is refused", CLIENTS_MAX);
+        close(fd);
+    } else if (!is_allowed(fd)) {
+        close(fd);
+    } else {
+        client_new(daemon, fd);
+    }
+}
+
+static void tick_fired(void *context)
+{
+    struct fence_daemon *daemon = context;
+    struct fence_client *client;
+
+    DL_FOREACH(daemon->server.clients, client)
+    if (client->queue && ++client->idle > IDLE_TICKS)
+        mark_broken(client, "does not read");
+}
+
+int fence_server_init(struct fence_daemon *daemon, struct fence_err *err)
+{
+    struct fence_server *server = &daemon->server;
+    int result;
+
+    server->fd = fence_api_listen(daemon->options.socket, err);
+    if (server->fd < 0)
+        return server->fd;
+    server->watch =
+        (struct fence_watch){.fd = server->fd, .ready = server_ready, .context = daemon};
+    result = fence_loop_watch(&daemon->loop, &server->watch, EPOLLIN, err);
+    if (result == 0)
+        result = fence_timer_open(&daemon->loop, &server->tick, CLOCK_MONOTONIC, err);
+    if (result < 0)
+        return result;
+    server->tick.fire = tick_fired;
+    server->tick.context = daemon;
+    fence_timer_after(&server->tick, TICK_MS, TICK_MS);
+    return 0;
+}
+
+void fence_server_done(struct fence_daemon *daemon)
+{
+    struct fence_server *server = &daemon->server;
+    struct fence_client *client, *next;
+
+    DL_FOREACH_SAFE(server->clients, client, next)
+    client_free(daemon, client);
+    fence_timer_close(&daemon->loop, &server->tick);
+    fence_loop_forget(&daemon->loop, &server->watch);
+    if (server->fd >= 0) {
+        (void)unlink(daemon->options.socket);
+        close(server->fd);
+    }
+    server->fd = -1;
+}
+
+void fence_server_reap(struct fence_daemon *daemon)
+{
+    struct fence_client *client, *next;
+
+    DL_FOREACH_SAFE(daemon->server.clients, client, next)
+    if (client->broken || (client->closing && !client->queue))
+        client_free(daemon, client);
+}
+
+/* 1 = in force, 0 = not yet, -1 = never as things are (ret_why). */
+static int look_at(struct fence_daemon *daemon, const struct fence_waiter *waiter,
+                   const char **ret_why)
+{
+    const struct fence_plan_endpoint *planned =
+        fence_reconcile_endpoint(&daemon->reconcile, waiter->ifindex);
+    struct fence_endpoint_record record;
+
+    if (fence_endpoint_get(&daemon->pins, waiter->ifindex, &record) < 0 ||
+        strncmp(record.info.container_id, waiter->container_id, sizeof(waiter->container_id)) !=
+            0 ||
+        strncmp(record.info.ifname, waiter->ifname, sizeof(waiter->ifname)) != 0) {
+        *ret_why = "no such endpoint";
+        return -1;
+    }
+    *ret_why = planned ? fence_reconcile_closed(&daemon->reconcile, planned) : NULL;
+    if (*ret_why)
+        return -1;
+    return record.endpoint.flags & FENCE_EP_PENDING ? 0 : 1;
+}
+
+void fence_server_answer_waiters(struct fence_daemon *daemon)
+{
+    struct fence_client *client;
+
+    DL_FOREACH(daemon->server.clients, client)
+    {
+        const char *why = NULL;
+        int answer = client->waiter.ifindex ? look_at(daemon, &client->waiter, &why) : 0;
+
+        if (answer == 0)
+            continue;
+        client->waiter.ifindex = 0;
+        if (answer > 0) {
+            cJSON *message = cJSON_CreateObject();
+
+            cJSON_AddTrueToObject(message, "ok");
+            fence_client_send(client, message);
+        } else {
+            fence_client_refuse(client, "%s", why);
+        }
+    }
+}

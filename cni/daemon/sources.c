@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/daemon/sources.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "cni/daemon/daemon.h"
+
+static void read_folder(struct fence_source *source)
+{
+    struct fence_daemon *daemon = source->daemon;
+    struct fence_err err = {""};
+    int result = fence_folder_read(source->folder, daemon->store, &err);
+
+    if (result < 0)
+        fence_log(FENCE_LOG_ERROR, "cannot follow %s: %s", fence_folder_path(source->folder),
+                  err.text);
+    if (result > 0)
+        daemon->dirty = true;
+    if (!source->seen && fence_folder_present(source->folder)) {
+        source->seen = true;
+        daemon->dirty = true;
+    }
+    daemon->reconcile.problems_changed = true;
+}
+
+static void timer_fired(void *context)
+{
+    read_folder(context);
+}
+
+static void folder_ready(void *context, uint32_t events)
+{
+    struct fence_source *source = context;
+    int wait = fence_folder_handle(source->folder);
+
+    (void)events;
+    if (wait == 0)
+        read_folder(source);
+    else if (wait > 0)
+        fence_timer_after(&source->timer, wait, 0);
+}
+
+static int open_source(struct fence_daemon *daemon, struct fence_source *source, unsigned int order,
+                       struct fence_err *err)
+{
+    const char *path = daemon->options.objects.items[order];
+    int result;
+
+    source->daemon = daemon;
+    result = fence_timer_open(&daemon->loop, &source->timer, CLOCK_MONOTONIC, err);
+    if (result < 0)
+        return result;
+    source->timer.fire = timer_fired;
+    source->timer.context = source;
+    result = fence_folder_new(path, order, daemon->options.state, &source->folder, err);
+    if (result < 0)
+        return fence_err_prefix(err, result, "--objects %s", path);
+    source->watch = (struct fence_watch){
+        .fd = fence_folder_fd(source->folder), .ready = folder_ready, .context = source};
+    result = fence_loop_watch(&daemon->loop, &source->watch, EPOLLIN, err);
+    if (result == 0)
+        read_folder(source);
+    return result;
+}
+
+int fence_sources_init(struct fence_daemon *daemon, struct fence_err *err)
+{
+    struct fence_sources *sources = &daemon->sources;
+    size_t count = daemon->options.objects.count;
+    int result = 0;
+
+    /* never resized: the loop keeps pointers into it */
+    sources->items = calloc(count, sizeof(*sources->items));
+    if (!sources->items)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        sources->items[i] = (struct fence_source){.watch.fd = -1, .timer.fd = -1};
+    sources->count = count;
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = open_source(daemon, &sources->items[i], (unsigned int)i, err);
+    return result;
+}
+
+void fence_sources_done(struct fence_daemon *daemon)
+{
+    struct fence_sources *sources = &daemon->sources;
+
+    for (size_t i = 0; i < sources->count; i++) {
+        fence_loop_forget(&daemon->loop, &sources->items[i].watch);
+        fence_timer_close(&daemon->loop, &sources->items[i].timer);
+        fence_folder_free(&sources->items[i].folder);
+    }
+    free(sources->items);
+    *sources = (struct fence_sources){0};
+}
+
+void fence_sources_read(struct fence_daemon *daemon)
+{
+    for (size_t i = 0; i < daemon->sources.count; i++)
+        read_folder(&daemon->sources.items[i]);
+}
+
+bool fence_sources_all_seen(const struct fence_sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++)
+        if (!sources->items[i].seen)
+            return false;
+    return true;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The folders of --objects: followed, read when quiet, and looked at from time to time anyway. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cni/daemon/loop.h"
+#include "lib/objects/folder.h"
+
+struct fence_daemon;
+
+struct fence_source {
+    struct fence_daemon *daemon;
+    struct fence_folder *folder;
+    struct fence_watch watch;
+    struct fence_timer timer;
+    bool seen; /* has been there and been read since the start */
+};
+
+struct fence_sources {
+    struct fence_source *items;
+    size_t count;
+};
+
+/* Opens and reads all folders once. */
+int fence_sources_init(struct fence_daemon *daemon, struct fence_err *err);
+void fence_sources_done(struct fence_daemon *daemon);
+
+/* Read all of them now: finds what inotify does not tell (a volume mounted over the folder). */
+void fence_sources_read(struct fence_daemon *daemon);
+
+/* False as long as a folder has never been read: then nothing may be loosened. */
+bool fence_sources_all_seen(const struct fence_sources *sources);
