@@ -278,8 +278,6 @@ fence_inline int parse_ipv6_fragment(const struct __sk_buff *skb, struct packet 
 
     if (!header)
         return FENCE_REASON_TRUNCATED;
-    if (packet->fragment != PACKET_WHOLE)
-        return FENCE_REASON_BAD_EXTENSION;
     offset = bpf_ntohs(header->offset) & 0xfff8;
     packet->fragment_id = bpf_ntohl(header->id);
     if (offset)
@@ -297,12 +295,16 @@ fence_inline int parse_ipv6_fragment(const struct __sk_buff *skb, struct packet 
 fence_inline int parse_ipv6_extensions(const struct __sk_buff *skb, struct packet *packet,
                                        __u8 next)
 {
+    int fragment_headers = 0;
+
     for (int i = 0; i < PARSE_EXTENSIONS; i++) {
         struct ipv6_extension *header;
         int reason;
 
         switch (next) {
         case IPV6_HEADER_FRAGMENT:
+            if (fragment_headers++)
+                return FENCE_REASON_BAD_EXTENSION;
             reason = parse_ipv6_fragment(skb, packet, &next);
             if (reason)
                 return reason;

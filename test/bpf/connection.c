@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bpf/connection.bpf.h: the life of a connection, as sequences of packets. */
+#include <netinet/in.h>
+
+#include <bpf/bpf.h>
+
+#include "lib/base/memory.h"
+#include "test/bpf/lab.h"
+#include "test/cmocka.h"
+
+#define SYN FENCE_TCP_SYN
+#define ACK FENCE_TCP_ACK
+#define FIN FENCE_TCP_FIN
+#define RST FENCE_TCP_RST
+
+/* A step of a sequence: a packet of the connection peer:40000 <-> pod:port. */
+struct step {
+    const char *what;
+    char direction; /* '>' towards the pod, '<' from it */
+    unsigned int flags;
+    bool passed;
+    int reason;
+};
+
+static void run_steps(struct fence_addr peer, unsigned int pod_port, const struct step *steps,
+                      size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool in = steps[i].direction == '>';
+        struct fence_packet packet =
+            lab_packet(in ? FENCE_INGRESS : FENCE_EGRESS, peer, IPPROTO_TCP, in ? 40000 : pod_port,
+                       in ? pod_port : 40000);
+
+        packet.tcp_flags = steps[i].flags;
+        lab_expect(steps[i].what, lab_run(in ? FENCE_INGRESS : FENCE_EGRESS, packet),
+                   steps[i].passed, steps[i].reason);
+    }
+}
+#define RUN(peer, port, ...)                                                                       \
+    run_steps(peer, port, (const struct step[]){__VA_ARGS__},                                      \
+              sizeof((const struct step[]){__VA_ARGS__}) / sizeof(struct step))
+
+#define HANDSHAKE                                                                                  \
+    {"SYN", '>', SYN, true, FENCE_REASON_RULE},                                                    \
+        {"SYN-ACK", '<', SYN | ACK, true, FENCE_REASON_ESTABLISHED},                               \
+    {                                                                                              \
+        "ACK", '>', ACK, true, FENCE_REASON_ESTABLISHED                                            \
+    }
+
+static void test_inbound_connection(void **state)
+{
+    (void)state;
+    for (int family = 4; family <= 6; family += 2) {
+        lab_reset();
+        RUN(lab_friend(family), 80, {"SYN", '>', SYN, true, FENCE_REASON_RULE});
+        assert_int_equal(lab_map_count(FENCE_MAP_HANDSHAKES), 1);
+        assert_int_equal(lab_map_count(FENCE_MAP_CONNECTIONS), 0);
+        RUN(lab_friend(family), 80, HANDSHAKE,
+            {"data back", '<', ACK, true, FENCE_REASON_ESTABLISHED});
+        assert_int_equal(lab_map_count(FENCE_MAP_HANDSHAKES), 0);
+        assert_int_equal(lab_map_count(FENCE_MAP_CONNECTIONS), 1);
+    }
+}
+
+static void test_outbound_connection(void **state)
+{
+    (void)state;
+    for (int family = 4; family <= 6; family += 2) {
+        struct fence_packet out =
+            lab_packet(FENCE_EGRESS, lab_friend(family), IPPROTO_TCP, 40000, 443);
+        struct fence_packet in =
+            lab_packet(FENCE_INGRESS, lab_friend(family), IPPROTO_TCP, 443, 40000);
+
+        lab_reset();
+        lab_expect("SYN", lab_run(FENCE_EGRESS, out), true, FENCE_REASON_RULE);
+        in.tcp_flags = SYN | ACK;
+        lab_expect("SYN-ACK", lab_run(FENCE_INGRESS, in), true, FENCE_REASON_ESTABLISHED);
+        out.tcp_flags = ACK;
+        lab_expect("ACK", lab_run(FENCE_EGRESS, out), true, FENCE_REASON_ESTABLISHED);
+    }
+}
+
+static void test_unasked_answers_open_nothing(void **state)
+{
+    struct fence_packet udp = lab_packet(FENCE_EGRESS, lab_friend(4), IPPROTO_UDP, 80, 40000);
+
+    (void)state;
+    lab_reset();
+    RUN(lab_friend(4), 80, {"SYN-ACK", '<', SYN | ACK, false, FENCE_REASON_NO_RULE},
+        {"then SYN", '>', SYN, true, FENCE_REASON_RULE});
+    RUN(lab_world(4), 5000, {"ACK", '<', ACK, false, FENCE_REASON_NO_RULE},
+        {"SYN in return", '>', SYN, false, FENCE_REASON_NO_RULE});
+    lab_expect("UDP without a request", lab_run(FENCE_EGRESS, udp), false, FENCE_REASON_NO_RULE);
+    assert_int_equal(lab_map_count(FENCE_MAP_CONNECTIONS), 0);
+    assert_int_equal(lab_map_count(FENCE_MAP_HANDSHAKES), 1);
+}
+
+static void test_lost_entry_cuts_nothing(void **state)
+{
+    (void)state;
+    lab_reset();
+    RUN(lab_friend(4), 80, {"data back", '<', ACK, true, FENCE_REASON_REVERSE_RULE},
+        {"data", '>', ACK, true, FENCE_REASON_ESTABLISHED});
+    lab_reset();
+    RUN(lab_friend(4), 80, {"data", '>', ACK, true, FENCE_REASON_RULE},
+        {"data back", '<', ACK, true, FENCE_REASON_ESTABLISHED});
+    lab_reset();
+    RUN(lab_friend(4), 81, {"data back, other port", '<', ACK, false, FENCE_REASON_NO_RULE});
+    RUN(lab_stranger(4), 80, {"data back, other peer", '<', ACK, false, FENCE_REASON_NO_RULE});
+}
+
+static void test_recovery(void **state)
+{
+    struct fence_packet udp = lab_packet(FENCE_EGRESS, lab_friend(4), IPPROTO_UDP, 80, 40000);
+    struct fence_endpoint endpoint;
+
+    (void)state;
+    lab_reset();
+    endpoint = lab_endpoint();
+    endpoint.recovery_until_ns = ~0ull;
+    lab_endpoint_write(&endpoint);
+    lab_expect("a UDP answer", lab_run(FENCE_EGRESS, udp), true, FENCE_REASON_RECOVERY);
+    RUN(lab_friend(4), 80, {"SYN-ACK", '<', SYN | ACK, true, FENCE_REASON_RECOVERY});
+    RUN(lab_stranger(4), 80, {"SYN-ACK", '<', SYN | ACK, false, FENCE_REASON_NO_RULE},
+        {"SYN", '<', SYN, false, FENCE_REASON_NO_RULE});
+    endpoint.recovery_until_ns = 1;
+    lab_endpoint_write(&endpoint);
+    udp.source_port = 80;
+    udp.destination_port = 40001;
+    lab_expect("after recovery", lab_run(FENCE_EGRESS, udp), false, FENCE_REASON_NO_RULE);
+}
+
+static void test_policy_change_reaches_both_directions(void **state)
+{
+    (void)state;
+    for (int family = 4; family <= 6; family += 2) {
+        lab_reset();
+        RUN(lab_friend(family), 80, HANDSHAKE);
+        lab_use_set(LAB_SET_CLOSED);
+        RUN(lab_friend(family), 80, {"data", '>', ACK, false, FENCE_REASON_NO_RULE},
+            {"data back", '<', ACK, false, FENCE_REASON_NO_RULE});
+        lab_use_set(LAB_SET_STRICT);
+        RUN(lab_friend(family), 80, {"data", '>', ACK, true, FENCE_REASON_ESTABLISHED},
+            {"data back", '<', ACK, true, FENCE_REASON_ESTABLISHED});
+        /* the first to notice is the answer */
+        lab_use_set(LAB_SET_CLOSED);
+        RUN(lab_friend(family), 80, {"data back", '<', ACK, false, FENCE_REASON_NO_RULE},
+            {"data", '>', ACK, false, FENCE_REASON_NO_RULE});
+    }
+}
+
+static void test_relabelled_peer(void **state)
+{
+    struct fence_addr peer = lab_friend(4);
+    __u32 stranger = LAB_PEER_STRANGER;
+
+    (void)state;
+    lab_reset();
+    RUN(peer, 80, HANDSHAKE);
+    assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_ADDRESSES), &peer, &stranger, 0), 0);
+    RUN(peer, 80, {"before the generation is raised", '>', ACK, true, FENCE_REASON_ESTABLISHED});
+    lab_leave_peer(LAB_PEER_FRIEND);
+    RUN(peer, 80, {"data", '>', ACK, false, FENCE_REASON_NO_RULE},
+        {"data back", '<', ACK, false, FENCE_REASON_NO_RULE});
+}
+
+static void test_syn_is_judged_anew(void **state)
+{
+    (void)state;
+    lab_reset();
+    RUN(lab_friend(4), 80, {"SYN", '>', SYN, true, FENCE_REASON_RULE},
+        {"RST", '<', RST | ACK, true, FENCE_REASON_ESTABLISHED});
+    lab_use_set(LAB_SET_CLOSED);
+    RUN(lab_friend(4), 80, {"the same tuple", '>', SYN, false, FENCE_REASON_NO_RULE});
+    lab_use_set(LAB_SET_STRICT);
+    RUN(lab_friend(4), 80, HANDSHAKE,
+        /* the pod may not open a connection by an inbound one's entry */
+        {"SYN the other way", '<', SYN, false, FENCE_REASON_NO_RULE},
+        {"data", '>', ACK, true, FENCE_REASON_ESTABLISHED});
+}
+
+static void test_close_and_open_again(void **state)
+{
+    (void)state;
+    lab_reset();
+    RUN(lab_friend(4), 80, HANDSHAKE, {"FIN", '>', FIN | ACK, true, FENCE_REASON_ESTABLISHED},
+        {"FIN back", '<', FIN | ACK, true, FENCE_REASON_ESTABLISHED},
+        {"last ACK", '>', ACK, true, FENCE_REASON_ESTABLISHED},
+        {"SYN of the next", '>', SYN, true, FENCE_REASON_RULE});
+    assert_int_equal(lab_map_count(FENCE_MAP_CONNECTIONS), 0);
+    assert_int_equal(lab_map_count(FENCE_MAP_HANDSHAKES), 1);
+}
+
+static void test_expired_counts_as_absent(void **state)
+{
+    struct fence_connection_key key;
+    struct fence_connection connection;
+    struct fence_packet answer = lab_packet(FENCE_EGRESS, lab_friend(4), IPPROTO_UDP, 80, 40000);
+
+    (void)state;
+    lab_reset();
+    lab_expect(
+        "request",
+        lab_run(FENCE_INGRESS, lab_packet(FENCE_INGRESS, lab_friend(4), IPPROTO_UDP, 40000, 80)),
+        true, FENCE_REASON_RULE);
+    lab_expect("answer", lab_run(FENCE_EGRESS, answer), true, FENCE_REASON_ESTABLISHED);
+    assert_int_equal(bpf_map_get_next_key(lab_map(FENCE_MAP_CONNECTIONS), NULL, &key), 0);
+    assert_int_equal(bpf_map_lookup_elem(lab_map(FENCE_MAP_CONNECTIONS), &key, &connection), 0);
+    connection.last_seen -= 181 * 1000;
+    assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_CONNECTIONS), &key, &connection, 0), 0);
+    lab_expect("a late answer", lab_run(FENCE_EGRESS, answer), false, FENCE_REASON_NO_RULE);
+}
+
+/* A flood of first packets five times as large as the table for them. */
+static void test_flood_evicts_nothing_established(void **state)
+{
+    (void)state;
+    lab_reset();
+    RUN(lab_friend(4), 80, HANDSHAKE);
+    lab_use_set(LAB_SET_OPEN);
+    for (unsigned int i = 0; i < 5 * FENCE_MAX_HANDSHAKES; i++) {
+        struct fence_packet packet =
+            lab_packet(FENCE_EGRESS, lab_stranger(4), IPPROTO_TCP, i & 0xffff, 1 + (i >> 16));
+        unsigned char frame[FENCE_PACKET_MAX];
+        size_t size = fence_packet_build(&packet, frame);
+
+        if (i % 1000 == 0) {
+            struct lab_result result = lab_run_frame(FENCE_EGRESS, frame, size);
+
+            lab_expect("flood", result, true, FENCE_REASON_RULE);
+        } else {
+            lab_run_quietly(FENCE_EGRESS, frame, size);
+        }
+    }
+    assert_int_equal(lab_map_count(FENCE_MAP_CONNECTIONS), 1);
+    lab_use_set(LAB_SET_STRICT);
+    RUN(lab_friend(4), 80, {"data back", '<', ACK, true, FENCE_REASON_ESTABLISHED});
+}
+
+static void test_other_protocols(void **state)
+{
+    static const unsigned int protocols[] = {IPPROTO_UDP, IPPROTO_SCTP};
+
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(protocols); i++) {
+        lab_reset();
+        lab_expect("request",
+                   lab_run(FENCE_EGRESS,
+                           lab_packet(FENCE_EGRESS, lab_friend(6), protocols[i], 40000, 443)),
+                   true, FENCE_REASON_RULE);
+        lab_expect("answer",
+                   lab_run(FENCE_INGRESS,
+                           lab_packet(FENCE_INGRESS, lab_friend(6), protocols[i], 443, 40000)),
+                   true, FENCE_REASON_ESTABLISHED);
+        assert_int_equal(lab_map_count(FENCE_MAP_CONNECTIONS), 1);
+        lab_expect("another port of the same peer",
+                   lab_run(FENCE_INGRESS,
+                           lab_packet(FENCE_INGRESS, lab_friend(6), protocols[i], 444, 40000)),
+                   false, FENCE_REASON_NO_RULE);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_inbound_connection),
+        cmocka_unit_test(test_outbound_connection),
+        cmocka_unit_test(test_unasked_answers_open_nothing),
+        cmocka_unit_test(test_lost_entry_cuts_nothing),
+        cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_policy_change_reaches_both_directions),
+        cmocka_unit_test(test_relabelled_peer),
+        cmocka_unit_test(test_syn_is_judged_anew),
+        cmocka_unit_test(test_close_and_open_again),
+        cmocka_unit_test(test_expired_counts_as_absent),
+        cmocka_unit_test(test_flood_evicts_nothing_established),
+        cmocka_unit_test(test_other_protocols),
+    };
+
+    return cmocka_run_group_tests_name("bpf.connection", tests, lab_setup, lab_teardown);
+}

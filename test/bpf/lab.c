@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test/bpf/lab.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "lib/base/addr.h"
+#include "lib/base/memory.h"
+#include "lib/net/links.h"
+#include "podfence.skel.h"
+#include "test/cmocka.h"
+
+const unsigned char lab_pod_mac[6] = {0x02, 0, 0, 0, 0, 0x0a};
+const unsigned char lab_gateway_mac[6] = {0x02, 0, 0, 0, 0, 0x01};
+
+static struct podfence_bpf *skeleton;
+static __u32 ifindex;
+static int maps[FENCE_MAP_COUNT];
+static __u32 next_interval;
+
+static int make_link(void)
+{
+    if (unshare(CLONE_NEWNET) < 0)
+        return -errno;
+    /* the same command that an administrator would type; a test may */
+    if (system("ip link add lab0 type veth peer name lab1 && ip link set lab0 up") != 0)
+        return -EIO;
+    return fence_link_index("lab0", &ifindex);
+}
+
+static void find_maps(void)
+{
+#define FIND_MAP(symbol, name)                                                                     \
+    maps[FENCE_MAP_##symbol] = bpf_map__fd(bpf_object__find_map_by_name(skeleton->obj, name));
+    FENCE_MAPS(FIND_MAP)
+#undef FIND_MAP
+}
+
+int lab_setup(void **state)
+{
+    (void)state;
+    if (geteuid() != 0) {
+        fprintf(stderr, "needs root to load BPF programs\n");
+        exit(77);
+    }
+    if (make_link() < 0)
+        return -1;
+    skeleton = podfence_bpf__open_and_load();
+    if (!skeleton)
+        return -1;
+    find_maps();
+    return 0;
+}
+
+int lab_teardown(void **state)
+{
+    (void)state;
+    podfence_bpf__destroy(skeleton);
+    return 0;
+}
+
+int lab_map(enum fence_map map)
+{
+    return maps[map];
+}
+
+struct fence_addr lab_addr(const char *text)
+{
+    struct fence_addr addr;
+
+    assert_int_equal(fence_addr_parse(text, &addr), 0);
+    return addr;
+}
+
+struct fence_addr lab_pod(int family)
+{
+    return lab_addr(family == 4 ? "10.244.1.5" : "fd00:10:244:1::5");
+}
+
+struct fence_addr lab_friend(int family)
+{
+    return lab_addr(family == 4 ? "10.244.2.5" : "fd00:10:244:2::5");
+}
+
+struct fence_addr lab_stranger(int family)
+{
+    return lab_addr(family == 4 ? "10.244.3.5" : "fd00:10:244:3::5");
+}
+
+struct fence_addr lab_host(int family)
+{
+    return lab_addr(family == 4 ? "10.244.1.1" : "fd00:10:244:1::1");
+}
+
+struct fence_addr lab_world(int family)
+{
+    return lab_addr(family == 4 ? "203.0.113.7" : "2001:db8::7");
+}
+
+/* ---- maps ----------------------------------------------------------------------------------- */
+
+static void put(enum fence_map map, const void *key, const void *value)
+{
+    assert_int_equal(bpf_map_update_elem(maps[map], key, value, BPF_ANY), 0);
+}
+
+static void empty(enum fence_map map)
+{
+    unsigned char key[64];
+
+    while (bpf_map_get_next_key(maps[map], NULL, key) == 0)
+        bpf_map_delete_elem(maps[map], key);
+}
+
+size_t lab_map_count(enum fence_map map)
+{
+    unsigned char key[64], next[64];
+    size_t count = 0;
+
+    for (void *before = NULL; bpf_map_get_next_key(maps[map], before, next) == 0; before = key) {
+        memcpy(key, next, sizeof(key));
+        count++;
+    }
+    return count;
+}
+
+struct fence_endpoint lab_endpoint(void)
+{
+    struct fence_endpoint endpoint;
+
+    assert_int_equal(bpf_map_lookup_elem(maps[FENCE_MAP_ENDPOINTS], &ifindex, &endpoint), 0);
+    return endpoint;
+}
+
+void lab_endpoint_write(const struct fence_endpoint *endpoint)
+{
+    put(FENCE_MAP_ENDPOINTS, &ifindex, endpoint);
+}
+
+void lab_endpoint_remove(void)
+{
+    bpf_map_delete_elem(maps[FENCE_MAP_ENDPOINTS], &ifindex);
+}
+
+void lab_settings_flags(unsigned int flags)
+{
+    struct fence_settings settings = {.hz = 1000, .flags = flags, .next_set = 1};
+    __u32 zero = 0;
+
+    put(FENCE_MAP_SETTINGS, &zero, &settings);
+}
+
+void lab_table(unsigned int set, unsigned int peer, unsigned int direction,
+               const struct lab_interval *intervals, size_t count)
+{
+    struct fence_policy_key key = {.set = set, .peer = peer, .direction = direction};
+    struct fence_policy_table table = {.offset = next_interval, .count = (__u32)count};
+
+    for (size_t i = 0; i < count; i++) {
+        struct fence_interval interval = {
+            .low = intervals[i].low,
+            .rule = intervals[i].rule,
+            .shadow_rule = intervals[i].rule,
+            .verdict = (__u8)intervals[i].verdict,
+            .reason = (__u8)intervals[i].reason,
+            .shadow = (__u8)intervals[i].verdict,
+            .shadow_reason = (__u8)intervals[i].reason,
+        };
+
+        put(FENCE_MAP_INTERVALS, &next_interval, &interval);
+        next_interval++;
+    }
+    put(FENCE_MAP_POLICIES, &key, &table);
+}
+
+void lab_table_plain(unsigned int set, unsigned int peer, unsigned int direction,
+                     unsigned int verdict)
+{
+    struct lab_interval interval = {
+        0, verdict, verdict == FENCE_ALLOW ? FENCE_REASON_RULE : FENCE_REASON_NO_RULE, 0};
+
+    lab_table(set, peer, direction, &interval, 1);
+}
+
+/* Allow one port of TCP, UDP and SCTP. */
+static void table_port(unsigned int set, unsigned int peer, unsigned int direction,
+                       unsigned int port)
+{
+    static const unsigned int protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
+    struct lab_interval intervals[7] = {{0, FENCE_DENY, FENCE_REASON_NO_RULE, 0}};
+
+    for (size_t i = 0; i < 3; i++) {
+        unsigned int low = FENCE_POSITION(protocols[i], port);
+
+        intervals[1 + 2 * i] = (struct lab_interval){low, FENCE_ALLOW, FENCE_REASON_RULE, 7};
+        intervals[2 + 2 * i] = (struct lab_interval){low + 1, FENCE_DENY, FENCE_REASON_NO_RULE, 0};
+    }
+    lab_table(set, peer, direction, intervals, 7);
+}
+
+static void put_peer(__u32 number, __u32 identity, __u32 flags, const char *addr4,
+                     const char *addr6)
+{
+    struct fence_peer peer = {.identity = identity, .flags = flags};
+    struct fence_addr addrs[2] = {lab_addr(addr4), lab_addr(addr6)};
+
+    put(FENCE_MAP_PEERS, &number, &peer);
+    for (size_t i = 0; i < 2; i++)
+        put(FENCE_MAP_ADDRESSES, &addrs[i], &number);
+}
+
+static void put_world(void)
+{
+    struct fence_prefix_key prefixes[2] = {{.length = 96, .addr = lab_addr("0.0.0.0")},
+                                           {.length = 0}};
+    struct fence_peer peer = {.identity = FENCE_IDENTITY_WORLD, .flags = FENCE_PEER_IS_WORLD};
+    __u32 number = LAB_PEER_WORLD;
+
+    put(FENCE_MAP_PEERS, &number, &peer);
+    for (size_t i = 0; i < 2; i++)
+        put(FENCE_MAP_PREFIXES, &prefixes[i], &number);
+}
+
+void lab_reset(void)
+{
+    static const enum fence_map emptied[] = {
+        FENCE_MAP_ENDPOINTS,   FENCE_MAP_ADDRESSES,  FENCE_MAP_PREFIXES,  FENCE_MAP_POLICIES,
+        FENCE_MAP_CONNECTIONS, FENCE_MAP_HANDSHAKES, FENCE_MAP_FRAGMENTS, FENCE_MAP_EVENT_LIMITS,
+    };
+    struct fence_endpoint endpoint = {
+        .identity = 256, .set = LAB_SET_STRICT, .slot = 1, .addr_count = 2};
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(emptied); i++)
+        empty(emptied[i]);
+    next_interval = 0;
+    lab_settings_flags(0);
+    memcpy(endpoint.mac, lab_pod_mac, sizeof(endpoint.mac));
+    endpoint.addrs[0] = lab_pod(4);
+    endpoint.addrs[1] = lab_pod(6);
+    lab_endpoint_write(&endpoint);
+
+    put_peer(LAB_PEER_FRIEND, 300, 0, "10.244.2.5", "fd00:10:244:2::5");
+    put_peer(LAB_PEER_STRANGER, 301, 0, "10.244.3.5", "fd00:10:244:3::5");
+    put_peer(LAB_PEER_HOST, FENCE_IDENTITY_HOST, FENCE_PEER_IS_HOST, "10.244.1.1",
+             "fd00:10:244:1::1");
+    put_world();
+    for (unsigned int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
+        lab_table_plain(LAB_SET_STRICT, FENCE_PEER_ANY, direction, FENCE_DENY);
+        lab_table_plain(LAB_SET_OPEN, FENCE_PEER_ANY, direction, FENCE_ALLOW);
+        lab_table_plain(LAB_SET_CLOSED, FENCE_PEER_ANY, direction, FENCE_DENY);
+    }
+    table_port(LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_INGRESS, 80);
+    table_port(LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_EGRESS, 443);
+}
+
+void lab_use_set(unsigned int set)
+{
+    struct fence_endpoint endpoint = lab_endpoint();
+
+    endpoint.set = set;
+    lab_endpoint_write(&endpoint);
+}
+
+void lab_leave_peer(unsigned int number)
+{
+    struct fence_peer peer;
+
+    assert_int_equal(bpf_map_lookup_elem(maps[FENCE_MAP_PEERS], &number, &peer), 0);
+    peer.generation++;
+    put(FENCE_MAP_PEERS, &number, &peer);
+}
+
+/* ---- packets -------------------------------------------------------------------------------- */
+
+static void read_counters(enum fence_direction direction, __u64 totals[FENCE_REASON_COUNT])
+{
+    int cpus = libbpf_num_possible_cpus();
+    struct fence_counter *values = calloc((size_t)cpus, sizeof(*values));
+
+    assert_non_null(values);
+    for (__u32 reason = 0; reason < FENCE_REASON_COUNT; reason++) {
+        __u32 index = reason * FENCE_DIRECTIONS + direction;
+
+        totals[reason] = 0;
+        assert_int_equal(bpf_map_lookup_elem(maps[FENCE_MAP_COUNTERS], &index, values), 0);
+        for (int cpu = 0; cpu < cpus; cpu++)
+            totals[reason] += values[cpu].packets;
+    }
+    free(values);
+}
+
+/* Those that are counted beside the verdict's own reason. */
+static bool is_aside(unsigned int reason)
+{
+    return reason == FENCE_REASON_MASQUERADED || reason == FENCE_REASON_TABLE_FULL ||
+           reason == FENCE_REASON_EVENT_LOST;
+}
+
+struct lab_result lab_run_frame(enum fence_direction direction, const void *frame, size_t size)
+{
+    struct bpf_program *program =
+        direction == FENCE_EGRESS ? skeleton->progs.from_pod : skeleton->progs.to_pod;
+    __u64 before[FENCE_REASON_COUNT], after[FENCE_REASON_COUNT];
+    struct lab_result result = {.reason = FENCE_REASON_NONE};
+    struct fence_err err = {""};
+    int action = 0;
+
+    read_counters(direction, before);
+    if (fence_prog_run(bpf_program__fd(program), ifindex, frame, size, NULL, &action, &err) < 0)
+        fail_msg("%s", err.text);
+    read_counters(direction, after);
+    result.passed = action != 2;
+    for (unsigned int i = 0; i < FENCE_REASON_COUNT; i++)
+        if (after[i] != before[i] && !is_aside(i))
+            result.reason = i;
+    return result;
+}
+
+void lab_run_quietly(enum fence_direction direction, const void *frame, size_t size)
+{
+    struct bpf_program *program =
+        direction == FENCE_EGRESS ? skeleton->progs.from_pod : skeleton->progs.to_pod;
+
+    assert_int_equal(
+        fence_prog_run(bpf_program__fd(program), ifindex, frame, size, NULL, &(int){0}, NULL), 0);
+}
+
+struct lab_result lab_run(enum fence_direction direction, struct fence_packet packet)
+{
+    unsigned char frame[FENCE_PACKET_MAX];
+
+    return lab_run_frame(direction, frame, fence_packet_build(&packet, frame));
+}
+
+struct fence_probe_result lab_probe(enum fence_direction direction, enum fence_origin origin,
+                                    struct fence_packet packet)
+{
+    struct bpf_program *program =
+        direction == FENCE_EGRESS ? skeleton->progs.probe_from_pod : skeleton->progs.probe_to_pod;
+    unsigned char frame[FENCE_PACKET_MAX];
+    size_t size = fence_packet_build(&packet, frame);
+    __u32 cb[5] = {origin};
+    struct fence_err err = {""};
+    int action = 0;
+
+    if (fence_prog_run(bpf_program__fd(program), ifindex, frame, size, cb, &action, &err) < 0)
+        fail_msg("%s", err.text);
+    return (struct fence_probe_result){
+        .verdict = (__u8)cb[FENCE_PROBE_VERDICT],
+        .reason = (__u8)(cb[FENCE_PROBE_VERDICT] >> 8),
+        .shadow = (__u8)(cb[FENCE_PROBE_VERDICT] >> 16),
+        .shadow_reason = (__u8)(cb[FENCE_PROBE_VERDICT] >> 24),
+        .rule = cb[FENCE_PROBE_RULE],
+        .shadow_rule = cb[FENCE_PROBE_SHADOW_RULE],
+        .peer = cb[FENCE_PROBE_PEER],
+        .set = cb[FENCE_PROBE_SET],
+    };
+}
+
+struct fence_packet lab_packet(enum fence_direction direction, struct fence_addr remote,
+                               unsigned int protocol, unsigned int source_port,
+                               unsigned int destination_port)
+{
+    struct fence_addr pod = lab_pod(fence_addr_is_ipv4(&remote) ? 4 : 6);
+    bool sent = direction == FENCE_EGRESS;
+    struct fence_packet packet = {
+        .source = sent ? pod : remote,
+        .destination = sent ? remote : pod,
+        .protocol = protocol,
+        .source_port = source_port,
+        .destination_port = destination_port,
+    };
+
+    memcpy(packet.source_mac, sent ? lab_pod_mac : lab_gateway_mac, 6);
+    memcpy(packet.destination_mac, sent ? lab_gateway_mac : lab_pod_mac, 6);
+    return packet;
+}
+
+void lab_expect(const char *what, struct lab_result result, bool passed, int reason)
+{
+    if (result.passed != passed || (reason >= 0 && result.reason != (unsigned int)reason))
+        fail_msg("%s: %s for reason %u, expected %s for %d", what,
+                 result.passed ? "passed" : "dropped", result.reason, passed ? "passed" : "dropped",
+                 reason);
+}

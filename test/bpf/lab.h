@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A laboratory for the BPF programs: they are loaded for this process alone, in a network namespace
+ * of its own with one veth, and run on hand-made packets. Nothing is pinned or attached.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "bpf/abi.h"
+#include "lib/datapath/probe.h"
+
+/* Exits with 77 when not root. Returns 0 or -1. */
+int lab_setup(void **state);
+int lab_teardown(void **state);
+
+/* Empty every map and put back one enforced endpoint: addresses of lab_pod, policy set 1. */
+void lab_reset(void);
+
+extern const unsigned char lab_pod_mac[6];
+extern const unsigned char lab_gateway_mac[6];
+
+/* 4 or 6 -> the address of the pod, an allowed peer, another peer, the node, outside. */
+struct fence_addr lab_pod(int family);
+struct fence_addr lab_friend(int family);
+struct fence_addr lab_stranger(int family);
+struct fence_addr lab_host(int family);
+struct fence_addr lab_world(int family);
+struct fence_addr lab_addr(const char *text);
+
+enum lab_peer {
+    LAB_PEER_FRIEND = 20,
+    LAB_PEER_STRANGER = 21,
+    LAB_PEER_HOST = 22,
+    LAB_PEER_WORLD = 23,
+};
+
+/* The endpoint as it is in the map; change and write back. */
+struct fence_endpoint lab_endpoint(void);
+void lab_endpoint_write(const struct fence_endpoint *endpoint);
+void lab_endpoint_remove(void);
+void lab_settings_flags(unsigned int flags);
+
+/* One interval of a table; a table is closed by `low` of the next one. */
+struct lab_interval {
+    unsigned int low;
+    unsigned int verdict;
+    unsigned int reason;
+    unsigned int rule;
+};
+/* Write a table for (set, peer, direction). */
+void lab_table(unsigned int set, unsigned int peer, unsigned int direction,
+               const struct lab_interval *intervals, size_t count);
+/* Everything allowed, or everything denied. */
+void lab_table_plain(unsigned int set, unsigned int peer, unsigned int direction,
+                     unsigned int verdict);
+/* The sets that lab_reset makes: 1 = ingress from the friend on TCP, UDP and SCTP 80, egress to
+ * the friend on 443 of the same protocols, nothing else; 2 = everything; 3 = nothing. */
+enum lab_set { LAB_SET_STRICT = 1, LAB_SET_OPEN = 2, LAB_SET_CLOSED = 3 };
+void lab_use_set(unsigned int set);
+void lab_leave_peer(unsigned int peer); /* raise its generation */
+
+int lab_map(enum fence_map map);
+size_t lab_map_count(enum fence_map map);
+
+struct lab_result {
+    bool passed;
+    unsigned int reason; /* of the counter that moved; FENCE_REASON_NONE when none did */
+};
+
+/* Run from_pod or to_pod on a frame, or on a packet that is built first. */
+struct lab_result lab_run_frame(enum fence_direction direction, const void *frame, size_t size);
+/* Without reading the counters: for floods. */
+void lab_run_quietly(enum fence_direction direction, const void *frame, size_t size);
+struct lab_result lab_run(enum fence_direction direction, struct fence_packet packet);
+struct fence_probe_result lab_probe(enum fence_direction direction, enum fence_origin origin,
+                                    struct fence_packet packet);
+
+/* Shorthands: a packet from or to the pod. flags 0 for what is not TCP. */
+struct fence_packet lab_packet(enum fence_direction direction, struct fence_addr remote,
+                               unsigned int protocol, unsigned int source_port,
+                               unsigned int destination_port);
+
+/* Fails with the packet's name when verdict or reason are others. reason -1: any. */
+void lab_expect(const char *what, struct lab_result result, bool passed, int reason);
