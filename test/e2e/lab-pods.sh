@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Pods: network namespaces that go through the chain as a runtime would send them.
 
+# shellcheck disable=SC2034 # used by the tests and by lab-traffic.sh
 declare -A LAB_POD_ID=() LAB_POD_UID=() LAB_POD_IP4=() LAB_POD_IP6=() LAB_POD_SERVER=()
 
 # What every pod serves; which of it may be reached is policy's business.

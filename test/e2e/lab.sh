@@ -233,7 +233,6 @@ lab_status() {
 }
 
 lab_daemon_start() {
-    LAB_DAEMON_OPTIONS=("$@")
     "$LAB_BIN/podfenced" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" --objects "$LAB/objects" \
         --state "$LAB/state" --node-name lab-node "$@" 2>>"$LAB/daemon.log" &
     LAB_DAEMON_PID=$!

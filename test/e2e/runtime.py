@@ -123,11 +123,13 @@ class Runtime:
             self.run(plugin, "CHECK", {"prevResult": result} if result else {})
 
     def gc(self):
-        valid = [dict(zip(("containerID", "ifname"), entry.split("/", 1)))
-                 for entry in self.options.valid]
+        extra = {}
+        if self.options.valid is not None:
+            valid = [dict(zip(("containerID", "ifname"), entry.split("/", 1)))
+                     for entry in self.options.valid.split()]
+            extra = {"cni.dev/valid-attachments": valid, "cni.dev/attachments": valid}
         for plugin in self.plugins():
-            self.run(plugin, "GC", {"cni.dev/valid-attachments": valid,
-                                    "cni.dev/attachments": valid})
+            self.run(plugin, "GC", extra)
 
     def status(self):
         for plugin in self.plugins():
@@ -147,7 +149,7 @@ def parse():
     parser.add_argument("--uid", default="")
     parser.add_argument("--capabilities", default="{}", help="what the runtime supplies, JSON")
     parser.add_argument("--only", help="run this plugin of the list alone")
-    parser.add_argument("--valid", action="append", default=[], help="GC: ID/IFNAME")
+    parser.add_argument("--valid", help="GC: ID/IFNAME of all that is valid; not given: no list")
     parser.add_argument("--without-env", action="append", default=[])
     return parser.parse_args()
 
