@@ -217,6 +217,8 @@ static bool add_identity(cJSON *end, const struct context *context, __u32 identi
 
     if (!add_number(end, "identity", identity))
         return false;
+    if (identity == FENCE_IDENTITY_NONE)
+        return true;
     if (identity < FENCE_IDENTITY_FIRST)
         return add_reserved(end, identity);
     if (!pins || fence_identity_read(pins, identity, &info) < 0)

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asking the daemon, which may not be there. */
+#pragma once
+
+#include <cjson/cJSON.h>
+
+#include "cni/ctl/ctl.h"
+
+#define CTL_DAEMON_MS 3000
+
+/*
+ * {"op": op}. 0 and the answer (the caller deletes it); -ENOENT when no daemon runs; else what is
+ * wrong with it, an answer with "ok": false among them.
+ */
+int ctl_daemon_ask(const struct ctl *ctl, const char *op, cJSON **ret_answer,
+                   struct fence_err *err);
+
+/* Start {"op":"observe"}: a descriptor to receive events from, or as above. */
+int ctl_daemon_observe(const struct ctl *ctl, struct fence_err *err);

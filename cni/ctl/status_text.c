@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/ctl/status.h"
+
+#include "lib/base/memory.h"
+#include "lib/base/names.h"
+
+static void safe(const char *text)
+{
+    fence_print_safe(stdout, text);
+}
+
+static void title(const char *text)
+{
+    printf("%-12s ", text);
+}
+
+static void print_daemon(const cJSON *value)
+{
+    const char *error = ctl_member_text(value, "daemon.error");
+    const cJSON *reason;
+
+    title("daemon:");
+    if (*error) {
+        fputs("does not answer: ", stdout);
+        safe(error);
+        putchar('\n');
+        return;
+    }
+    if (!cJSON_IsTrue(ctl_member(value, "daemon.running"))) {
+        puts("not running, enforcement continues from the pinned maps");
+        return;
+    }
+    fputs("running, version ", stdout);
+    safe(ctl_member_text(value, "version"));
+    fputs(", on node ", stdout);
+    safe(ctl_member_text(value, "node"));
+    fputs(", since ", stdout);
+    safe(ctl_member_text(value, "startedAt"));
+    puts(cJSON_IsTrue(ctl_member(value, "ready")) ? ", ready" : ", NOT READY");
+    cJSON_ArrayForEach(reason, ctl_member(value, "notReady"))
+    {
+        title("not ready:");
+        safe(cJSON_IsString(reason) ? reason->valuestring : "");
+        putchar('\n');
+    }
+}
+
+static void print_counts(const char *name, const cJSON *counts)
+{
+    const char *between = "";
+    const cJSON *count;
+
+    if (!counts)
+        return;
+    title(name);
+    cJSON_ArrayForEach(count, counts)
+    {
+        printf("%s%.0f ", between, count->valuedouble);
+        safe(count->string);
+        between = ", ";
+    }
+    puts(*between ? "" : "none");
+}
+
+static void print_pins(const cJSON *pins)
+{
+    title("data path:");
+    safe(ctl_member_text(pins, "path"));
+    printf(", layout %.0f, %d programs\n", ctl_member_number(pins, "layout"),
+           cJSON_GetArraySize(ctl_member(pins, "programs")));
+    title("settings:");
+    printf("attach %s, source checks %s, trust domain ", ctl_member_text(pins, "settings.attach"),
+           ctl_member_text(pins, "settings.sourceCheck"));
+    safe(ctl_member_text(pins, "settings.trustDomain"));
+    putchar('\n');
+    if (cJSON_IsTrue(ctl_member(pins, "settings.addressesIncomplete")))
+        puts("ADDRESSES INCOMPLETE: one could not be written, so unknown ones count as pending");
+    print_counts("endpoints:", ctl_member(pins, "endpoints"));
+}
+
+static void print_folders(const cJSON *value)
+{
+    const cJSON *folder;
+
+    cJSON_ArrayForEach(folder, ctl_member(value, "folders"))
+    {
+        title("folder:");
+        safe(ctl_member_text(folder, "path"));
+        puts(cJSON_IsTrue(ctl_member(folder, "present")) ? "" : ", MISSING");
+    }
+}
+
+static void print_apply(const cJSON *apply)
+{
+    if (!cJSON_IsObject(apply))
+        return;
+    title("last apply:");
+    safe(ctl_member_text(apply, "at"));
+    printf(", %.0f writes, %.0f endpoints changed, %.0f failures, %.1f ms\n",
+           ctl_member_number(apply, "writes"), ctl_member_number(apply, "changedEndpoints"),
+           ctl_member_number(apply, "failures"), ctl_member_number(apply, "microseconds") / 1000);
+}
+
+static void print_problem(const cJSON *problem)
+{
+    const char *object = ctl_member_text(problem, "object");
+
+    fputs("  ", stdout);
+    safe(ctl_member_text(problem, "file"));
+    if (ctl_member_number(problem, "line") > 0)
+        printf(":%.0f", ctl_member_number(problem, "line"));
+    fputs(": ", stdout);
+    safe(object);
+    fputs(*object ? ": " : "", stdout);
+    fputs(cJSON_IsTrue(ctl_member(problem, "warning")) ? "warning: " : "", stdout);
+    safe(ctl_member_text(problem, "text"));
+    puts(cJSON_IsTrue(ctl_member(problem, "kept")) ? " (the last good version stays in force)"
+                                                   : "");
+}
+
+static void print_subject(const cJSON *item)
+{
+    fputs("  ", stdout);
+    safe(ctl_member_text(item, "subject"));
+    fputs(": ", stdout);
+    safe(ctl_member_text(item, "text"));
+    putchar('\n');
+}
+
+static void print_unresolved(const cJSON *item)
+{
+    fputs("  ", stdout);
+    safe(ctl_member_text(item, "endpoint"));
+    fputs(": ", stdout);
+    safe(ctl_member_text(item, "state"));
+    fputs(": ", stdout);
+    safe(ctl_member_text(item, "reason"));
+    putchar('\n');
+}
+
+static void print_list(const char *name, const cJSON *list, void (*print)(const cJSON *item))
+{
+    const cJSON *item;
+
+    if (!cJSON_GetArraySize(list))
+        return;
+    printf("\n%s\n", name);
+    cJSON_ArrayForEach(item, list) print(item);
+}
+
+static void print_drops(const struct ctl *ctl, const cJSON *counters)
+{
+    static const struct ctl_column columns[] = {
+        {"REASON", "reason", NULL, 0},
+        {"DIRECTION", "direction", NULL, 0},
+        {"PACKETS", "packets", NULL, 0},
+        {"BYTES", "bytes", NULL, 0},
+    };
+    cJSON *drops = cJSON_CreateArray();
+    const cJSON *counter;
+
+    cJSON_ArrayForEach(counter, counters)
+    {
+        if (cJSON_IsTrue(ctl_member(counter, "drop")))
+            cJSON_AddItemToArray(drops, cJSON_Duplicate(counter, 1));
+    }
+    puts("\nDropped packets");
+    ctl_table_print(stdout, ctl->output.color, drops, columns, FENCE_ARRAY_SIZE(columns));
+    cJSON_Delete(drops);
+}
+
+void ctl_status_print(const struct ctl *ctl, const cJSON *value)
+{
+    static const struct ctl_column maps[] = {
+        {"MAP", "name", NULL, 0},
+        {"USED", "used", NULL, 0},
+        {"MAX", "max", NULL, 0},
+        {"PERCENT", "percent", NULL, 0},
+    };
+    const cJSON *pins = ctl_member(value, "pins");
+
+    print_daemon(value);
+    print_pins(pins);
+    print_folders(value);
+    print_counts("objects:", ctl_member(value, "objects"));
+    print_apply(ctl_member(value, "lastApply"));
+    print_list("Problems", ctl_member(value, "problems"), print_problem);
+    print_list("Failures", ctl_member(value, "failures"), print_subject);
+    print_list("Not enforced by policy yet", ctl_member(value, "unresolved"), print_unresolved);
+    print_list("Notes", ctl_member(value, "notes"), print_subject);
+    puts("\nMaps");
+    ctl_table_print(stdout, ctl->output.color, ctl_member(pins, "maps"), maps,
+                    FENCE_ARRAY_SIZE(maps));
+    print_drops(ctl, ctl_member(pins, "counters"));
+}
