@@ -10,14 +10,27 @@
 #include "lib/objects/doc.h"
 #include "lib/objects/model.h"
 
+/* Which objects a refused one may have been: their last good versions stay in force. */
+enum fence_refused {
+    FENCE_REFUSED_NOT,
+    FENCE_REFUSED_ONE,    /* the one that `id` names */
+    FENCE_REFUSED_NAMED,  /* its kind is unknown: those of that namespace and name */
+    FENCE_REFUSED_ANYONE, /* not even its name could be read */
+};
+
 /* What became of one object of a file. */
 struct fence_decoded {
     struct fence_object *object; /* NULL when it was refused */
-    char *id;                    /* Kind/namespace/name as far as it could be read */
-    unsigned int line;
+    enum fence_refused refused;
+    char *id;          /* Kind/namespace/name, "?" for a part that could not be read */
+    unsigned int line; /* in the file; for what a ConfigMap holds, where the value begins */
     char *error;   /* "line 12: spec.ingress[0].ports[1].port: 70000 is not a port (1 to 65535)" */
     char *warning; /* one or several, "; " between; NULL when none */
-    char *json;    /* canonical text of a policy, pod, ...: what --state keeps; NULL if refused */
+    /*
+     * Canonical text: what --state keeps, and what two versions are compared by. Holds only what
+     * the decoder looks at (a new resourceVersion is no change). NULL when refused.
+     */
+    char *json;
 };
 
 struct fence_decoded_list {
@@ -30,8 +43,9 @@ void fence_decoded_list_done(struct fence_decoded_list *list);
 
 /*
  * All objects of a stream: List kinds are unrolled, a ConfigMap's data values are read as files
- * (their lines count inside the value; errors name the key). Fails only when the stream does not
- * parse or memory ends; a refused object is an element with error set.
+ * (the lines in their errors count inside the value; errors name the key). Fails only when the
+ * stream or such a value does not parse, or memory ends; a refused object is an element with error
+ * set.
  */
 int fence_decode_stream(const char *data, size_t size, struct fence_decoded_list *ret_list,
                         struct fence_err *err);

@@ -12,11 +12,12 @@
 
 enum fence_doc_type {
     FENCE_DOC_NULL,
-    FENCE_DOC_BOOL,
-    FENCE_DOC_NUMBER, /* any plain scalar that YAML 1.2 core reads as a number */
+    FENCE_DOC_BOOL, /* as sigs.k8s.io/yaml reads it: yes, no, on, off, y and n too */
+    FENCE_DOC_NUMBER,
     FENCE_DOC_STRING,
     FENCE_DOC_LIST,
     FENCE_DOC_MAP,
+    FENCE_DOC_TYPES,
 };
 
 struct fence_doc {
@@ -43,7 +44,8 @@ struct fence_docs {
 
 /*
  * Parse all documents. Anchors, aliases and merge keys, tags, duplicate keys, NUL in text and
- * invalid UTF-8 are errors ("line N: ..."). Empty documents are left out.
+ * invalid UTF-8 are errors ("line N: ..."). Empty documents are left out. -EINVAL, -EFBIG (a limit)
+ * or -ENOMEM.
  */
 int fence_docs_parse(const char *data, size_t size, struct fence_docs *ret_docs,
                      struct fence_err *err);
@@ -53,5 +55,24 @@ void fence_doc_free(struct fence_doc **doc);
 /* Member of a map; NULL when absent, or when `doc` is NULL or no map. */
 const struct fence_doc *fence_doc_get(const struct fence_doc *doc, const char *key);
 
+/*
+ * Give a map the text member `key` unless it has one (null counts as none). -ENOMEM; -EINVAL when
+ * `map` is no map.
+ */
+int fence_doc_set_default(struct fence_doc *map, const char *key, const char *text);
+
+/* "a list", "an object", ... for messages. */
+const char *fence_doc_type_name(enum fence_doc_type type);
+/* Type of a plain (unquoted) scalar. */
+enum fence_doc_type fence_doc_plain_type(const char *text);
+/* Value of a node of type FENCE_DOC_BOOL. */
+bool fence_doc_is_true(const struct fence_doc *doc);
+
 /* The tree as compact JSON, strings escaped, numbers as written. New string or NULL. */
 char *fence_doc_to_json(const struct fence_doc *doc);
+
+/*
+ * The same with sorted keys, and only the members on the paths in `kept` (ended by NULL; "spec",
+ * "spec.containers.ports"; lists add nothing to a path): equal text means equal content.
+ */
+char *fence_doc_to_json_kept(const struct fence_doc *doc, const char *const *kept);

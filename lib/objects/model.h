@@ -57,6 +57,8 @@ struct fence_selector {
     size_t capacity;
 };
 
+void fence_selector_done(struct fence_selector *selector);
+
 /* ---- policies ------------------------------------------------------------------------------- */
 
 struct fence_ip_block {
@@ -69,7 +71,8 @@ struct fence_ip_block {
  * One peer of a rule. Which members are set says what it is:
  *   block                 addresses, pods among them
  *   nodes                 other nodes by their labels (ClusterNetworkPolicy)
- *   namespaces and/or pods  workloads; in a namespaced policy pods alone means its own namespace
+ *   namespaces and/or pods  workloads; pods alone means the policy's own namespace (in a
+ *                         cluster-wide policy the decoder adds a namespaces that matches all)
  *   unknown               a peer of a kind that this version does not know
  */
 struct fence_peer_spec {
@@ -79,6 +82,8 @@ struct fence_peer_spec {
     struct fence_ip_block *block;
     bool unknown;
 };
+
+void fence_peer_spec_done(struct fence_peer_spec *peer);
 
 #define FENCE_PROTOCOL_ANY 256u
 
@@ -111,6 +116,8 @@ struct fence_rule {
     size_t port_count;
     size_t port_capacity;
 };
+
+void fence_rule_done(struct fence_rule *rule);
 
 /* In the order of judgement. */
 enum fence_tier {

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The decoders of this folder, one file a kind. Each takes the place of a part of the object and
+ * fills a zeroed struct of the model; on failure it may be half filled, and the caller frees it
+ * with the object it belongs to.
+ */
+#pragma once
+
+#include "lib/objects/decode.h"
+#include "lib/objects/field.h"
+
+/* The options in force (fence_decode_set_options). */
+const struct fence_decode_options *fence_decode_options(void);
+
+/* DNS-1123 of Kubernetes: labels joined by dots (253 characters), one label (63). */
+bool fence_name_is_subdomain(const char *name);
+bool fence_name_is_label(const char *name);
+/* IANA_SVC_NAME: 1 to 15 of a-z, 0-9 and '-', with a letter. */
+bool fence_name_is_port(const char *name);
+
+/* `field` is the whole object. Its kind, namespace, name are set already. */
+int fence_decode_pod(const struct fence_field *field, struct fence_object *object,
+                     struct fence_err *err);
+int fence_decode_node(const struct fence_field *field, struct fence_object *object,
+                      struct fence_err *err);
+int fence_decode_namespace(const struct fence_field *field, struct fence_object *object,
+                           struct fence_err *err);
+int fence_decode_network_policy(const struct fence_field *field, struct fence_object *object,
+                                struct fence_err *err);
+int fence_decode_cluster_network_policy(const struct fence_field *field,
+                                        struct fence_object *object, struct fence_err *err);
+int fence_decode_segment_policy(const struct fence_field *field, struct fence_object *object,
+                                struct fence_err *err);
+
+/* ---- parts of policies ---------------------------------------------------------------------- */
+
+int fence_decode_selector(const struct fence_field *field, struct fence_selector *selector,
+                          struct fence_err *err);
+/* A new selector in *ret_selector. */
+int fence_decode_new_selector(const struct fence_field *field, struct fence_selector **ret_selector,
+                              struct fence_err *err);
+/* An address range; host bits are cleared with a warning. */
+int fence_decode_prefix(const struct fence_field *field, struct fence_prefix *ret_prefix,
+                        struct fence_err *err);
+/* "TCP", "UDP", "SCTP" and, with `icmp`, "ICMP" and "ICMPv6". Absent = TCP. */
+int fence_decode_protocol(const struct fence_field *field, bool icmp, unsigned int *ret_protocol,
+                          struct fence_err *err);
+int fence_decode_port_number(const struct fence_field *field, uint16_t *ret_port,
+                             struct fence_err *err);
+
+/* How the rules of NetworkPolicy's vocabulary differ between the kinds that use it. */
+struct fence_rule_style {
+    enum fence_action action;
+    bool icmp;    /* ICMP and ICMPv6 with type and code are known */
+    bool cluster; /* the policy has no namespace of its own */
+};
+
+extern const char *const fence_direction_keys[FENCE_DIRECTIONS]; /* members of spec */
+
+/* All rules of `spec` in both directions into `policy`. */
+int fence_decode_rules(const struct fence_field *spec, const struct fence_rule_style *style,
+                       struct fence_policy *policy, struct fence_err *err);
+/* policyTypes of `spec` into `listed`; *ret_given is false when absent or empty. */
+int fence_decode_policy_types(const struct fence_field *spec, bool listed[FENCE_DIRECTIONS],
+                              bool *ret_given, struct fence_err *err);
+/* The annotation podfence.io/enforcement, where the user allows it. */
+int fence_decode_enforcement_annotation(const struct fence_field *field,
+                                        struct fence_policy *policy, struct fence_err *err);

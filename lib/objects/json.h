@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where JSON is not a subset of what libyaml reads. */
+#pragma once
+
+#include <stddef.h>
+
+#include "lib/base/err.h"
+
+/*
+ * JSON writes characters beyond U+FFFF as two \uXXXX escapes (a surrogate pair), which libyaml
+ * refuses. When `data` is JSON and has such escapes, *ret_text is the same text with them written
+ * as \UXXXXXXXX, half pairs as U+FFFD (as Go reads them); else NULL. Lines stay the same.
+ */
+int fence_json_convert(const char *data, size_t size, char **ret_text, struct fence_err *err);

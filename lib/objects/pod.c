@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pod, v1: what enforcement needs of it; the rest is not looked at. */
+#include <ctype.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/objects/decoders.h"
+
+static int no_memory(struct fence_err *err)
+{
+    return fence_err_set(err, -ENOMEM, "out of memory");
+}
+
+/* A copy of a text that may be absent and then counts as "". */
+static int copy_string(const struct fence_field *field, char **ret_text, struct fence_err *err)
+{
+    const char *text = "";
+    char *copy;
+    int r = fence_field_string(field, &text, err);
+
+    if (r < 0)
+        return r;
+    copy = strdup(text);
+    if (!copy)
+        return no_memory(err);
+    free(*ret_text);
+    *ret_text = copy;
+    return 0;
+}
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+/* Not one that a pod can have: unspecified, loopback, multicast, broadcast. */
+static bool is_special(const struct fence_addr *addr)
+{
+    static const char *const blocks[] = {
+        "0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32",
+        "::/128",     "::1/128",     "ff00::/8"};
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(blocks); i++) {
+        struct fence_prefix block;
+
+        if (fence_prefix_parse(blocks[i], &block, NULL) == 0 && fence_prefix_contains(&block, addr))
+            return true;
+    }
+    return false;
+}
+
+static int add_address(const struct fence_field *field, struct fence_pod *pod,
+                       struct fence_err *err)
+{
+    struct fence_addr addr;
+    const char *text = "";
+    int r = fence_field_string(field, &text, err);
+
+    if (r < 0 || !*text)
+        return r;
+    if (fence_addr_parse(text, &addr) < 0)
+        return fence_field_refuse(field, err, "\"%.80s\" is not an IP address", text);
+    if (is_special(&addr))
+        return fence_field_refuse(field, err, "%.80s is not an address that a pod can have", text);
+    for (size_t i = 0; i < pod->addr_count; i++)
+        if (fence_addr_equal(&pod->addrs[i], &addr))
+            return 0;
+    if (FENCE_GROW(pod->addrs, pod->addr_capacity, pod->addr_count) < 0)
+        return no_memory(err);
+    pod->addrs[pod->addr_count++] = addr;
+    return 0;
+}
+
+static int decode_status(const struct fence_field *status, struct fence_pod *pod,
+                         struct fence_err *err)
+{
+    struct fence_field phase = fence_field_get(status, "phase");
+    struct fence_field list = fence_field_get(status, "podIPs");
+    struct fence_field single = fence_field_get(status, "podIP");
+    const char *text = "";
+    int r = fence_field_allow(status, FENCE_DOC_MAP, err);
+
+    if (r == 0)
+        r = fence_field_string(&phase, &text, err);
+    if (r == 0)
+        r = fence_field_allow(&list, FENCE_DOC_LIST, err);
+    pod->finished = strcmp(text, "Succeeded") == 0 || strcmp(text, "Failed") == 0;
+    for (size_t i = 0; r == 0 && i < fence_field_count(&list); i++) {
+        struct fence_field item = fence_field_item(&list, i);
+        struct fence_field ip = fence_field_get(&item, "ip");
+
+        r = fence_field_expect(&item, FENCE_DOC_MAP, err);
+        if (r == 0)
+            r = add_address(&ip, pod, err);
+    }
+    if (r == 0 && fence_field_count(&list) == 0)
+        r = add_address(&single, pod, err);
+    return r;
+}
+
+/* ---- ports ---------------------------------------------------------------------------------- */
+
+static int add_port(const struct fence_field *field, struct fence_pod *pod, struct fence_err *err)
+{
+    struct fence_field name = fence_field_get(field, "name");
+    struct fence_field protocol = fence_field_get(field, "protocol");
+    struct fence_field number = fence_field_get(field, "containerPort");
+    struct fence_container_port port = {0};
+    const char *text = "";
+    int r = fence_field_expect(field, FENCE_DOC_MAP, err);
+
+    if (r == 0)
+        r = fence_field_string(&name, &text, err);
+    if (r < 0 || !*text)
+        return r;
+    if (!fence_name_is_port(text))
+        return fence_field_refuse(&name, err, "\"%.80s\" is not a port name", text);
+    r = fence_decode_protocol(&protocol, false, &port.protocol, err);
+    if (r == 0)
+        r = fence_decode_port_number(&number, &port.port, err);
+    if (r < 0)
+        return r;
+    port.name = strdup(text);
+    if (!port.name || FENCE_GROW(pod->ports, pod->port_capacity, pod->port_count) < 0) {
+        free(port.name);
+        return no_memory(err);
+    }
+    pod->ports[pod->port_count++] = port;
+    return 0;
+}
+
+static int add_container(const struct fence_field *container, bool init, struct fence_pod *pod,
+                         struct fence_err *err)
+{
+    struct fence_field restart = fence_field_get(container, "restartPolicy");
+    struct fence_field ports = fence_field_get(container, "ports");
+    const char *text = "";
+    int r = fence_field_expect(container, FENCE_DOC_MAP, err);
+
+    if (r == 0 && init)
+        r = fence_field_string(&restart, &text, err);
+    if (r < 0 || (init && strcmp(text, "Always") != 0))
+        return r;
+    r = fence_field_allow(&ports, FENCE_DOC_LIST, err);
+    for (size_t i = 0; r == 0 && i < fence_field_count(&ports); i++) {
+        struct fence_field port = fence_field_item(&ports, i);
+
+        r = add_port(&port, pod, err);
+    }
+    return r;
+}
+
+/* Of init containers only the sidecars count: the others are over when the pod runs. */
+static int decode_containers(const struct fence_field *spec, bool init, struct fence_pod *pod,
+                             struct fence_err *err)
+{
+    struct fence_field list = fence_field_get(spec, init ? "initContainers" : "containers");
+    int r = fence_field_allow(&list, FENCE_DOC_LIST, err);
+
+    for (size_t i = 0; r == 0 && i < fence_field_count(&list); i++) {
+        struct fence_field container = fence_field_item(&list, i);
+
+        r = add_container(&container, init, pod, err);
+    }
+    return r;
+}
+
+/* ---- metadata ------------------------------------------------------------------------------- */
+
+static int decode_owner(const struct fence_field *metadata, struct fence_pod *pod,
+                        struct fence_err *err)
+{
+    struct fence_field list = fence_field_get(metadata, "ownerReferences");
+    int r = fence_field_allow(&list, FENCE_DOC_LIST, err);
+
+    for (size_t i = 0; r == 0 && i < fence_field_count(&list); i++) {
+        struct fence_field item = fence_field_item(&list, i);
+        struct fence_field controller = fence_field_get(&item, "controller");
+        struct fence_field name = fence_field_get(&item, "name");
+        bool controls = false;
+
+        r = fence_field_bool(&controller, &controls, err);
+        if (r == 0 && controls)
+            r = copy_string(&name, &pod->owner, err);
+    }
+    return r;
+}
+
+/* As the CNI specification has it: letters, digits, '_', '.', '-', not first one of the latter. */
+static bool is_container_id(const char *text)
+{
+    size_t length = strlen(text);
+
+    if (length == 0 || length >= FENCE_CONTAINER_ID_MAX || !isalnum((unsigned char)text[0]))
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if (!isascii((unsigned char)text[i]) ||
+            (!isalnum((unsigned char)text[i]) && !strchr("_.-", text[i])))
+            return false;
+    return true;
+}
+
+static int decode_container_id(const struct fence_field *metadata, struct fence_pod *pod,
+                               struct fence_err *err)
+{
+    struct fence_field annotations = fence_field_get(metadata, "annotations");
+    struct fence_field id = fence_field_get(&annotations, "podfence.io/container-id");
+    int r = copy_string(&id, &pod->container_id, err);
+
+    if (r == 0 && id.doc && !is_container_id(pod->container_id))
+        return fence_field_refuse(&id, err, "\"%.80s\" is not a container ID", id.doc->text);
+    return r;
+}
+
+int fence_decode_pod(const struct fence_field *field, struct fence_object *object,
+                     struct fence_err *err)
+{
+    struct fence_pod *pod = &object->pod;
+    struct fence_field metadata = fence_field_get(field, "metadata");
+    struct fence_field labels = fence_field_get(&metadata, "labels");
+    struct fence_field uid = fence_field_get(&metadata, "uid");
+    struct fence_field spec = fence_field_get(field, "spec");
+    struct fence_field node = fence_field_get(&spec, "nodeName");
+    struct fence_field host_network = fence_field_get(&spec, "hostNetwork");
+    struct fence_field status = fence_field_get(field, "status");
+    int r = fence_field_labels(&labels, &pod->labels, err);
+
+    if (r == 0)
+        r = fence_field_allow(&spec, FENCE_DOC_MAP, err);
+    if (r == 0)
+        r = copy_string(&uid, &pod->uid, err);
+    if (r == 0)
+        r = copy_string(&node, &pod->node, err);
+    if (r == 0)
+        r = fence_field_bool(&host_network, &pod->host_network, err);
+    pod->owner = strdup("");
+    if (!pod->owner)
+        return no_memory(err);
+    if (r == 0)
+        r = decode_owner(&metadata, pod, err);
+    if (r == 0)
+        r = decode_container_id(&metadata, pod, err);
+    if (r == 0)
+        r = decode_containers(&spec, false, pod, err);
+    if (r == 0)
+        r = decode_containers(&spec, true, pod, err);
+    return r < 0 ? r : decode_status(&status, pod, err);
+}
