@@ -289,6 +289,20 @@ fence_inline void connection_judge_new(const struct packet *packet,
     *ret_direction = question.direction;
 }
 
+/*
+ * A connection that policy has cut stays cut in both directions. Without a handshake, though, a
+ * packet of the side that did not open it may as well be the first of a connection of its own
+ * (gossip and SIP use one port for both), and is judged as such.
+ */
+fence_inline int connection_may_replace(const struct packet *packet,
+                                        const struct fence_connection *connection)
+{
+    int opened_inwards = !!(connection->flags & FENCE_CONN_INGRESS);
+
+    return packet->outer.protocol != IPPROTO_TCP &&
+           opened_inwards != (packet->direction == FENCE_INGRESS);
+}
+
 /* All of step 3 to 5 for a packet with a transport tuple. */
 fence_step int connection_judge(const struct packet *packet, const struct fence_endpoint *endpoint,
                                 struct judgement *judgement)
@@ -308,9 +322,12 @@ fence_step int connection_judge(const struct packet *packet, const struct fence_
         connection = connection_find(packet, &key, &established);
     if (connection && !is_syn) {
         connection_continue(packet, endpoint, &key, connection, established, judgement);
-        if (judgement->verdict == FENCE_DENY)
+        if (judgement->verdict == FENCE_ALLOW)
+            return 0;
+        if (!connection_may_replace(packet, connection)) {
             tell(packet, judgement, endpoint->identity, FENCE_EVENT_DROP);
-        return 0;
+            return 0;
+        }
     }
     connection_judge_new(packet, endpoint, &key, judgement, &direction);
     if (judgement->flags & FENCE_CONN_MASQUERADED)
@@ -321,7 +338,8 @@ fence_step int connection_judge(const struct packet *packet, const struct fence_
         return 0;
     }
     /* a retransmitted SYN, or one on a live connection, which the receiver will refuse */
-    if (connection && !(connection->flags & FENCE_CONN_CLOSED))
+    if (connection && connection->verdict == FENCE_ALLOW &&
+        !(connection->flags & FENCE_CONN_CLOSED))
         return 0;
     if (!connection_may_open(packet))
         return 0;

@@ -260,6 +260,25 @@ static void test_other_protocols(void **state)
     }
 }
 
+/* One port for both directions: each side may be the one that opens. */
+static void test_cut_datagrams_the_other_way(void **state)
+{
+    struct fence_packet out = lab_packet(FENCE_EGRESS, lab_friend(4), IPPROTO_UDP, 80, 80);
+    struct fence_packet in = lab_packet(FENCE_INGRESS, lab_friend(4), IPPROTO_UDP, 80, 80);
+
+    (void)state;
+    lab_reset();
+    lab_use_set(LAB_SET_OPEN);
+    lab_expect("out, all open", lab_run(FENCE_EGRESS, out), true, FENCE_REASON_RULE);
+    lab_use_set(LAB_SET_STRICT);
+    lab_expect("out, now denied", lab_run(FENCE_EGRESS, out), false, FENCE_REASON_NO_RULE);
+    lab_expect("in, allowed by its own rule", lab_run(FENCE_INGRESS, in), true, FENCE_REASON_RULE);
+    lab_expect("out, as the answer", lab_run(FENCE_EGRESS, out), true, FENCE_REASON_ESTABLISHED);
+    lab_use_set(LAB_SET_CLOSED);
+    lab_expect("in, all closed", lab_run(FENCE_INGRESS, in), false, FENCE_REASON_NO_RULE);
+    lab_expect("out, all closed", lab_run(FENCE_EGRESS, out), false, FENCE_REASON_NO_RULE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_close_and_open_again),
         cmocka_unit_test(test_expired_counts_as_absent),
         cmocka_unit_test(test_flood_evicts_nothing_established),
+        cmocka_unit_test(test_cut_datagrams_the_other_way),
         cmocka_unit_test(test_other_protocols),
     };
 
