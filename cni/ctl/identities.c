@@ -1,39 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
-#include <uthash.h>
-
 #include "cni/ctl/names.h"
 #include "cni/ctl/options.h"
 #include "lib/base/addr.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
 #include "lib/datapath/read.h"
+#include "lib/policy/intern.h"
 
 /* One identity while its addresses are being collected. */
 struct entry {
     __u32 number;
     cJSON *row;       /* owned by the list once it is there */
     cJSON *addresses; /* in row */
-    UT_hash_handle hh;
 };
 
 struct listing {
     const struct fence_pins *pins;
     struct fence_settings settings;
-    struct entry *entries;
+    struct fence_intern numbers; /* identity to the index in items */
+    struct entry *items;
+    size_t count;
+    size_t capacity;
 };
 
+/* NULL when out of memory. The pointer holds until the next call. */
 static struct entry *entry_add(struct listing *listing, __u32 number)
 {
-    struct entry *entry = calloc(1, sizeof(*entry));
+    struct entry *entry;
+    uint32_t index;
 
-    if (!entry)
+    if (FENCE_GROW(listing->items, listing->capacity, listing->count) < 0 ||
+        fence_intern_put(&listing->numbers, &number, sizeof(number), (uint32_t)listing->count,
+                         &index) < 0)
         return NULL;
-    entry->number = number;
-    entry->row = cJSON_CreateObject();
+    entry = &listing->items[listing->count++];
+    *entry = (struct entry){.number = number, .row = cJSON_CreateObject()};
     cJSON_AddNumberToObject(entry->row, "identity", number);
-    HASH_ADD(hh, listing->entries, number, sizeof(number), entry);
     return entry;
 }
 
@@ -76,13 +80,13 @@ static struct entry *entry_of_peer(struct listing *listing, __u32 number)
 {
     static const struct fence_identity_info reserved = {.kind = FENCE_KIND_RESERVED};
     struct fence_peer peer;
-    struct entry *entry = NULL;
+    struct entry *entry;
+    uint32_t index;
 
     if (fence_peer_read(listing->pins, number, &peer) < 0)
         return NULL;
-    HASH_FIND(hh, listing->entries, &peer.identity, sizeof(peer.identity), entry);
-    if (entry)
-        return entry;
+    if (fence_intern_find(&listing->numbers, &peer.identity, sizeof(peer.identity), &index))
+        return &listing->items[index];
     entry = entry_add(listing, peer.identity);
     if (entry)
         fill(listing, entry, &reserved);
@@ -112,9 +116,11 @@ static int visit_prefix(void *context, const void *key, const void *value)
     return 0;
 }
 
-static int by_number(const struct entry *a, const struct entry *b)
+static int by_number(const void *a_item, const void *b_item)
 {
-    return (a->number > b->number) - (a->number < b->number);
+    __u32 a = ((const struct entry *)a_item)->number, b = ((const struct entry *)b_item)->number;
+
+    return (a > b) - (a < b);
 }
 
 static void print_text(const struct ctl *ctl, const cJSON *value)
@@ -132,15 +138,13 @@ static void print_text(const struct ctl *ctl, const cJSON *value)
 /* Hands the rows over to `rows` (NULL: they are dropped) and frees the rest. */
 static void listing_done(struct listing *listing, cJSON *rows)
 {
-    struct entry *entry, *next;
-
-    HASH_SORT(listing->entries, by_number);
-    HASH_ITER (hh, listing->entries, entry, next) {
-        HASH_DEL(listing->entries, entry);
-        if (!rows || !cJSON_AddItemToArray(rows, entry->row))
-            cJSON_Delete(entry->row);
-        free(entry);
-    }
+    if (listing->count)
+        qsort(listing->items, listing->count, sizeof(*listing->items), by_number);
+    for (size_t i = 0; i < listing->count; i++)
+        if (!rows || !cJSON_AddItemToArray(rows, listing->items[i].row))
+            cJSON_Delete(listing->items[i].row);
+    free(listing->items);
+    fence_intern_done(&listing->numbers);
 }
 
 static int show(struct ctl *ctl, const struct fence_pins *pins)

@@ -3,43 +3,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "cni/ctl/daemon.h"
 #include "cni/ctl/options.h"
 #include "cni/ctl/policy_set.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
 #include "lib/datapath/read.h"
+#include "lib/policy/intern.h"
 
 /* A policy as the rules map knows it. */
 struct entry {
     char *name;
     size_t rules[FENCE_DIRECTIONS];
     bool isolates[FENCE_DIRECTIONS];
-    UT_hash_handle hh;
 };
+
+struct entries {
+    struct fence_intern names; /* to the index in items */
+    struct entry *items;
+    size_t count;
+    size_t capacity;
+};
+
+static int entry_of(struct entries *entries, const char *name, struct entry **ret_entry)
+{
+    uint32_t number = 0;
+    struct entry entry = {0};
+    int r =
+        fence_intern_put(&entries->names, name, strlen(name), (uint32_t)entries->count, &number);
+
+    if (r == 1) {
+        entry.name = strdup(name);
+        if (!entry.name || FENCE_GROW(entries->items, entries->capacity, entries->count) < 0) {
+            free(entry.name);
+            return -ENOMEM;
+        }
+        entries->items[entries->count++] = entry;
+    }
+    if (r < 0)
+        return r;
+    *ret_entry = &entries->items[number];
+    return 0;
+}
 
 static int visit_rule(void *context, const void *key, const void *value)
 {
-    struct entry **entries = context, *entry = NULL;
     const struct fence_rule_info *rule = value;
+    struct entry *entry;
+    int r;
 
     (void)key;
     if (rule->direction >= FENCE_DIRECTIONS)
         return 0;
-    HASH_FIND_STR(*entries, rule->policy, entry);
-    if (!entry) {
-        entry = calloc(1, sizeof(*entry));
-        if (!entry)
-            return -ENOMEM;
-        entry->name = strdup(rule->policy);
-        if (!entry->name) {
-            free(entry);
-            return -ENOMEM;
-        }
-        HASH_ADD_KEYPTR(hh, *entries, entry->name, strlen(entry->name), entry);
-    }
+    r = entry_of(context, rule->policy, &entry);
+    if (r < 0)
+        return r;
     if (rule->index == FENCE_RULE_NONE)
         entry->isolates[rule->direction] = true;
     else
@@ -47,9 +65,9 @@ static int visit_rule(void *context, const void *key, const void *value)
     return 0;
 }
 
-static int by_name(const struct entry *a, const struct entry *b)
+static int by_name(const void *a, const void *b)
 {
-    return strcmp(a->name, b->name);
+    return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
 
 static cJSON *row_of(const struct entry *entry)
@@ -68,10 +86,23 @@ static cJSON *row_of(const struct entry *entry)
     return row;
 }
 
+/* Hands the rows over to `list` and frees the rest. */
+static void entries_done(struct entries *entries, cJSON *list)
+{
+    if (entries->count)
+        qsort(entries->items, entries->count, sizeof(*entries->items), by_name);
+    for (size_t i = 0; i < entries->count; i++) {
+        cJSON_AddItemToArray(list, row_of(&entries->items[i]));
+        free(entries->items[i].name);
+    }
+    free(entries->items);
+    fence_intern_done(&entries->names);
+}
+
 /* What the pins say without the daemon: names, and how many rules decide something. */
 static int from_pins(const struct ctl *ctl, cJSON *list)
 {
-    struct entry *entries = NULL, *entry, *next;
+    struct entries entries = {0};
     struct fence_pins pins;
     struct fence_err err = {0};
     int r = ctl_open_pins(ctl, &pins);
@@ -80,13 +111,7 @@ static int from_pins(const struct ctl *ctl, cJSON *list)
         return r;
     r = fence_map_each(&pins, FENCE_MAP_RULES, visit_rule, &entries, &err);
     fence_pins_close(&pins);
-    HASH_SORT(entries, by_name);
-    HASH_ITER (hh, entries, entry, next) {
-        HASH_DEL(entries, entry);
-        cJSON_AddItemToArray(list, row_of(entry));
-        free(entry->name);
-        free(entry);
-    }
+    entries_done(&entries, list);
     return r == 0 ? CTL_DONE : ctl_fail(ctl, "%s", *err.text ? err.text : "out of memory");
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <math.h>
 
 #include "cni/ctl/daemon.h"
 #include "cni/ctl/names.h"
@@ -60,7 +61,7 @@ static void add_maps(cJSON *object, const struct fence_pins *pins)
         cJSON_AddStringToObject(map, "name", fence_map_name(maps[i]));
         cJSON_AddNumberToObject(map, "used", (double)used);
         cJSON_AddNumberToObject(map, "max", (double)max);
-        cJSON_AddNumberToObject(map, "percent", max ? (double)(used * 100 / max) : 0);
+        cJSON_AddNumberToObject(map, "percent", max ? round((double)used * 100 / (double)max) : 0);
         cJSON_AddItemToArray(list, map);
     }
 }
@@ -116,7 +117,7 @@ static void add_settings(cJSON *object, const struct fence_pins *pins)
     cJSON_AddStringToObject(list, "trustDomain", settings.trust_domain);
     cJSON_AddNumberToObject(list, "hz", settings.hz);
     cJSON_AddBoolToObject(list, "addressesIncomplete",
-                          settings.flags & FENCE_SETTING_ADDRESSES_INCOMPLETE);
+                          (settings.flags & FENCE_SETTING_ADDRESSES_INCOMPLETE) != 0);
 }
 
 /* FENCE_REASONS lists what allows first, then what drops, then what is only counted. */

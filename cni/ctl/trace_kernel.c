@@ -106,14 +106,12 @@ static struct fence_side side_elsewhere(const struct trace_kernel *kernel,
     __u32 number;
 
     if (fence_address_resolve(&kernel->pins, addr, &number) < 0 ||
-        fence_peer_read(&kernel->pins, number, &peer) < 0)
+        fence_peer_read(&kernel->pins, number, &peer) < 0 ||
+        peer.identity == FENCE_IDENTITY_PENDING || peer.identity == FENCE_IDENTITY_INCOMPLETE)
         side.unknown = true;
-    else if (peer.identity == FENCE_IDENTITY_PENDING || peer.identity == FENCE_IDENTITY_INCOMPLETE)
-        side.unknown = true;
-    else if (peer.identity >= FENCE_IDENTITY_FIRST &&
-             (fence_identity_read(&kernel->pins, peer.identity, &info) < 0 ||
-              info.kind == FENCE_KIND_POD))
-        side.unknown = true;
+    else if (peer.identity >= FENCE_IDENTITY_FIRST)
+        side.unknown = fence_identity_read(&kernel->pins, peer.identity, &info) < 0 ||
+                       info.kind == FENCE_KIND_POD;
     return side;
 }
 

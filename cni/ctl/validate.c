@@ -4,61 +4,63 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "cni/ctl/files.h"
 #include "cni/ctl/options.h"
 #include "cni/ctl/text.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
 #include "lib/objects/decode.h"
+#include "lib/policy/intern.h"
 
 /* An object that was fine, to compare later ones of the same name with. */
 struct seen {
-    char *id;
     char *json;
     char *place;
-    UT_hash_handle hh;
 };
 
 struct report {
-    cJSON *objects; /* array */
+    cJSON *objects;          /* array */
+    struct fence_intern ids; /* to the index in seen */
     struct seen *seen;
+    size_t seen_count;
+    size_t seen_capacity;
     size_t refused;
     size_t warnings;
 };
 
-static void seen_done(struct seen **seen)
+static void report_done(struct report *report)
 {
-    struct seen *item, *next;
-
-    HASH_ITER (hh, *seen, item, next) {
-        HASH_DEL(*seen, item);
-        free(item->id);
-        free(item->json);
-        free(item->place);
-        free(item);
+    for (size_t i = 0; i < report->seen_count; i++) {
+        free(report->seen[i].json);
+        free(report->seen[i].place);
     }
+    free(report->seen);
+    fence_intern_done(&report->ids);
 }
 
-static int seen_add(struct report *report, const struct fence_decoded *decoded, const char *path)
+/* The first object of this name; *ret_seen is the one given when there was none. */
+static int see(struct report *report, const struct fence_decoded *decoded, const char *path,
+               const struct seen **ret_seen)
 {
-    struct seen *item = calloc(1, sizeof(*item));
+    uint32_t number = 0;
+    struct seen *seen;
+    int r = fence_intern_put(&report->ids, decoded->id, strlen(decoded->id),
+                             (uint32_t)report->seen_count, &number);
 
-    if (!item)
+    if (r == 1 && FENCE_GROW(report->seen, report->seen_capacity, report->seen_count) < 0)
         return -ENOMEM;
-    item->id = strdup(decoded->id);
-    item->json = strdup(decoded->json);
-    if (asprintf(&item->place, "%s:%u", path, decoded->line) < 0)
-        item->place = NULL;
-    if (!item->id || !item->json || !item->place) {
-        free(item->id);
-        free(item->json);
-        free(item->place);
-        free(item);
-        return -ENOMEM;
+    if (r < 0)
+        return r;
+    seen = &report->seen[number];
+    if (r == 1) {
+        *seen = (struct seen){.json = strdup(decoded->json)};
+        report->seen_count++;
+        if (asprintf(&seen->place, "%s:%u", path, decoded->line) < 0)
+            seen->place = NULL;
+        if (!seen->json || !seen->place)
+            return -ENOMEM;
     }
-    HASH_ADD_KEYPTR(hh, report->seen, item->id, strlen(item->id), item);
+    *ret_seen = seen;
     return 0;
 }
 
@@ -101,16 +103,17 @@ static int add_row(struct report *report, const char *path, const struct fence_d
 static int add_decoded(struct report *report, const char *path, const struct fence_decoded *decoded)
 {
     FENCE_FREE char *conflict = NULL;
-    struct seen *before = NULL;
+    const struct seen *first = NULL;
+    int r;
 
     if (decoded->error || !decoded->id || !decoded->json)
         return add_row(report, path, decoded, decoded->error);
-    HASH_FIND_STR(report->seen, decoded->id, before);
-    if (!before && seen_add(report, decoded, path) < 0)
-        return -ENOMEM;
-    if (before && strcmp(before->json, decoded->json) != 0 &&
+    r = see(report, decoded, path, &first);
+    if (r < 0)
+        return r;
+    if (strcmp(first->json, decoded->json) != 0 &&
         asprintf(&conflict, "%s says something else of the same object, and the first one counts",
-                 before->place) < 0)
+                 first->place) < 0)
         return -ENOMEM;
     return add_row(report, path, decoded, conflict);
 }
@@ -210,6 +213,6 @@ int ctl_validate(struct ctl *ctl, int argc, char **argv)
     }
     r = finish(ctl, &report, value, unreadable);
     cJSON_Delete(value);
-    seen_done(&report.seen);
+    report_done(&report);
     return r;
 }
