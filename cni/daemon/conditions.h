@@ -6,12 +6,21 @@
 
 #include "cni/daemon/log.h"
 
-struct fence_condition; /* opaque */
+struct fence_condition {
+    enum fence_log_level level;
+    char *text;
+};
+
+struct fence_condition_list {
+    struct fence_condition *items;
+    size_t count;
+    size_t capacity;
+};
 
 /* Zeroed = none. */
 struct fence_conditions {
-    struct fence_condition *table;
-    unsigned int round;
+    struct fence_condition_list known; /* sorted */
+    struct fence_condition_list named; /* since begin */
 };
 
 /* Between begin and end, everything that is wrong now is named. */

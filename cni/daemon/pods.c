@@ -5,33 +5,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
-struct fence_pod_entry {
-    UT_hash_handle hh;
-    struct fence_addr addr;
-    char *pod; /* behind the namespace in `text` */
-    char text[];
-};
+#include "lib/base/memory.h"
 
 /* The first to claim an address keeps it. */
 static void add(struct fence_pod_index *index, const struct fence_addr *addr,
                 const char *namespace_name, const char *pod)
 {
-    size_t space_size = strlen(namespace_name) + 1, pod_size = strlen(pod) + 1;
-    struct fence_pod_entry *entry = NULL;
+    struct fence_pod_entry entry = {.namespace_name = strdup(namespace_name), .pod = strdup(pod)};
+    uint32_t known;
 
-    HASH_FIND(hh, index->table, addr, sizeof(*addr), entry);
-    if (entry)
+    if (entry.namespace_name && entry.pod &&
+        FENCE_GROW(index->items, index->capacity, index->count) == 0 &&
+        fence_intern_put(&index->addresses, addr, sizeof(*addr), (uint32_t)index->count, &known) ==
+            1) {
+        index->items[index->count++] = entry;
         return;
-    entry = malloc(sizeof(*entry) + space_size + pod_size);
-    if (!entry)
-        return;
-    entry->addr = *addr;
-    entry->pod = entry->text + space_size;
-    memcpy(entry->text, namespace_name, space_size);
-    memcpy(entry->pod, pod, pod_size);
-    HASH_ADD(hh, index->table, addr, sizeof(entry->addr), entry);
+    }
+    free(entry.namespace_name);
+    free(entry.pod);
 }
 
 static void add_local(struct fence_pod_index *index, const struct fence_local *local)
@@ -67,22 +59,25 @@ void fence_pod_index_fill(struct fence_pod_index *index, const struct fence_stor
 int fence_pod_index_find(const struct fence_pod_index *index, const struct fence_addr *addr,
                          struct fence_pod_name *ret_name)
 {
-    struct fence_pod_entry *entry = NULL;
+    const struct fence_pod_entry *entry;
+    uint32_t found;
 
-    HASH_FIND(hh, index->table, addr, sizeof(*addr), entry);
-    if (!entry)
+    if (!fence_intern_find(&index->addresses, addr, sizeof(*addr), &found))
         return -ENOENT;
-    snprintf(ret_name->namespace_name, sizeof(ret_name->namespace_name), "%s", entry->text);
+    entry = &index->items[found];
+    snprintf(ret_name->namespace_name, sizeof(ret_name->namespace_name), "%s",
+             entry->namespace_name);
     snprintf(ret_name->pod, sizeof(ret_name->pod), "%s", entry->pod);
     return 0;
 }
 
 void fence_pod_index_done(struct fence_pod_index *index)
 {
-    struct fence_pod_entry *entry, *next;
-
-    HASH_ITER (hh, index->table, entry, next) {
-        HASH_DEL(index->table, entry);
-        free(entry);
+    for (size_t i = 0; i < index->count; i++) {
+        free(index->items[i].namespace_name);
+        free(index->items[i].pod);
     }
+    free(index->items);
+    fence_intern_done(&index->addresses);
+    *index = (struct fence_pod_index){0};
 }

@@ -5,12 +5,19 @@
 #include "cni/daemon/locals.h"
 #include "lib/api/event_json.h"
 #include "lib/objects/store.h"
+#include "lib/policy/intern.h"
 
-struct fence_pod_entry; /* opaque */
+struct fence_pod_entry {
+    char *namespace_name;
+    char *pod;
+};
 
 /* Zeroed = empty. */
 struct fence_pod_index {
-    struct fence_pod_entry *table;
+    struct fence_intern addresses; /* to an index into items */
+    struct fence_pod_entry *items;
+    size_t count;
+    size_t capacity;
 };
 
 /* What was in it is forgotten. Without memory for all, some addresses have no name. */

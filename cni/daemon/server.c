@@ -9,14 +9,11 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <utlist.h>
 
 #include "cni/daemon/daemon.h"
 #include "cni/daemon/requests.h"
 #include "lib/api/api.h"
 #include "lib/base/memory.h"
-
-#define CLIENTS_MAX 256
 
 /* What one client may leave lying about. A large answer fits; an observer that sleeps does not. */
 #define QUEUE_MAX_BYTES (8u << 20)
@@ -24,23 +21,27 @@
 #define TICK_MS    5000
 #define IDLE_TICKS 2
 
-struct fence_message {
-    struct fence_message *prev, *next;
-    size_t size;
-    char text[];
-};
-
-static void client_free(struct fence_daemon *daemon, struct fence_client *client)
+static void drop_first(struct fence_client *client)
 {
-    struct fence_message *message, *next;
+    struct fence_message *message = client->queue;
 
-    DL_DELETE(daemon->server.clients, client);
-    daemon->server.count--;
-    daemon->server.observers -= client->observing;
+    client->queue = message->next;
+    client->queued -= message->size;
+    free(message);
+}
+
+/* Whoever was last takes the place. */
+static void client_free(struct fence_daemon *daemon, size_t i)
+{
+    struct fence_server *server = &daemon->server;
+    struct fence_client *client = server->clients[i];
+
+    server->clients[i] = server->clients[--server->count];
+    server->observers -= client->observing;
     fence_loop_forget(&daemon->loop, &client->watch);
     close(client->fd);
-    DL_FOREACH_SAFE(client->queue, message, next)
-    free(message);
+    while (client->queue)
+        drop_first(client);
     free(client);
 }
 
@@ -54,28 +55,27 @@ static void mark_broken(struct fence_client *client, const char *why)
 /* A queue that is not empty stops the reading of requests: who does not read cannot ask on. */
 static void watch_for(struct fence_client *client, uint32_t events)
 {
+    if (client->events == events)
+        return;
+    client->events = events;
     if (fence_loop_change(&client->daemon->loop, &client->watch, events) < 0)
         mark_broken(client, "cannot be watched");
 }
 
 static void flush(struct fence_client *client)
 {
-    while (client->queue) {
-        struct fence_message *message = client->queue;
-        int result = fence_api_send_text(client->fd, message->text, message->size, NULL);
+    int result = 0;
 
-        if (result == -EAGAIN)
-            return;
-        if (result < 0) {
-            mark_broken(client, strerror(-result));
-            return;
-        }
+    while (client->queue && result == 0) {
+        result = fence_api_send_text(client->fd, client->queue->text, client->queue->size, NULL);
+        if (result < 0)
+            break;
         client->idle = 0;
-        client->queued -= message->size;
-        DL_DELETE(client->queue, message);
-        free(message);
+        drop_first(client);
     }
-    watch_for(client, EPOLLIN);
+    if (result < 0 && result != -EAGAIN)
+        mark_broken(client, strerror(-result));
+    watch_for(client, client->queue ? EPOLLOUT : EPOLLIN);
 }
 
 static void enqueue(struct fence_client *client, const char *text, size_t size)
@@ -94,11 +94,14 @@ static void enqueue(struct fence_client *client, const char *text, size_t size)
         mark_broken(client, "out of memory");
         return;
     }
+    message->next = NULL;
     message->size = size;
     memcpy(message->text, text, size);
-    if (!client->queue)
-        watch_for(client, EPOLLOUT);
-    DL_APPEND(client->queue, message);
+    if (client->queue)
+        client->last->next = message;
+    else
+        client->queue = message;
+    client->last = message;
     client->queued += size;
     flush(client);
 }
@@ -131,13 +134,13 @@ void fence_client_refuse(struct fence_client *client, const char *format, ...)
 void fence_server_publish(struct fence_daemon *daemon, const cJSON *event)
 {
     FENCE_FREE char *text = cJSON_PrintUnformatted(event);
-    struct fence_client *client;
+    const struct fence_server *server = &daemon->server;
 
     if (!text)
         return;
-    DL_FOREACH(daemon->server.clients, client)
-    if (client->observing)
-        enqueue(client, text, strlen(text));
+    for (size_t i = 0; i < server->count; i++)
+        if (server->clients[i]->observing)
+            enqueue(server->clients[i], text, strlen(text));
 }
 
 /* What is left unread at close() would make the client see an error instead of our answer. */
@@ -210,14 +213,14 @@ static void client_new(struct fence_daemon *daemon, int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     client->daemon = daemon;
     client->fd = fd;
+    client->events = EPOLLIN;
     client->watch = (struct fence_watch){.fd = fd, .ready = client_ready, .context = client};
     if (fence_loop_watch(&daemon->loop, &client->watch, EPOLLIN, NULL) < 0) {
         close(fd);
         free(client);
         return;
     }
-    DL_APPEND(daemon->server.clients, client);
-    daemon->server.count++;
+    daemon->server.clients[daemon->server.count++] = client;
 }
 
 static void server_ready(void *context, uint32_t events)
@@ -228,8 +231,9 @@ static void server_ready(void *context, uint32_t events)
     (void)events;
     if (fd < 0)
         return;
-    if (daemon->server.count >= CLIENTS_MAX) {
-        fence_log(FENCE_LOG_WARNING, "socket: more than %d clients: one is refused", CLIENTS_MAX);
+    if (daemon->server.count >= FENCE_CLIENTS_MAX) {
+        fence_log(FENCE_LOG_WARNING, "socket: more than %d clients: one is refused",
+                  FENCE_CLIENTS_MAX);
         close(fd);
     } else if (!is_allowed(fd)) {
         close(fd);
@@ -240,12 +244,14 @@ static void server_ready(void *context, uint32_t events)
 
 static void tick_fired(void *context)
 {
-    struct fence_daemon *daemon = context;
-    struct fence_client *client;
+    const struct fence_daemon *daemon = context;
 
-    DL_FOREACH(daemon->server.clients, client)
-    if (client->queue && ++client->idle > IDLE_TICKS)
-        mark_broken(client, "does not read");
+    for (size_t i = 0; i < daemon->server.count; i++) {
+        struct fence_client *client = daemon->server.clients[i];
+
+        if (client->queue && ++client->idle > IDLE_TICKS)
+            mark_broken(client, "does not read");
+    }
 }
 
 int fence_server_init(struct fence_daemon *daemon, struct fence_err *err)
@@ -272,10 +278,9 @@ int fence_server_init(struct fence_daemon *daemon, struct fence_err *err)
 void fence_server_done(struct fence_daemon *daemon)
 {
     struct fence_server *server = &daemon->server;
-    struct fence_client *client, *next;
 
-    DL_FOREACH_SAFE(server->clients, client, next)
-    client_free(daemon, client);
+    while (server->count)
+        client_free(daemon, server->count - 1);
     fence_timer_close(&daemon->loop, &server->tick);
     fence_loop_forget(&daemon->loop, &server->watch);
     if (server->fd >= 0) {
@@ -287,11 +292,12 @@ void fence_server_done(struct fence_daemon *daemon)
 
 void fence_server_reap(struct fence_daemon *daemon)
 {
-    struct fence_client *client, *next;
+    for (size_t i = daemon->server.count; i-- > 0;) {
+        const struct fence_client *client = daemon->server.clients[i];
 
-    DL_FOREACH_SAFE(daemon->server.clients, client, next)
-    if (client->broken || (client->closing && !client->queue))
-        client_free(daemon, client);
+        if (client->broken || (client->closing && !client->queue))
+            client_free(daemon, i);
+    }
 }
 
 /* 1 = in force, 0 = not yet, -1 = never as things are (ret_why). */
@@ -315,25 +321,27 @@ static int look_at(struct fence_daemon *daemon, const struct fence_waiter *waite
     return record.endpoint.flags & FENCE_EP_PENDING ? 0 : 1;
 }
 
+static void answer_waiter(struct fence_client *client)
+{
+    const char *why = NULL;
+    int answer = look_at(client->daemon, &client->waiter, &why);
+    cJSON *message;
+
+    if (answer == 0)
+        return;
+    client->waiter.ifindex = 0;
+    if (answer < 0) {
+        fence_client_refuse(client, "%s", why);
+        return;
+    }
+    message = cJSON_CreateObject();
+    cJSON_AddTrueToObject(message, "ok");
+    fence_client_send(client, message);
+}
+
 void fence_server_answer_waiters(struct fence_daemon *daemon)
 {
-    struct fence_client *client;
-
-    DL_FOREACH(daemon->server.clients, client)
-    {
-        const char *why = NULL;
-        int answer = client->waiter.ifindex ? look_at(daemon, &client->waiter, &why) : 0;
-
-        if (answer == 0)
-            continue;
-        client->waiter.ifindex = 0;
-        if (answer > 0) {
-            cJSON *message = cJSON_CreateObject();
-
-            cJSON_AddTrueToObject(message, "ok");
-            fence_client_send(client, message);
-        } else {
-            fence_client_refuse(client, "%s", why);
-        }
-    }
+    for (size_t i = 0; i < daemon->server.count; i++)
+        if (daemon->server.clients[i]->waiter.ifindex && !daemon->server.clients[i]->broken)
+            answer_waiter(daemon->server.clients[i]);
 }

@@ -15,7 +15,15 @@
 #include "cni/daemon/loop.h"
 
 struct fence_daemon;
-struct fence_message; /* a text that the client has not taken yet */
+
+#define FENCE_CLIENTS_MAX 256
+
+/* A text that the client has not taken yet. */
+struct fence_message {
+    struct fence_message *next;
+    size_t size;
+    char text[];
+};
 
 /* An endpoint that a client asked about. */
 struct fence_waiter {
@@ -26,10 +34,11 @@ struct fence_waiter {
 
 struct fence_client {
     struct fence_daemon *daemon;
-    struct fence_client *prev, *next;
     struct fence_watch watch;
+    uint32_t events; /* that the loop waits for */
     int fd;
-    struct fence_message *queue;
+    struct fence_message *queue; /* oldest first */
+    struct fence_message *last;
     size_t queued;     /* bytes */
     unsigned int idle; /* ticks without taking anything from a queue that is not empty */
     struct fence_waiter waiter;
@@ -42,7 +51,7 @@ struct fence_server {
     int fd;
     struct fence_watch watch;
     struct fence_timer tick;
-    struct fence_client *clients;
+    struct fence_client *clients[FENCE_CLIENTS_MAX];
     size_t count;
     size_t observers;
 };
