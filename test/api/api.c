@@ -134,7 +134,6 @@ static void test_stale_and_living(void **state)
     assert_int_equal(fence_api_listen(fixture->path, &err), -EADDRINUSE);
     assert_non_null(strstr(err.text, "another podfenced"));
     close(first);
-    first = -1;
     assert_int_equal(access(fixture->path, F_OK), 0);
     second = fence_api_listen(fixture->path, &err);
     assert_true(second >= 0);
@@ -278,6 +277,13 @@ static void test_bad_messages(void **state)
     }
 }
 
+/* Without the NUL. */
+static void place(char *to, const char *text)
+{
+    while (*text)
+        *to++ = *text++;
+}
+
 static void test_nesting_bomb(void **state)
 {
     FENCE_CLOSE int listener = -1, server = -1, client = -1;
@@ -285,8 +291,8 @@ static void test_nesting_bomb(void **state)
     cJSON *message = NULL;
 
     connect_pair(*state, &listener, &server, &client);
-    memcpy(bomb, "{\"a\":", 5);
-    memset(bomb + 5, '[', sizeof(bomb) - 5);
+    memset(bomb, '[', sizeof(bomb));
+    place(bomb, "{\"a\":");
     assert_int_equal(fence_api_send_text(client, bomb, sizeof(bomb), NULL), 0);
     assert_int_equal(fence_api_receive(server, 1000, &message, NULL), -EBADMSG);
 }
@@ -295,15 +301,14 @@ static void test_nesting_bomb(void **state)
 static void test_sizes(void **state)
 {
     FENCE_CLOSE int listener = -1, server = -1, client = -1;
-    FENCE_FREE char *text = malloc(FENCE_API_MESSAGE_MAX + 2);
+    static char text[FENCE_API_MESSAGE_MAX + 2];
     cJSON *message = NULL;
     struct fence_err err = {""};
 
-    assert_non_null(text);
     connect_pair(*state, &listener, &server, &client);
-    memset(text, 'x', FENCE_API_MESSAGE_MAX + 2);
-    memcpy(text, "{\"a\":\"", 6);
-    memcpy(text + FENCE_API_MESSAGE_MAX - 2, "\"} ", 3);
+    memset(text, 'x', sizeof(text));
+    place(text, "{\"a\":\"");
+    place(text + FENCE_API_MESSAGE_MAX - 2, "\"} ");
     assert_int_equal(fence_api_send_text(client, text, FENCE_API_MESSAGE_MAX + 1, &err), -EMSGSIZE);
     assert_int_equal(fence_api_send_text(client, text, FENCE_API_MESSAGE_MAX, NULL), 0);
     assert_int_equal(fence_api_receive(server, 1000, &message, NULL), 0);
