@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Step 5: addresses and prefixes, changed in place, then removed, then added. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/datapath/apply_internal.h"
+#include "lib/datapath/read.h"
+#include "lib/datapath/walk.h"
+
+static struct apply_address *find_address(const struct fence_apply *apply,
+                                          const struct fence_addr *addr)
+{
+    struct apply_address *address;
+
+    HASH_FIND(hh, apply->addresses, addr, sizeof(*addr), address);
+    return address;
+}
+
+static struct apply_prefix *find_prefix(const struct fence_apply *apply,
+                                        const struct fence_prefix_key *key)
+{
+    struct apply_prefix *prefix;
+
+    HASH_FIND(hh, apply->prefixes, key, sizeof(*key), prefix);
+    return prefix;
+}
+
+static int remember_address(struct fence_apply *apply, const struct fence_addr *addr, __u32 peer)
+{
+    struct apply_address *address = calloc(1, sizeof(*address));
+
+    if (!address)
+        return -ENOMEM;
+    address->addr = *addr;
+    address->peer = peer;
+    address->plan = apply->serial;
+    HASH_ADD(hh, apply->addresses, addr, sizeof(address->addr), address);
+    if (address->hh.tbl)
+        return 0;
+    free(address);
+    return -ENOMEM;
+}
+
+static int remember_prefix(struct fence_apply *apply, const struct fence_prefix_key *key,
+                           __u32 peer)
+{
+    struct apply_prefix *prefix = calloc(1, sizeof(*prefix));
+
+    if (!prefix)
+        return -ENOMEM;
+    prefix->key = *key;
+    prefix->peer = peer;
+    prefix->plan = apply->serial;
+    HASH_ADD(hh, apply->prefixes, key, sizeof(prefix->key), prefix);
+    if (prefix->hh.tbl)
+        return 0;
+    free(prefix);
+    return -ENOMEM;
+}
+
+static int load_address(void *context, const void *key, const void *value)
+{
+    struct fence_addr addr;
+    __u32 peer;
+
+    memcpy(&addr, key, sizeof(addr));
+    memcpy(&peer, value, sizeof(peer));
+    return find_address(context, &addr) ? 0 : remember_address(context, &addr, peer);
+}
+
+static int load_prefix(void *context, const void *key, const void *value)
+{
+    struct fence_prefix_key prefix;
+    __u32 peer;
+
+    memcpy(&prefix, key, sizeof(prefix));
+    memcpy(&peer, value, sizeof(peer));
+    return find_prefix(context, &prefix) ? 0 : remember_prefix(context, &prefix, peer);
+}
+
+int apply_addresses_load(struct fence_apply *apply)
+{
+    int r = fence_map_walk(apply->pins->maps[FENCE_MAP_ADDRESSES], load_address, apply);
+
+    return r < 0 ? r : fence_map_walk(apply->pins->maps[FENCE_MAP_PREFIXES], load_prefix, apply);
+}
+
+void apply_addresses_done(struct fence_apply *apply)
+{
+    struct apply_address *address;
+    struct apply_address *next_address;
+    struct apply_prefix *prefix;
+    struct apply_prefix *next_prefix;
+
+    HASH_ITER (hh, apply->addresses, address, next_address) {
+        HASH_DELETE(hh, apply->addresses, address);
+        free(address);
+    }
+    HASH_ITER (hh, apply->prefixes, prefix, next_prefix) {
+        HASH_DELETE(hh, apply->prefixes, prefix);
+        free(prefix);
+    }
+}
+
+static int set_flag(struct fence_apply *apply, __u32 flag, bool on)
+{
+    struct fence_settings settings = apply->settings;
+
+    settings.flags = on ? settings.flags | flag : settings.flags & ~flag;
+    return apply_settings(apply, &settings);
+}
+
+/* Before anything moves: see apply.c. */
+static int begin_moving(struct fence_apply *apply)
+{
+    return set_flag(apply, SETTING_MOVING, true);
+}
+
+/* A peer that got no number is pending: no rule allows it. */
+static __u32 peer_of(const struct apply_run *run, __u32 index)
+{
+    return run->peers[index] ? run->peers[index] : FENCE_PEER_PENDING;
+}
+
+static int move_address(struct fence_apply *apply, struct apply_address *address, __u32 peer)
+{
+    int r = begin_moving(apply);
+
+    if (r == 0)
+        r = apply_put(apply, FENCE_MAP_ADDRESSES, &address->addr, &peer);
+    if (r < 0)
+        return r;
+    apply_peer_moved(apply, address->peer);
+    address->peer = peer;
+    return 0;
+}
+
+static int move_addresses(struct apply_run *run)
+{
+    struct fence_apply *apply = run->apply;
+
+    for (size_t i = 0; i < run->plan->addresses_count; i++) {
+        const struct fence_plan_address *plan = &run->plan->addresses[i];
+        struct apply_address *address = find_address(apply, &plan->addr);
+        __u32 peer = peer_of(run, plan->peer);
+        int r = 0;
+
+        if (!address)
+            continue;
+        address->plan = apply->serial;
+        if (address->peer != peer)
+            r = move_address(apply, address, peer);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int remove_addresses(struct fence_apply *apply)
+{
+    struct apply_address *address;
+    struct apply_address *next;
+
+    HASH_ITER (hh, apply->addresses, address, next) {
+        int r;
+
+        if (address->plan == apply->serial)
+            continue;
+        r = begin_moving(apply);
+        if (r == 0)
+            r = apply_delete(apply, FENCE_MAP_ADDRESSES, &address->addr);
+        if (r < 0)
+            return r;
+        apply_peer_moved(apply, address->peer);
+        HASH_DELETE(hh, apply->addresses, address);
+        free(address);
+    }
+    return 0;
+}
+
+static int add_address(struct fence_apply *apply, const struct fence_addr *addr, __u32 peer)
+{
+    __u32 before;
+    int r = fence_address_resolve(apply->pins, addr, &before);
+
+    if (r == 0)
+        r = begin_moving(apply);
+    if (r < 0)
+        return r;
+    /* judged anew even when it cannot be written: by then it counts as pending */
+    apply_peer_moved(apply, before);
+    r = apply_put(apply, FENCE_MAP_ADDRESSES, addr, &peer);
+    return r < 0 ? r : remember_address(apply, addr, peer);
+}
+
+static int report_incomplete(struct apply_run *run, int code)
+{
+    int r = set_flag(run->apply, FENCE_SETTING_ADDRESSES_INCOMPLETE, true);
+
+    return r < 0 ? r
+                 : apply_report_map(run, FENCE_MAP_ADDRESSES, code,
+                                    "an address that is not in it counts as pending, also "
+                                    "outside the cluster");
+}
+
+static int add_addresses(struct apply_run *run)
+{
+    struct fence_apply *apply = run->apply;
+    bool incomplete = false;
+    int r = 0;
+
+    for (size_t i = 0; i < run->plan->addresses_count && r == 0; i++) {
+        const struct fence_plan_address *plan = &run->plan->addresses[i];
+
+        if (find_address(apply, &plan->addr))
+            continue;
+        r = add_address(apply, &plan->addr, peer_of(run, plan->peer));
+        if (r < 0) {
+            incomplete = true;
+            r = report_incomplete(run, r);
+        }
+    }
+    if (r < 0 || incomplete)
+        return r;
+    if (apply->settings.flags & FENCE_SETTING_ADDRESSES_INCOMPLETE)
+        apply_peer_moved(apply, FENCE_PEER_PENDING);
+    return set_flag(apply, FENCE_SETTING_ADDRESSES_INCOMPLETE, false);
+}
+
+int apply_addresses(struct apply_run *run)
+{
+    int r = move_addresses(run);
+
+    if (r == 0)
+        r = remove_addresses(run->apply);
+    if (r == 0)
+        r = add_addresses(run);
+    return r < 0 ? r : apply_peers_raise(run->apply);
+}
+
+static struct fence_prefix_key key_of(const struct fence_prefix *prefix)
+{
+    return (struct fence_prefix_key){.length = prefix->length, .addr = prefix->addr};
+}
+
+static int move_prefixes(struct apply_run *run)
+{
+    struct fence_apply *apply = run->apply;
+
+    for (size_t i = 0; i < run->plan->prefixes_count; i++) {
+        const struct fence_plan_prefix *plan = &run->plan->prefixes[i];
+        struct fence_prefix_key key = key_of(&plan->prefix);
+        struct apply_prefix *prefix = find_prefix(apply, &key);
+        __u32 peer = peer_of(run, plan->peer);
+        int r;
+
+        if (prefix)
+            prefix->plan = apply->serial;
+        if (!prefix || prefix->peer == peer)
+            continue;
+        r = begin_moving(apply);
+        if (r == 0)
+            r = apply_put(apply, FENCE_MAP_PREFIXES, &key, &peer);
+        if (r < 0)
+            return r;
+        apply_peer_moved(apply, prefix->peer);
+        prefix->peer = peer;
+    }
+    return 0;
+}
+
+static int remove_prefixes(struct fence_apply *apply)
+{
+    struct apply_prefix *prefix;
+    struct apply_prefix *next;
+
+    HASH_ITER (hh, apply->prefixes, prefix, next) {
+        int r;
+
+        if (prefix->plan == apply->serial)
+            continue;
+        r = begin_moving(apply);
+        if (r == 0)
+            r = apply_delete(apply, FENCE_MAP_PREFIXES, &prefix->key);
+        if (r < 0)
+            return r;
+        apply_peer_moved(apply, prefix->peer);
+        HASH_DELETE(hh, apply->prefixes, prefix);
+        free(prefix);
+    }
+    return 0;
+}
+
+static int add_prefix(struct fence_apply *apply, const struct fence_prefix_key *key, __u32 peer)
+{
+    __u32 before = FENCE_PEER_PENDING;
+    int r = bpf_map_lookup_elem(apply->pins->maps[FENCE_MAP_PREFIXES], key, &before);
+
+    if (r == -ENOENT || r == 0)
+        r = begin_moving(apply);
+    if (r < 0)
+        return r;
+    apply_peer_moved(apply, before);
+    r = apply_put(apply, FENCE_MAP_PREFIXES, key, &peer);
+    return r < 0 ? r : remember_prefix(apply, key, peer);
+}
+
+static int add_prefixes(struct apply_run *run)
+{
+    for (size_t i = 0; i < run->plan->prefixes_count; i++) {
+        const struct fence_plan_prefix *plan = &run->plan->prefixes[i];
+        struct fence_prefix_key key = key_of(&plan->prefix);
+        int r;
+
+        if (find_prefix(run->apply, &key))
+            continue;
+        r = add_prefix(run->apply, &key, peer_of(run, plan->peer));
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static bool lacks_peer(const struct apply_run *run)
+{
+    for (size_t i = 0; i < run->plan->prefixes_count; i++)
+        if (!run->peers[run->plan->prefixes[i].peer])
+            return true;
+    return false;
+}
+
+static int write_prefixes(struct apply_run *run)
+{
+    int r = lacks_peer(run) ? -E2BIG : move_prefixes(run);
+
+    if (r == 0)
+        r = remove_prefixes(run->apply);
+    return r < 0 ? r : add_prefixes(run);
+}
+
+int apply_prefixes(struct apply_run *run)
+{
+    int failure = write_prefixes(run);
+    int r = apply_peers_raise(run->apply);
+
+    run->apply->prefixes_failed = failure < 0;
+    run->closed = failure < 0 ? "not every address block could be written" : NULL;
+    if (failure == 0 || r < 0)
+        return r;
+    r = apply_report_map(
+        run, FENCE_MAP_PREFIXES, failure,
+        "a Denylist might miss a block, so every endpoint with a policy is closed");
+    return r < 0 ? r : apply_endpoints(run);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the apply_*.c files share. The theory is at the head of apply.c. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* uthash ends the process when memory does, unless told otherwise. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "lib/base/hash.h"
+#include "lib/datapath/apply.h"
+
+/* In settings.flags: an address has moved and not every peer concerned has its new generation. */
+#define SETTING_MOVING (1u << 31)
+
+/* An entry of `identities` or `rules`. */
+struct apply_number {
+    struct fence_hash content; /* what it stands for */
+    struct fence_hash value;   /* what is written */
+    __u32 number;
+    __u32 plan; /* serial of the last plan that had it */
+    UT_hash_handle hh;
+};
+
+struct apply_numbers {
+    enum fence_map map;
+    struct apply_number *by_content;
+    unsigned char *used; /* by number */
+    __u32 first;
+    __u32 limit;
+    __u32 cursor; /* numbers go round: a number is not used again soon */
+};
+
+struct apply_peer {
+    struct fence_peer now; /* as in the map */
+    __u32 plan;
+    bool moved;       /* an address has left it: generation to be raised */
+    bool moved_twice; /* and once more at the next sweep */
+    bool referenced;  /* sweep */
+    UT_hash_handle hh;
+};
+
+/* A run of intervals, shared by all entries of equal content. */
+struct apply_table {
+    struct fence_hash content;
+    struct fence_interval *intervals;
+    __u32 offset;
+    __u32 count;
+    __u32 plan;
+    size_t references; /* entries of sets */
+    bool is_shared;    /* in by_content; false only for a second one of equal content */
+    UT_hash_handle hh_offset;
+    UT_hash_handle hh_content;
+};
+
+struct apply_extent {
+    __u32 offset;
+    __u32 count;
+};
+
+/* One entry of `policies`; ordered by `where`. */
+struct apply_entry {
+    __u32 where; /* peer << 1 | direction */
+    struct apply_table *table;
+};
+
+struct apply_set {
+    __u32 number;
+    __u32 plan;
+    struct fence_hash content;
+    bool complete; /* has its entry in `sets`; the content is only then known */
+    bool referenced;
+    struct apply_entry *entries;
+    size_t count;
+    size_t capacity;
+    UT_hash_handle hh_number;
+    UT_hash_handle hh_content;
+};
+
+struct apply_address {
+    struct fence_addr addr;
+    __u32 peer;
+    __u32 plan;
+    UT_hash_handle hh;
+};
+
+struct apply_prefix {
+    struct fence_prefix_key key;
+    __u32 peer;
+    __u32 plan;
+    UT_hash_handle hh;
+};
+
+struct fence_apply {
+    const struct fence_pins *pins;
+    struct fence_settings settings; /* as in the map */
+    __u32 serial;                   /* of the last plan */
+    size_t writes;
+    bool prefixes_failed; /* everything is closed until all prefixes are written */
+    struct apply_numbers identities;
+    struct apply_numbers rules;
+    struct apply_peer *peers; /* by number */
+    struct apply_peer *peers_by_content;
+    __u32 peer_limit;
+    __u32 peer_cursor; /* no number below it is free */
+    struct apply_table *tables;
+    struct apply_table *tables_by_content;
+    struct apply_extent *free_extents; /* of `intervals`, ordered */
+    size_t extent_count;
+    size_t extent_capacity;
+    struct apply_set *sets;
+    struct apply_set *sets_by_content;
+    struct apply_address *addresses;
+    struct apply_prefix *prefixes;
+};
+
+/* One plan on its way into the maps: what its indices have become. */
+struct apply_run {
+    struct fence_apply *apply;
+    const struct fence_plan *plan;
+    struct fence_apply_report *report;
+    __u32 *identities; /* numbers; 0 = could not be written */
+    __u32 *rules;
+    __u32 *peers;
+    struct apply_table **tables;
+    struct apply_set **sets; /* NULL = could not be written: closed */
+    const char *closed;      /* why every endpoint with a policy is closed, NULL = is not */
+    bool swept;
+    __u64 failed_maps; /* bits: reported once each */
+};
+
+/* ---- apply.c: writing and reporting ---- */
+
+/* Kernel errors come back as they are; successful writes are counted. */
+int apply_put(struct fence_apply *apply, enum fence_map map, const void *key, const void *value);
+/* What is not there is fine. */
+int apply_delete(struct fence_apply *apply, enum fence_map map, const void *key);
+int apply_settings(struct fence_apply *apply, const struct fence_settings *settings);
+struct fence_hash apply_hash(const struct fence_apply *apply, const void *data, size_t size);
+struct fence_hash apply_hash_text(const struct fence_apply *apply, const char *text);
+
+/* Only fail with -ENOMEM. */
+__attribute__((format(printf, 3, 4))) int apply_report(struct apply_run *run, const char *subject,
+                                                       const char *format, ...);
+/* A write to `map` that failed with `code`, once a run; `consequence` ends the sentence. */
+int apply_report_map(struct apply_run *run, enum fence_map map, int code, const char *consequence);
+
+/* ---- apply_numbers.c ---- */
+int apply_numbers_load(struct fence_apply *apply);
+void apply_numbers_done(struct apply_numbers *numbers);
+int apply_identities(struct apply_run *run);
+int apply_rules(struct apply_run *run);
+/* Remove what is neither in the last plan nor kept: `keep` is by number. */
+int apply_numbers_sweep(struct fence_apply *apply, struct apply_numbers *numbers,
+                        const unsigned char *keep);
+
+/* ---- apply_peers.c ---- */
+int apply_peers_load(struct fence_apply *apply);
+int apply_peers(struct apply_run *run);
+/* Mark a peer that an address leaves; apply_peers_raise then gives it a new generation. */
+void apply_peer_moved(struct fence_apply *apply, __u32 peer);
+int apply_peers_raise(struct fence_apply *apply);
+/* After a grace period: raise those once more that a packet in flight may have read just before. */
+int apply_peers_settle(struct fence_apply *apply);
+int apply_peer_free(struct fence_apply *apply, __u32 peer);
+bool apply_peer_is_used(const struct fence_apply *apply, __u32 peer);
+
+/* ---- apply_tables.c ---- */
+/* All intervals of the map into a new array. */
+int apply_intervals_read(struct fence_apply *apply, struct fence_interval **ret_intervals,
+                         __u32 *ret_count);
+/* A table that the map holds at this place. */
+int apply_table_at(struct fence_apply *apply, const struct fence_policy_table *where,
+                   const struct fence_interval *intervals, struct apply_table **ret_table);
+/* What the known tables leave free. */
+int apply_extents_load(struct fence_apply *apply, __u32 limit);
+/* The plan's table as it is in the map, written when new. -E2BIG: no room. */
+int apply_table(struct apply_run *run, __u32 index, struct apply_table **ret_table);
+/* Free tables without references, outside the last plan. Waits for packets in flight. */
+int apply_tables_sweep(struct fence_apply *apply);
+void apply_tables_done(struct fence_apply *apply);
+/* Until every packet that was under way has passed. */
+void apply_grace(void);
+
+/* ---- apply_sets.c ---- */
+int apply_sets_load(struct fence_apply *apply);
+int apply_sets(struct apply_run *run);
+int apply_set_remove(struct fence_apply *apply, struct apply_set *set);
+void apply_set_forget_peer(struct fence_apply *apply, struct apply_set *set, __u32 peer);
+void apply_sets_done(struct fence_apply *apply);
+struct apply_set *apply_set_by_number(struct fence_apply *apply, __u32 number);
+struct apply_set *apply_set_by_content(const struct fence_apply *apply, struct fence_hash content);
+
+/* ---- apply_endpoints.c ---- */
+int apply_endpoints(struct apply_run *run);
+
+/* ---- apply_addresses.c ---- */
+int apply_addresses_load(struct fence_apply *apply);
+int apply_addresses(struct apply_run *run);
+int apply_prefixes(struct apply_run *run);
+void apply_addresses_done(struct fence_apply *apply);
+
+/* ---- apply_sweep.c ---- */
+/* `err` may be NULL. Keeps all that the last plan, or the one on its way, has. */
+int apply_sweep_policies(struct fence_apply *apply, struct fence_err *err);

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Step 3: policy sets. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/datapath/apply_internal.h"
+#include "lib/datapath/walk.h"
+
+static __u32 where_of(__u32 peer, __u32 direction)
+{
+    return peer << 1 | direction;
+}
+
+static struct fence_policy_key key_of(const struct apply_set *set, __u32 where)
+{
+    return (struct fence_policy_key){
+        .set = set->number,
+        .peer = where >> 1,
+        .direction = where & 1,
+    };
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    __u32 one = ((const struct apply_entry *)a)->where;
+    __u32 other = ((const struct apply_entry *)b)->where;
+
+    return one < other ? -1 : one > other;
+}
+
+struct apply_set *apply_set_by_number(struct fence_apply *apply, __u32 number)
+{
+    struct apply_set *set;
+
+    HASH_FIND(hh_number, apply->sets, &number, sizeof(number), set);
+    return set;
+}
+
+struct apply_set *apply_set_by_content(const struct fence_apply *apply, struct fence_hash content)
+{
+    struct apply_set *set;
+
+    HASH_FIND(hh_content, apply->sets_by_content, &content, sizeof(content), set);
+    return set;
+}
+
+static int new_set(struct fence_apply *apply, __u32 number, struct apply_set **ret_set)
+{
+    struct apply_set *set = calloc(1, sizeof(*set));
+
+    if (!set)
+        return -ENOMEM;
+    set->number = number;
+    HASH_ADD(hh_number, apply->sets, number, sizeof(set->number), set);
+    if (!set->hh_number.tbl) {
+        free(set);
+        return -ENOMEM;
+    }
+    *ret_set = set;
+    return 0;
+}
+
+static void unindex_content(struct fence_apply *apply, struct apply_set *set)
+{
+    if (set->hh_content.tbl)
+        HASH_DELETE(hh_content, apply->sets_by_content, set);
+    memset(&set->hh_content, 0, sizeof(set->hh_content));
+}
+
+/* Of two with the same content the newer one counts. */
+static int index_content(struct fence_apply *apply, struct apply_set *set)
+{
+    struct apply_set *other = apply_set_by_content(apply, set->content);
+
+    if (other && other->number > set->number)
+        return 0;
+    if (other)
+        unindex_content(apply, other);
+    HASH_ADD(hh_content, apply->sets_by_content, content, sizeof(set->content), set);
+    return set->hh_content.tbl ? 0 : -ENOMEM;
+}
+
+static void free_set(struct fence_apply *apply, struct apply_set *set)
+{
+    unindex_content(apply, set);
+    HASH_DELETE(hh_number, apply->sets, set);
+    free(set->entries);
+    free(set);
+}
+
+void apply_sets_done(struct fence_apply *apply)
+{
+    struct apply_set *set;
+    struct apply_set *next;
+
+    HASH_ITER (hh_number, apply->sets, set, next)
+        free_set(apply, set);
+}
+
+struct load {
+    struct fence_apply *apply;
+    struct fence_interval *intervals;
+    __u32 interval_count;
+};
+
+static int load_policy(void *context, const void *key, const void *value)
+{
+    const struct fence_policy_table *where = value;
+    const struct fence_policy_key *policy = key;
+    struct load *load = context;
+    struct apply_set *set = apply_set_by_number(load->apply, policy->set);
+    struct apply_table *table;
+    int r = 0;
+
+    /* not of our making: an entry like this is never looked at again */
+    if (where->count == 0 || where->count > load->interval_count ||
+        where->offset > load->interval_count - where->count ||
+        policy->direction >= FENCE_DIRECTIONS)
+        return 0;
+    if (!set)
+        r = new_set(load->apply, policy->set, &set);
+    if (r == 0)
+        r = apply_table_at(load->apply, where, load->intervals, &table);
+    if (r == 0)
+        r = FENCE_GROW(set->entries, set->capacity, set->count);
+    if (r < 0)
+        return r;
+    table->references++;
+    set->entries[set->count++] = (struct apply_entry){
+        .where = where_of(policy->peer, policy->direction),
+        .table = table,
+    };
+    return 0;
+}
+
+static int load_set(void *context, const void *key, const void *value)
+{
+    struct load *load = context;
+    struct apply_set *set;
+    __u32 number;
+    int r = 0;
+
+    memcpy(&number, key, sizeof(number));
+    set = apply_set_by_number(load->apply, number);
+    if (!set)
+        r = new_set(load->apply, number, &set);
+    if (r < 0)
+        return r;
+    memcpy(&set->content, value, sizeof(set->content));
+    set->complete = true;
+    return index_content(load->apply, set);
+}
+
+int apply_sets_load(struct fence_apply *apply)
+{
+    struct load load = {.apply = apply};
+    struct apply_set *set;
+    struct apply_set *next;
+    int r = apply_intervals_read(apply, &load.intervals, &load.interval_count);
+
+    if (r == 0)
+        r = fence_map_walk(apply->pins->maps[FENCE_MAP_POLICIES], load_policy, &load);
+    free(load.intervals);
+    if (r == 0)
+        r = fence_map_walk(apply->pins->maps[FENCE_MAP_SETS], load_set, &load);
+    if (r < 0)
+        return r;
+    HASH_ITER (hh_number, apply->sets, set, next)
+        if (set->count)
+            qsort(set->entries, set->count, sizeof(*set->entries), compare_entries);
+    return apply_extents_load(apply, load.interval_count);
+}
+
+struct wanted {
+    struct apply_entry *entries;
+    size_t count;
+};
+
+static void wanted_done(struct wanted *wanted)
+{
+    free(wanted->entries);
+}
+
+static int want(struct apply_run *run, struct wanted *wanted, const struct fence_plan_entry *plan,
+                __u32 peer)
+{
+    struct apply_entry *entry = &wanted->entries[wanted->count];
+    int r = apply_table(run, plan->table, &entry->table);
+
+    if (r < 0)
+        return r;
+    entry->where = where_of(peer, plan->direction);
+    wanted->count++;
+    return 0;
+}
+
+/* What the set's entries should be, in order. */
+static int wanted_init(struct apply_run *run, const struct fence_plan_set *plan,
+                       struct wanted *wanted)
+{
+    int r = 0;
+
+    wanted->entries = calloc(plan->entry_count + FENCE_DIRECTIONS, sizeof(*wanted->entries));
+    if (!wanted->entries)
+        return -ENOMEM;
+    for (__u32 i = 0; i < FENCE_DIRECTIONS && r == 0; i++) {
+        struct fence_plan_entry entry = {.direction = i, .table = plan->fallback[i]};
+
+        r = want(run, wanted, &entry, FENCE_PEER_ANY);
+    }
+    for (size_t i = 0; i < plan->entry_count && r == 0; i++) {
+        __u32 peer = run->peers[plan->entries[i].peer];
+
+        /* a peer that got no number: no address leads to it */
+        if (peer)
+            r = want(run, wanted, &plan->entries[i], peer);
+    }
+    qsort(wanted->entries, wanted->count, sizeof(*wanted->entries), compare_entries);
+    return r;
+}
+
+/* May an existing set become this by adding entries for peers that it has never had? */
+static bool can_grow_to(const struct fence_apply *apply, const struct apply_set *set,
+                        const struct wanted *wanted)
+{
+    size_t k = 0;
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct apply_entry *have = &set->entries[i];
+        __u32 peer = have->where >> 1;
+
+        while (k < wanted->count && wanted->entries[k].where < have->where)
+            k++;
+        if (k < wanted->count && wanted->entries[k].where == have->where) {
+            if (wanted->entries[k].table != have->table)
+                return false;
+        } else if (peer < apply->peer_limit && apply->peers[peer].plan == apply->serial) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int add_entry(struct fence_apply *apply, struct apply_set *set,
+                     const struct apply_entry *entry)
+{
+    struct fence_policy_key key = key_of(set, entry->where);
+    struct fence_policy_table value = {
+        .offset = entry->table->offset,
+        .count = entry->table->count,
+    };
+    int r = FENCE_GROW(set->entries, set->capacity, set->count);
+
+    if (r == 0)
+        r = apply_put(apply, FENCE_MAP_POLICIES, &key, &value);
+    if (r < 0)
+        return r;
+    entry->table->references++;
+    set->entries[set->count++] = *entry;
+    return 0;
+}
+
+static int add_missing(struct fence_apply *apply, struct apply_set *set,
+                       const struct wanted *wanted)
+{
+    size_t had = set->count;
+    size_t k = 0;
+    int r = 0;
+
+    for (size_t i = 0; i < wanted->count && r == 0; i++) {
+        while (k < had && set->entries[k].where < wanted->entries[i].where)
+            k++;
+        if (k == had || set->entries[k].where != wanted->entries[i].where)
+            r = add_entry(apply, set, &wanted->entries[i]);
+    }
+    if (set->count > had)
+        qsort(set->entries, set->count, sizeof(*set->entries), compare_entries);
+    return r;
+}
+
+static int next_number(struct fence_apply *apply, __u32 *ret_number)
+{
+    struct fence_settings settings = apply->settings;
+    int r;
+
+    *ret_number = settings.next_set++;
+    r = apply_settings(apply, &settings);
+    return r;
+}
+
+int apply_set_remove(struct fence_apply *apply, struct apply_set *set)
+{
+    int r = set->complete ? apply_delete(apply, FENCE_MAP_SETS, &set->number) : 0;
+
+    if (r < 0)
+        return r;
+    set->complete = false;
+    unindex_content(apply, set);
+    while (set->count) {
+        struct fence_policy_key key = key_of(set, set->entries[set->count - 1].where);
+
+        r = apply_delete(apply, FENCE_MAP_POLICIES, &key);
+        if (r < 0)
+            return r;
+        set->entries[--set->count].table->references--;
+    }
+    free_set(apply, set);
+    return 0;
+}
+
+static int complete_set(struct fence_apply *apply, struct apply_set *set, struct fence_hash content)
+{
+    struct fence_set_info info;
+    int r;
+
+    memcpy(info.content, &content, sizeof(info.content));
+    r = apply_put(apply, FENCE_MAP_SETS, &set->number, &info);
+    if (r < 0)
+        return r;
+    set->content = content;
+    set->complete = true;
+    return index_content(apply, set);
+}
+
+static int create_set(struct fence_apply *apply, const struct wanted *wanted,
+                      struct fence_hash content, struct apply_set **ret_set)
+{
+    struct apply_set *set;
+    __u32 number;
+    int r = next_number(apply, &number);
+
+    if (r == 0)
+        r = new_set(apply, number, &set);
+    if (r < 0)
+        return r;
+    set->plan = apply->serial;
+    r = add_missing(apply, set, wanted);
+    if (r == 0)
+        r = complete_set(apply, set, content);
+    if (r < 0) {
+        apply_set_remove(apply, set);
+        return r;
+    }
+    *ret_set = set;
+    return 0;
+}
+
+static int write_set(struct apply_run *run, const struct fence_plan_set *plan,
+                     struct apply_set **ret_set)
+{
+    FENCE_CLEANUP(wanted_done) struct wanted wanted = {0};
+    struct fence_apply *apply = run->apply;
+    struct fence_hash content = apply_hash_text(apply, plan->content);
+    struct apply_set *set;
+    int r = wanted_init(run, plan, &wanted);
+
+    if (r < 0)
+        return r;
+    set = apply_set_by_content(apply, content);
+    if (set && !can_grow_to(apply, set, &wanted))
+        set = NULL;
+    if (!set)
+        return create_set(apply, &wanted, content, ret_set);
+    set->plan = apply->serial;
+    r = add_missing(apply, set, &wanted);
+    if (r == 0)
+        *ret_set = set;
+    return r;
+}
+
+/* Once a run, when a map is full: what nobody uses any more makes room. */
+static int write_set_or_sweep(struct apply_run *run, const struct fence_plan_set *plan,
+                              struct apply_set **ret_set)
+{
+    int r = write_set(run, plan, ret_set);
+
+    if (r != -E2BIG || run->swept)
+        return r;
+    run->swept = true;
+    r = apply_sweep_policies(run->apply, NULL);
+    return r < 0 ? r : write_set(run, plan, ret_set);
+}
+
+/* Which map it was, for the report: the tables of a set come first. */
+static enum fence_map full_map(const struct apply_run *run, const struct fence_plan_set *plan)
+{
+    for (size_t i = 0; i < FENCE_DIRECTIONS; i++)
+        if (!run->tables[plan->fallback[i]])
+            return FENCE_MAP_INTERVALS;
+    for (size_t i = 0; i < plan->entry_count; i++)
+        if (!run->tables[plan->entries[i].table])
+            return FENCE_MAP_INTERVALS;
+    return FENCE_MAP_POLICIES;
+}
+
+int apply_sets(struct apply_run *run)
+{
+    for (size_t i = 0; i < run->plan->sets_count; i++) {
+        const struct fence_plan_set *plan = &run->plan->sets[i];
+        int r;
+
+        if (plan->problem)
+            continue;
+        r = write_set_or_sweep(run, plan, &run->sets[i]);
+        if (r < 0)
+            r = apply_report_map(run, full_map(run, plan), r,
+                                 "endpoints whose policy does not fit are closed");
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+void apply_set_forget_peer(struct fence_apply *apply, struct apply_set *set, __u32 peer)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < set->count; i++) {
+        struct apply_entry entry = set->entries[i];
+        struct fence_policy_key key = key_of(set, entry.where);
+
+        if (key.peer != peer || apply_delete(apply, FENCE_MAP_POLICIES, &key) < 0)
+            set->entries[kept++] = entry;
+        else
+            entry.table->references--;
+    }
+    set->count = kept;
+}

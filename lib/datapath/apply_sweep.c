@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What nobody needs any more. Everything here may be left undone at any point. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "bpf/connection.h"
+#include "lib/base/memory.h"
+#include "lib/datapath/apply_internal.h"
+#include "lib/datapath/endpoints.h"
+#include "lib/datapath/read.h"
+#include "lib/datapath/walk.h"
+
+static const enum fence_map connection_maps[] = {FENCE_MAP_CONNECTIONS, FENCE_MAP_HANDSHAKES};
+
+struct expiry {
+    __u64 now;
+    __u64 hz;
+};
+
+static bool is_expired(void *context, const void *key, const void *value)
+{
+    const struct fence_connection_key *tuple = key;
+    const struct fence_connection *connection = value;
+    const struct expiry *expiry = context;
+    __u64 lifetime = expiry->hz * fence_connection_lifetime(tuple->protocol, connection->flags);
+
+    return expiry->now > connection->last_seen && expiry->now - connection->last_seen > lifetime;
+}
+
+static int drop_expired(struct fence_apply *apply, enum fence_map map, struct expiry *expiry)
+{
+    FENCE_FREE void *found = NULL;
+    const struct fence_connection_key *keys;
+    struct fence_connection connection;
+    int fd = apply->pins->maps[map];
+    size_t count = 0;
+    int r = fence_map_collect(fd, is_expired, expiry, &found, &count);
+
+    if (r < 0)
+        return r;
+    keys = found;
+    for (size_t i = 0; i < count; i++) {
+        /* a packet may have brought it back to life meanwhile */
+        if (bpf_map_lookup_elem(fd, &keys[i], &connection) == 0 &&
+            is_expired(expiry, &keys[i], &connection))
+            bpf_map_delete_elem(fd, &keys[i]);
+    }
+    return 0;
+}
+
+static int sweep_connections(struct fence_apply *apply)
+{
+    struct expiry expiry = {.hz = apply->settings.hz};
+    int r = fence_jiffies(apply->pins, &expiry.now);
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(connection_maps) && r == 0; i++)
+        r = drop_expired(apply, connection_maps[i], &expiry);
+    return r;
+}
+
+static void refer(struct fence_apply *apply, __u32 number)
+{
+    struct apply_set *set = number ? apply_set_by_number(apply, number) : NULL;
+
+    if (set)
+        set->referenced = true;
+}
+
+static int refer_connection(void *context, const void *key, const void *value)
+{
+    const struct fence_connection *connection = value;
+
+    (void)key;
+    refer(context, connection->set);
+    return 0;
+}
+
+static int refer_sets(struct fence_apply *apply, const struct fence_endpoint_list *endpoints)
+{
+    struct apply_set *set;
+    struct apply_set *next;
+    int r = 0;
+
+    HASH_ITER (hh_number, apply->sets, set, next)
+        set->referenced = set->plan == apply->serial && set->complete;
+    for (size_t i = 0; i < endpoints->count; i++) {
+        refer(apply, endpoints->items[i].endpoint.set);
+        refer(apply, endpoints->items[i].endpoint.next_set);
+    }
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(connection_maps) && r == 0; i++)
+        r = fence_map_walk(apply->pins->maps[connection_maps[i]], refer_connection, apply);
+    return r;
+}
+
+static int sweep_sets(struct fence_apply *apply, const struct fence_endpoint_list *endpoints)
+{
+    struct apply_set *set;
+    struct apply_set *next;
+    int r = refer_sets(apply, endpoints);
+
+    if (r < 0)
+        return r;
+    HASH_ITER (hh_number, apply->sets, set, next) {
+        if (!set->referenced)
+            r = apply_set_remove(apply, set);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void refer_peers(struct fence_apply *apply)
+{
+    struct apply_address *address;
+    struct apply_address *next_address;
+    struct apply_prefix *prefix;
+    struct apply_prefix *next_prefix;
+
+    for (__u32 i = 0; i < apply->peer_limit; i++)
+        apply->peers[i].referenced = i < FENCE_PEER_FIRST || apply->peers[i].plan == apply->serial;
+    HASH_ITER (hh, apply->addresses, address, next_address)
+        if (address->peer < apply->peer_limit)
+            apply->peers[address->peer].referenced = true;
+    HASH_ITER (hh, apply->prefixes, prefix, next_prefix)
+        if (prefix->peer < apply->peer_limit)
+            apply->peers[prefix->peer].referenced = true;
+}
+
+static int sweep_peers(struct fence_apply *apply)
+{
+    struct apply_set *set;
+    struct apply_set *next;
+
+    refer_peers(apply);
+    for (__u32 i = 0; i < apply->peer_limit; i++) {
+        int r;
+
+        if (apply->peers[i].referenced || !apply_peer_is_used(apply, i))
+            continue;
+        HASH_ITER (hh_number, apply->sets, set, next)
+            apply_set_forget_peer(apply, set, i);
+        r = apply_peer_free(apply, i);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int sweep_identities(struct fence_apply *apply, const struct fence_endpoint_list *endpoints)
+{
+    FENCE_FREE unsigned char *keep = calloc(apply->identities.limit, 1);
+
+    if (!keep)
+        return -ENOMEM;
+    for (__u32 i = 0; i < apply->peer_limit; i++)
+        if (apply->peers[i].now.identity < apply->identities.limit)
+            keep[apply->peers[i].now.identity] = 1;
+    for (size_t i = 0; i < endpoints->count; i++)
+        if (endpoints->items[i].endpoint.identity < apply->identities.limit)
+            keep[endpoints->items[i].endpoint.identity] = 1;
+    return apply_numbers_sweep(apply, &apply->identities, keep);
+}
+
+static void keep_rule(const struct fence_apply *apply, unsigned char *keep, __u32 rule)
+{
+    if (rule < apply->rules.limit)
+        keep[rule] = 1;
+}
+
+static int sweep_rules(struct fence_apply *apply)
+{
+    FENCE_FREE unsigned char *keep = calloc(apply->rules.limit, 1);
+    struct apply_table *table;
+    struct apply_table *next;
+
+    if (!keep)
+        return -ENOMEM;
+    HASH_ITER (hh_offset, apply->tables, table, next) {
+        for (__u32 i = 0; i < table->count; i++) {
+            keep_rule(apply, keep, table->intervals[i].rule);
+            keep_rule(apply, keep, table->intervals[i].shadow_rule);
+        }
+    }
+    return apply_numbers_sweep(apply, &apply->rules, keep);
+}
+
+int apply_sweep_policies(struct fence_apply *apply, struct fence_err *err)
+{
+    FENCE_CLEANUP(fence_endpoint_list_done) struct fence_endpoint_list endpoints = {0};
+    int r = fence_endpoints_list(apply->pins, &endpoints, err);
+
+    if (r < 0)
+        return r;
+    r = sweep_sets(apply, &endpoints);
+    if (r == 0)
+        r = sweep_peers(apply);
+    if (r == 0)
+        r = apply_tables_sweep(apply);
+    if (r == 0)
+        r = sweep_identities(apply, &endpoints);
+    if (r == 0)
+        r = sweep_rules(apply);
+    return r < 0 ? fence_err_set(err, r, "sweeping the policy maps: %s", strerror(-r)) : 0;
+}
+
+int fence_apply_sweep(struct fence_apply *apply, struct fence_err *err)
+{
+    int r = fence_settings_read(apply->pins, &apply->settings);
+
+    if (r == 0)
+        r = sweep_connections(apply);
+    if (r == 0)
+        r = apply_peers_settle(apply);
+    if (r < 0)
+        return fence_err_set(err, r, "sweeping the connections: %s", strerror(-r));
+    /* before the first plan nobody can tell what is needed */
+    return apply->serial ? apply_sweep_policies(apply, err) : 0;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TCX programs run before clsact filters, and each kind in its own order. Only ever one of the two
+ * is ours: whatever is new is attached before the old one goes, so a change of mode or of order
+ * leaves no packet unjudged (for a moment both judge it, which changes nothing).
+ */
+#include "lib/datapath/attach.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/datapath/attach_internal.h"
+#include "lib/datapath/endpoints.h"
+#include "lib/datapath/refresh.h"
+
+int fence_attach_mode_parse(const char *text, enum fence_attach_mode *ret_mode)
+{
+    static const char *const names[] = {
+        [FENCE_ATTACH_MODE_AUTO] = "auto",
+        [FENCE_ATTACH_MODE_TCX] = "tcx",
+        [FENCE_ATTACH_MODE_CLSACT] = "clsact",
+    };
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(names); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *ret_mode = (enum fence_attach_mode)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+/* The kernel refuses one program twice at a hook, so moving ours to the head takes it away for a
+ * moment: clsact filters stand in meanwhile. */
+static int reorder_tcx(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+{
+    int r = fence_clsact_attach(pins, ifindex, err);
+
+    if (r < 0)
+        return fence_err_prefix(err, r, "no stand-in while the TCX program is put first again");
+    r = fence_tcx_detach(pins, ifindex, err);
+    if (r == 0)
+        r = fence_tcx_attach(pins, ifindex, err);
+    if (r < 0)
+        return r; /* the stand-in stays */
+    return fence_clsact_detach(ifindex, err);
+}
+
+static int attach_tcx(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+{
+    int r = fence_tcx_attach(pins, ifindex, err);
+
+    if (r < 0)
+        return r;
+    r = fence_tcx_check(pins, ifindex, err);
+    if (r == -EBUSY)
+        return reorder_tcx(pins, ifindex, err);
+    return r < 0 ? r : fence_clsact_detach(ifindex, err);
+}
+
+static int attach_clsact(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+{
+    int r = fence_clsact_attach(pins, ifindex, err);
+
+    return r < 0 ? r : fence_tcx_detach(pins, ifindex, err);
+}
+
+static int attach_by_mode(const struct fence_pins *pins, __u32 ifindex, enum fence_attach_mode mode,
+                          enum fence_attach *ret_attach, struct fence_err *err)
+{
+    int r = -EOPNOTSUPP;
+
+    if (mode != FENCE_ATTACH_MODE_CLSACT) {
+        r = attach_tcx(pins, ifindex, err);
+        if (r == 0)
+            *ret_attach = FENCE_ATTACH_TCX;
+    }
+    if (mode == FENCE_ATTACH_MODE_CLSACT || (mode == FENCE_ATTACH_MODE_AUTO && r == -EOPNOTSUPP)) {
+        r = attach_clsact(pins, ifindex, err);
+        if (r == 0)
+            *ret_attach = FENCE_ATTACH_CLSACT;
+    }
+    return r;
+}
+
+/* Whole and in force, though perhaps not first. */
+static bool is_attached(const struct fence_pins *pins, __u32 ifindex)
+{
+    int tcx = fence_tcx_check(pins, ifindex, NULL);
+    int clsact = fence_clsact_check(pins, ifindex, NULL);
+
+    return tcx == 0 || tcx == -EBUSY || clsact == 0 || clsact == -EBUSY;
+}
+
+int fence_attach(const struct fence_pins *pins, __u32 ifindex, enum fence_attach_mode mode,
+                 enum fence_attach *ret_attach, struct fence_err *err)
+{
+    bool before = is_attached(pins, ifindex);
+    int r = attach_by_mode(pins, ifindex, mode, ret_attach, err);
+
+    /* What enforced before this call goes on enforcing. */
+    if (r < 0 && !before)
+        fence_detach(pins, ifindex, NULL);
+    return r;
+}
+
+int fence_detach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+{
+    int tcx = fence_tcx_detach(pins, ifindex, err);
+    int clsact = fence_clsact_detach(ifindex, tcx < 0 ? NULL : err);
+
+    return tcx < 0 ? tcx : clsact;
+}
+
+int fence_attach_check(const struct fence_pins *pins, __u32 ifindex, enum fence_attach attach,
+                       struct fence_err *err)
+{
+    int r;
+
+    if (attach == FENCE_ATTACH_TCX)
+        return fence_tcx_check(pins, ifindex, err);
+    if (attach != FENCE_ATTACH_CLSACT)
+        return fence_err_set(err, -ENOENT, "nothing is attached to interface %u", ifindex);
+    r = fence_clsact_check(pins, ifindex, err);
+    return r < 0 ? r : fence_tcx_absent(ifindex, err);
+}
+
+int fence_attach_refresh(const struct fence_pins *pins, struct fence_err *err)
+{
+    FENCE_CLEANUP(fence_endpoint_list_done) struct fence_endpoint_list list = {0};
+    int first = fence_tcx_refresh(pins, err);
+    int r = fence_endpoints_list(pins, &list, first ? NULL : err);
+
+    if (first == 0)
+        first = r;
+    for (size_t i = 0; i < list.count; i++) {
+        if (list.items[i].info.attach != FENCE_ATTACH_CLSACT)
+            continue;
+        r = fence_clsact_refresh(pins, list.items[i].ifindex, first ? NULL : err);
+        if (r < 0 && first == 0)
+            first = r;
+    }
+    return first;
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/datapath/attach_internal.h"
+#include "lib/datapath/program.h"
+
+/* linux/bpf.h of 6.6 and later; Debian 12 compiles with 6.1. */
+#define TCX_INGRESS   46
+#define TCX_EGRESS    47
+#define LINK_TYPE_TCX 11
+#define F_BEFORE      (1u << 3)
+
+#define TCX_PROGS_MAX 64 /* the kernel's own limit for one hook */
+
+static enum bpf_attach_type hook_of(enum fence_direction direction)
+{
+    return (enum bpf_attach_type)(direction == FENCE_EGRESS ? TCX_INGRESS : TCX_EGRESS);
+}
+
+static void link_path(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
+                      char path[512])
+{
+    snprintf(path, 512, "%s/links/%u-%s", pins->root, ifindex,
+             fence_prog_name(fence_attach_prog(direction)));
+}
+
+struct link_facts {
+    __u32 prog_id;
+    __u32 ifindex; /* 0 when the device has gone */
+    __u32 hook;
+};
+
+/* -EBADF: not a TCX link. */
+static int link_facts(int fd, struct link_facts *ret_facts)
+{
+    struct bpf_link_info info = {0};
+    __u32 size = sizeof(info);
+    int r = bpf_obj_get_info_by_fd(fd, &info, &size);
+
+    if (r < 0)
+        return r;
+    if (info.type != LINK_TYPE_TCX)
+        return -EBADF;
+    /* struct { __u32 ifindex; __u32 attach_type; } tcx, which this header does not know yet, lies
+     * where netns has two words as well. */
+    memcpy(&ret_facts->ifindex, &info.netns, sizeof(ret_facts->ifindex));
+    memcpy(&ret_facts->hook, (const char *)&info.netns + sizeof(__u32), sizeof(ret_facts->hook));
+    ret_facts->prog_id = info.prog_id;
+    return 0;
+}
+
+/* Programs at a hook in their order. */
+static int query(__u32 ifindex, enum fence_direction direction, __u32 *ids, __u32 *ret_count)
+{
+    LIBBPF_OPTS(bpf_prog_query_opts, opts, .prog_ids = ids, .prog_cnt = TCX_PROGS_MAX);
+    int r = bpf_prog_query_opts((int)ifindex, hook_of(direction), &opts);
+
+    if (r < 0)
+        return r;
+    *ret_count = opts.prog_cnt;
+    return 0;
+}
+
+static int create_link(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
+                       struct fence_err *err)
+{
+    LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = F_BEFORE);
+    FENCE_CLOSE int fd = -1;
+    char path[512];
+    int r;
+
+    /* Until it is pinned the link lives by this descriptor alone: killed here, nothing stays. */
+    fd = bpf_link_create(pins->progs[fence_attach_prog(direction)], (int)ifindex,
+                         hook_of(direction), &opts);
+    if (fd == -EINVAL)
+        return fence_err_set(err, -EOPNOTSUPP,
+                             "this kernel has no TCX (6.6 or later has); use attach mode clsact");
+    if (fd < 0)
+        return fence_err_set(err, fd, "attaching %s to interface %u by TCX: %s",
+                             fence_prog_name(fence_attach_prog(direction)), ifindex, strerror(-fd));
+    link_path(pins, ifindex, direction, path);
+    r = bpf_obj_pin(fd, path);
+    if (r < 0)
+        return fence_err_set(err, r, "pinning the TCX link %s: %s", path, strerror(-r));
+    return 0;
+}
+
+static int remove_link(const char *path, struct fence_err *err)
+{
+    FENCE_CLOSE int fd = bpf_obj_get(path);
+    int r;
+
+    if (fd == -ENOENT)
+        return 0;
+    /* Somebody may hold the link open: removing the pin would not be enough. */
+    r = fd < 0 ? fd : bpf_link_detach(fd);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return fence_err_set(err, -errno, "removing %s: %s", path, strerror(errno));
+    if (r < 0)
+        return fence_err_set(err, r, "detaching the TCX link %s: %s", path, strerror(-r));
+    return 0;
+}
+
+static int update_link(int fd, const struct fence_pins *pins, enum fence_prog prog,
+                       const struct link_facts *facts, const char *path, struct fence_err *err)
+{
+    __u32 wanted;
+    int r = fence_prog_id(pins->progs[prog], &wanted);
+
+    if (r == 0 && facts->prog_id != wanted)
+        r = bpf_link_update(fd, pins->progs[prog], NULL);
+    if (r < 0)
+        return fence_err_set(err, r, "updating the TCX link %s: %s", path, strerror(-r));
+    return 0;
+}
+
+static int attach_one(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
+                      struct fence_err *err)
+{
+    struct link_facts facts = {0};
+    FENCE_CLOSE int fd = -1;
+    char path[512];
+    int r;
+
+    link_path(pins, ifindex, direction, path);
+    fd = bpf_obj_get(path);
+    if (fd >= 0) {
+        r = link_facts(fd, &facts);
+        if (r == 0 && facts.ifindex == ifindex && facts.hook == hook_of(direction))
+            return update_link(fd, pins, fence_attach_prog(direction), &facts, path, err);
+        /* Of a device that had this number before. */
+        fence_close_p(&fd);
+        r = remove_link(path, err);
+        if (r < 0)
+            return r;
+    } else if (fd != -ENOENT) {
+        return fence_err_set(err, fd, "%s: %s", path, strerror(-fd));
+    }
+    return create_link(pins, ifindex, direction, err);
+}
+
+int fence_tcx_attach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+{
+    int r = attach_one(pins, ifindex, FENCE_EGRESS, err);
+
+    return r < 0 ? r : attach_one(pins, ifindex, FENCE_INGRESS, err);
+}
+
+int fence_tcx_detach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+{
+    int first = 0;
+
+    for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
+        char path[512];
+        int r;
+
+        link_path(pins, ifindex, (enum fence_direction)direction, path);
+        r = remove_link(path, first ? NULL : err);
+        if (r < 0 && first == 0)
+            first = r;
+    }
+    return first;
+}
+
+static int check_order(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
+                       struct fence_err *err)
+{
+    __u32 ids[TCX_PROGS_MAX] = {0};
+    __u32 count = 0;
+    __u32 ours;
+    int r = query(ifindex, direction, ids, &count);
+
+    if (r == 0)
+        r = fence_prog_id(pins->progs[fence_attach_prog(direction)], &ours);
+    if (r < 0)
+        return fence_err_set(err, r, "listing the TCX programs of interface %u: %s", ifindex,
+                             strerror(-r));
+    if (count == 0)
+        return fence_err_set(err, -ENOENT, "interface %u has no TCX program at its %s", ifindex,
+                             direction == FENCE_EGRESS ? "ingress" : "egress");
+    if (ids[0] != ours)
+        return fence_err_set(err, -EBUSY, "TCX program %u is ahead of %s on interface %u", ids[0],
+                             fence_prog_name(fence_attach_prog(direction)), ifindex);
+    return 0;
+}
+
+static int check_one(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
+                     struct fence_err *err)
+{
+    struct link_facts facts = {0};
+    FENCE_CLOSE int fd = -1;
+    char path[512];
+    __u32 wanted;
+    int r;
+
+    link_path(pins, ifindex, direction, path);
+    fd = bpf_obj_get(path);
+    if (fd < 0)
+        return fence_err_set(err, fd, "%s: %s", path, strerror(-fd));
+    r = fence_prog_id(pins->progs[fence_attach_prog(direction)], &wanted);
+    if (r == 0)
+        r = link_facts(fd, &facts);
+    if (r < 0)
+        return fence_err_set(err, r, "%s: %s", path, strerror(-r));
+    if (facts.ifindex == 0)
+        return fence_err_set(err, -ENOENT, "%s is attached to nothing any more", path);
+    if (facts.ifindex != ifindex || facts.hook != hook_of(direction) || facts.prog_id != wanted)
+        return fence_err_set(err, -EBADF, "%s holds program %u on interface %u, not ours", path,
+                             facts.prog_id, facts.ifindex);
+    return check_order(pins, ifindex, direction, err);
+}
+
+int fence_tcx_check(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+{
+    int r = check_one(pins, ifindex, FENCE_EGRESS, err);
+
+    return r < 0 ? r : check_one(pins, ifindex, FENCE_INGRESS, err);
+}
+
+int fence_tcx_absent(__u32 ifindex, struct fence_err *err)
+{
+    for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
+        __u32 ids[TCX_PROGS_MAX] = {0};
+        __u32 count = 0;
+        int r = query(ifindex, (enum fence_direction)direction, ids, &count);
+
+        if (r == -EINVAL)
+            return 0; /* a kernel without TCX */
+        if (r < 0)
+            return fence_err_set(err, r, "listing the TCX programs of interface %u: %s", ifindex,
+                                 strerror(-r));
+        if (count)
+            return fence_err_set(err, -EBUSY,
+                                 "TCX program %u is ahead of our filter on interface %u", ids[0],
+                                 ifindex);
+    }
+    return 0;
+}
+
+static int refresh_link(const struct fence_pins *pins, const char *name, struct fence_err *err)
+{
+    enum fence_prog prog = FENCE_PROG_FROM_POD;
+    struct link_facts facts = {0};
+    FENCE_CLOSE int fd = -1;
+    char path[512];
+    int r;
+
+    if (strstr(name, "-to_pod"))
+        prog = FENCE_PROG_TO_POD;
+    snprintf(path, sizeof(path), "%s/links/%s", pins->root, name);
+    fd = bpf_obj_get(path);
+    if (fd == -ENOENT)
+        return 0;
+    if (fd < 0)
+        return fence_err_set(err, fd, "%s: %s", path, strerror(-fd));
+    r = link_facts(fd, &facts);
+    if (r < 0)
+        return fence_err_set(err, r, "%s: %s", path, strerror(-r));
+    return facts.ifindex ? update_link(fd, pins, prog, &facts, path, err) : 0;
+}
+
+static void close_folder(DIR **folder)
+{
+    if (*folder)
+        closedir(*folder);
+}
+
+int fence_tcx_refresh(const struct fence_pins *pins, struct fence_err *err)
+{
+    FENCE_CLEANUP(close_folder) DIR *folder = NULL;
+    const struct dirent *entry;
+    char path[512];
+    int first = 0;
+
+    snprintf(path, sizeof(path), "%s/links", pins->root);
+    folder = opendir(path);
+    if (!folder)
+        return fence_err_set(err, -errno, "%s: %s", path, strerror(errno));
+    while ((entry = readdir(folder)) != NULL) {
+        int r;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        r = refresh_link(pins, entry->d_name, first ? NULL : err);
+        if (r < 0 && first == 0)
+            first = r;
+    }
+    return first;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Maps first, then programs, then settings.hz: whoever opens the pins meanwhile (the plugin) sees
+ * nothing loaded, or everything. Killed anywhere, the next run goes on from what is pinned: a map
+ * is reused, a program is replaced by rename, and links and filters follow the pinned programs.
+ */
+#include "lib/datapath/load.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "lib/base/memory.h"
+#include "lib/datapath/load_pins.h"
+#include "lib/datapath/program.h"
+#include "lib/datapath/read.h"
+#include "lib/datapath/refresh.h"
+#include "lib/datapath/settings.h"
+#include "podfence.skel.h"
+
+#define LOG_MAX         65536
+#define CLOCK_SAMPLE_NS 200000000L
+
+static void destroy_skeleton(struct podfence_bpf **skeleton)
+{
+    podfence_bpf__destroy(*skeleton);
+    *skeleton = NULL;
+}
+
+/* Pinned before: must be what this build expects. */
+static int reuse_map(struct bpf_map *map, int fd, const char *path, struct fence_err *err)
+{
+    struct bpf_map_info info = {0};
+    __u32 size = sizeof(info);
+    int r = bpf_obj_get_info_by_fd(fd, &info, &size);
+
+    if (r < 0)
+        return fence_err_set(err, r, "%s: %s", path, strerror(-r));
+    if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
+        info.value_size != bpf_map__value_size(map) || info.map_flags != bpf_map__map_flags(map))
+        return fence_err_set(err, -EUCLEAN,
+                             "%s is a map of another layout (type %u, key %u, value %u bytes): it "
+                             "was not made by this version; stop the pods or drain the node, run "
+                             "`podfencectl uninstall`, and start podfenced again",
+                             path, info.type, info.key_size, info.value_size);
+    r = bpf_map__reuse_fd(map, fd);
+    if (r < 0)
+        return fence_err_set(err, r, "reusing %s: %s", path, strerror(-r));
+    return 0;
+}
+
+static int size_map(struct bpf_map *map, enum fence_map number,
+                    const struct fence_load_options *options, struct fence_err *err)
+{
+    for (size_t i = 0; i < options->size_count; i++) {
+        int r;
+
+        if (options->sizes[i].map != number)
+            continue;
+        r = options->sizes[i].entries ? bpf_map__set_max_entries(map, options->sizes[i].entries)
+                                      : -EINVAL;
+        if (r < 0)
+            return fence_err_set(err, -EINVAL, "%u is no size for the map %s",
+                                 options->sizes[i].entries, fence_map_name(number));
+    }
+    return 0;
+}
+
+static int prepare_maps(struct podfence_bpf *skeleton, const struct fence_load_options *options,
+                        struct fence_pins *pins, struct fence_err *err)
+{
+    for (unsigned int i = 0; i < FENCE_MAP_COUNT; i++) {
+        const char *name = fence_map_name((enum fence_map)i);
+        struct bpf_map *map = bpf_object__find_map_by_name(skeleton->obj, name);
+        char path[512];
+        int r;
+
+        if (!map)
+            return fence_err_set(err, -ENOENT, "the BPF object has no map %s", name);
+        snprintf(path, sizeof(path), "%s/maps/%s", pins->root, name);
+        pins->maps[i] = bpf_obj_get(path);
+        if (pins->maps[i] >= 0)
+            r = reuse_map(map, pins->maps[i], path, err);
+        else if (pins->maps[i] == -ENOENT)
+            r = size_map(map, (enum fence_map)i, options, err);
+        else
+            r = fence_err_set(err, pins->maps[i], "%s: %s", path, strerror(-pins->maps[i]));
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int pin_maps(struct podfence_bpf *skeleton, struct fence_pins *pins, struct fence_err *err)
+{
+    for (unsigned int i = 0; i < FENCE_MAP_COUNT; i++) {
+        const char *name = fence_map_name((enum fence_map)i);
+        const struct bpf_map *map = bpf_object__find_map_by_name(skeleton->obj, name);
+        int r;
+
+        if (pins->maps[i] >= 0)
+            continue;
+        r = fence_load_replace_pin(bpf_map__fd(map), pins->root, "maps", name, err);
+        if (r < 0)
+            return r;
+        pins->maps[i] = dup(bpf_map__fd(map));
+        if (pins->maps[i] < 0)
+            return fence_err_set(err, -errno, "map %s: %s", name, strerror(errno));
+    }
+    return 0;
+}
+
+/* The pinned one stays when it is the same. */
+static int pin_prog(int fd, const char *name, struct fence_pins *pins, int *ret_fd,
+                    struct fence_err *err)
+{
+    FENCE_CLOSE int pinned = -1;
+    bool equal = false;
+    char path[512];
+    int r = 0;
+
+    snprintf(path, sizeof(path), "%s/progs/%s", pins->root, name);
+    pinned = bpf_obj_get(path);
+    if (pinned >= 0)
+        r = fence_progs_equal(pinned, fd, &equal);
+    else if (pinned != -ENOENT)
+        r = pinned;
+    if (r < 0)
+        return fence_err_set(err, r, "%s: %s", path, strerror(-r));
+    if (equal) {
+        *ret_fd = TAKE_FD(pinned);
+        return 0;
+    }
+    r = fence_load_replace_pin(fd, pins->root, "progs", name, err);
+    if (r < 0)
+        return r;
+    *ret_fd = dup(fd);
+    return *ret_fd < 0 ? fence_err_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
+static int pin_progs(struct podfence_bpf *skeleton, struct fence_pins *pins, struct fence_err *err)
+{
+    for (unsigned int i = 0; i < FENCE_PROG_COUNT; i++) {
+        const char *name = fence_prog_name((enum fence_prog)i);
+        const struct bpf_program *prog = bpf_object__find_program_by_name(skeleton->obj, name);
+        int r;
+
+        if (!prog)
+            return fence_err_set(err, -ENOENT, "the BPF object has no program %s", name);
+        r = pin_prog(bpf_program__fd(prog), name, pins, &pins->progs[i], err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static __u64 monotonic_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (__u64)now.tv_sec * 1000000000ull + (__u64)now.tv_nsec;
+}
+
+/* The kernel's tick is nowhere to be read: two samples, and the nearest of the usual values. */
+static int measure_hz(const struct fence_pins *pins, __u32 *ret_hz)
+{
+    static const __u32 usual[] = {100, 250, 300, 1000};
+    const struct timespec pause = {.tv_nsec = CLOCK_SAMPLE_NS};
+    __u64 began, before, after, elapsed, ticks;
+    size_t best = 0;
+    int r = fence_jiffies(pins, &before);
+
+    if (r < 0)
+        return r;
+    began = monotonic_ns();
+    nanosleep(&pause, NULL);
+    r = fence_jiffies(pins, &after);
+    if (r < 0)
+        return r;
+    elapsed = monotonic_ns() - began;
+    ticks = (after - before) * 1000000000ull / (elapsed ? elapsed : 1);
+    for (size_t i = 1; i < FENCE_ARRAY_SIZE(usual); i++)
+        if (llabs((long long)usual[i] - (long long)ticks) <
+            llabs((long long)usual[best] - (long long)ticks))
+            best = i;
+    *ret_hz = usual[best];
+    return 0;
+}
+
+static int complete_settings(const struct fence_pins *pins, struct fence_err *err)
+{
+    struct fence_settings settings;
+    int r = fence_settings_read(pins, &settings);
+
+    if (r < 0)
+        return fence_err_set(err, r, "settings map: %s", strerror(-r));
+    if (settings.hash_key[0] == 0 && settings.hash_key[1] == 0 &&
+        getrandom(settings.hash_key, sizeof(settings.hash_key), 0) !=
+            (ssize_t)sizeof(settings.hash_key))
+        return fence_err_set(err, -EIO, "getrandom: %s", strerror(errno));
+    if (settings.next_set == 0)
+        settings.next_set = 1;
+    if (settings.hz == 0) {
+        r = measure_hz(pins, &settings.hz);
+        if (r < 0)
+            return fence_err_set(err, r, "measuring the kernel's tick: %s", strerror(-r));
+    }
+    r = fence_settings_write(pins, &settings, err);
+    return r < 0 ? r : 0;
+}
+
+/* What libbpf has to say, kept for the error text: the last lines name the cause. */
+static char log_text[LOG_MAX];
+static size_t log_used;
+
+__attribute__((format(printf, 2, 0))) static int keep_log(enum libbpf_print_level level,
+                                                          const char *format, va_list args)
+{
+    int length;
+
+    if (level == LIBBPF_DEBUG || log_used >= sizeof(log_text) - 1)
+        return 0;
+    length = vsnprintf(log_text + log_used, sizeof(log_text) - log_used, format, args);
+    if (length > 0)
+        log_used += (size_t)length;
+    if (log_used > sizeof(log_text) - 1)
+        log_used = sizeof(log_text) - 1;
+    return 0;
+}
+
+static int load_error(int code, struct fence_err *err)
+{
+    const size_t shown = 600;
+    char text[601];
+
+    snprintf(text, sizeof(text), "%s", log_text + (log_used > shown ? log_used - shown : 0));
+    for (char *at = text; *at; at++)
+        if (*at == '\n')
+            *at = ' ';
+    if (code == -EPERM)
+        return fence_err_set(err, code,
+                             "loading the BPF programs: %s; this needs root or the capabilities "
+                             "BPF, NET_ADMIN and PERFMON (%s)",
+                             strerror(-code), text);
+    return fence_err_set(err, code, "loading the BPF programs: %s (%s)", strerror(-code), text);
+}
+
+static int load_into(struct podfence_bpf *skeleton, const struct fence_load_options *options,
+                     struct fence_pins *pins, struct fence_err *err)
+{
+    int r = prepare_maps(skeleton, options, pins, err);
+
+    if (r < 0)
+        return r;
+    r = podfence_bpf__load(skeleton);
+    if (r < 0)
+        return load_error(r, err);
+    r = pin_maps(skeleton, pins, err);
+    if (r == 0)
+        r = pin_progs(skeleton, pins, err);
+    if (r == 0)
+        r = complete_settings(pins, err);
+    return r < 0 ? r : fence_attach_refresh(pins, err);
+}
+
+int fence_load(const struct fence_load_options *options, struct fence_pins *ret_pins,
+               struct fence_err *err)
+{
+    FENCE_CLEANUP(destroy_skeleton) struct podfence_bpf *skeleton = NULL;
+    struct fence_pins pins;
+    int r;
+
+    fence_pins_init(&pins);
+    r = fence_load_folders(options->bpffs, pins.root, sizeof(pins.root), err);
+    if (r < 0)
+        return r;
+    log_used = 0;
+    log_text[0] = '\0';
+    libbpf_set_print(keep_log);
+    skeleton = podfence_bpf__open();
+    if (!skeleton)
+        return load_error(-errno, err);
+    r = load_into(skeleton, options, &pins, err);
+    libbpf_set_print(NULL);
+    if (r < 0) {
+        fence_pins_close(&pins);
+        return r;
+    }
+    *ret_pins = pins;
+    return 0;
+}

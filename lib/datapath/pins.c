@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/datapath/pins.h"
+
+#include <assert.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/datapath/read.h"
+
+static const char *const map_names[] = {
+#define MAP_NAME(symbol, name) [FENCE_MAP_##symbol] = name,
+    FENCE_MAPS(MAP_NAME)
+#undef MAP_NAME
+};
+static_assert(FENCE_ARRAY_SIZE(map_names) == FENCE_MAP_COUNT, "every map has a name");
+
+static const char *const prog_names[] = {
+#define PROG_NAME(symbol, name) [FENCE_PROG_##symbol] = name,
+    FENCE_PROGS(PROG_NAME)
+#undef PROG_NAME
+};
+static_assert(FENCE_ARRAY_SIZE(prog_names) == FENCE_PROG_COUNT, "every program has a name");
+
+const char *fence_map_name(enum fence_map map)
+{
+    return (unsigned int)map < FENCE_MAP_COUNT ? map_names[map] : "unknown";
+}
+
+const char *fence_prog_name(enum fence_prog prog)
+{
+    return (unsigned int)prog < FENCE_PROG_COUNT ? prog_names[prog] : "unknown";
+}
+
+void fence_pins_init(struct fence_pins *pins)
+{
+    memset(pins->root, 0, sizeof(pins->root));
+    for (size_t i = 0; i < FENCE_MAP_COUNT; i++)
+        pins->maps[i] = -1;
+    for (size_t i = 0; i < FENCE_PROG_COUNT; i++)
+        pins->progs[i] = -1;
+}
+
+void fence_pins_close(struct fence_pins *pins)
+{
+    for (size_t i = 0; i < FENCE_MAP_COUNT; i++)
+        fence_close_p(&pins->maps[i]);
+    for (size_t i = 0; i < FENCE_PROG_COUNT; i++)
+        fence_close_p(&pins->progs[i]);
+}
+
+static int open_pin(const char *root, const char *folder, const char *name, int *ret_fd)
+{
+    char path[512];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/%s/%s", root, folder, name);
+    fd = bpf_obj_get(path);
+    if (fd < 0)
+        return fd;
+    *ret_fd = fd;
+    return 0;
+}
+
+struct opened {
+    size_t present;
+    const char *missing_folder; /* the first that is missing */
+    const char *missing;
+};
+
+static int open_one(struct fence_pins *pins, const char *folder, const char *name, int *fd,
+                    struct opened *opened, struct fence_err *err)
+{
+    int r = open_pin(pins->root, folder, name, fd);
+
+    if (r == 0) {
+        opened->present++;
+        return 0;
+    }
+    if (r == -EPERM || r == -EACCES)
+        return fence_err_set(err, r, "%s/%s/%s: %s (root, or the capabilities BPF and NET_ADMIN)",
+                             pins->root, folder, name, strerror(-r));
+    if (r != -ENOENT && r != -ENOTDIR)
+        return fence_err_set(err, r, "%s/%s/%s: %s", pins->root, folder, name, strerror(-r));
+    if (!opened->missing) {
+        opened->missing_folder = folder;
+        opened->missing = name;
+    }
+    return 0;
+}
+
+static int not_loaded(const struct fence_pins *pins, struct fence_err *err)
+{
+    return fence_err_set(err, -ENOENT,
+                         "no data path of version %d is pinned at %s: podfenced has not loaded it "
+                         "since boot (start podfenced, or run `podfencectl load`)",
+                         FENCE_ABI_VERSION, pins->root);
+}
+
+/* The programs are pinned after the maps, and settings.hz is written last (load.c): so what was
+ * never finished looks like what was never begun. */
+static int judge(const struct fence_pins *pins, const struct opened *maps,
+                 const struct opened *progs, struct fence_err *err)
+{
+    const struct opened *bad = maps->missing ? maps : progs;
+    struct fence_settings settings;
+    int r;
+
+    if (progs->present == 0)
+        return not_loaded(pins, err);
+    if (bad->missing)
+        return fence_err_set(err, -EUCLEAN,
+                             "the data path at %s is damaged: %s/%s is missing (restart podfenced "
+                             "to load it again)",
+                             pins->root, bad->missing_folder, bad->missing);
+    r = fence_settings_read(pins, &settings);
+    if (r < 0)
+        return fence_err_set(err, r, "%s/maps/settings: %s", pins->root, strerror(-r));
+    return settings.hz ? 0 : not_loaded(pins, err);
+}
+
+static int open_all(struct fence_pins *pins, struct fence_err *err)
+{
+    struct opened maps = {0};
+    struct opened progs = {0};
+    int r;
+
+    for (unsigned int i = 0; i < FENCE_MAP_COUNT; i++) {
+        r = open_one(pins, "maps", map_names[i], &pins->maps[i], &maps, err);
+        if (r < 0)
+            return r;
+    }
+    for (unsigned int i = 0; i < FENCE_PROG_COUNT; i++) {
+        r = open_one(pins, "progs", prog_names[i], &pins->progs[i], &progs, err);
+        if (r < 0)
+            return r;
+    }
+    return judge(pins, &maps, &progs, err);
+}
+
+int fence_pins_open(const char *bpffs, struct fence_pins *ret_pins, struct fence_err *err)
+{
+    struct fence_pins pins;
+    int length;
+    int r;
+
+    fence_pins_init(&pins);
+    /* libbpf would print to stderr, which is the plugin's log. */
+    libbpf_set_print(NULL);
+    length = snprintf(pins.root, sizeof(pins.root), "%s/v%d", bpffs, FENCE_ABI_VERSION);
+    if (length < 0 || (size_t)length >= sizeof(pins.root))
+        return fence_err_set(err, -ENAMETOOLONG, "bpffs path is too long: %s", bpffs);
+    r = open_all(&pins, err);
+    if (r < 0) {
+        fence_pins_close(&pins);
+        return r;
+    }
+    *ret_pins = pins;
+    return 0;
+}

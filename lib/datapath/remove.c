@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/datapath/attach.h"
+#include "lib/datapath/endpoints.h"
+#include "lib/datapath/walk.h"
+
+/* The keys of all maps that hold something of an endpoint begin with its ifindex. */
+_Static_assert(offsetof(struct fence_connection_key, ifindex) == 0, "ifindex first");
+_Static_assert(offsetof(struct fence_fragment_key, ifindex) == 0, "ifindex first");
+_Static_assert(offsetof(struct fence_event_key, ifindex) == 0, "ifindex first");
+
+static bool is_of(void *context, const void *key, const void *value)
+{
+    (void)value;
+    return memcmp(context, key, sizeof(__u32)) == 0;
+}
+
+static int remove_all(int fd, __u32 ifindex)
+{
+    FENCE_FREE void *keys = NULL;
+    struct fence_map_shape shape;
+    size_t count = 0;
+    int r = fence_map_shape(fd, &shape);
+
+    if (r == 0)
+        r = fence_map_collect(fd, is_of, &ifindex, &keys, &count);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < count; i++) {
+        int deleted = bpf_map_delete_elem(fd, (const char *)keys + i * shape.key_size);
+
+        if (deleted < 0 && deleted != -ENOENT)
+            r = deleted;
+    }
+    return r;
+}
+
+static int remove_entry(const struct fence_pins *pins, enum fence_map map, __u32 ifindex)
+{
+    int r = bpf_map_delete_elem(pins->maps[map], &ifindex);
+
+    return r == -ENOENT ? 0 : r;
+}
+
+/*
+ * Detached first: with the filter on and the endpoint gone, everything is dropped, which is right
+ * for a pod that ends, but a filter that stayed on would be noise. The info goes last, and
+ * only when all else has gone: until then the endpoint can be found and removed again.
+ */
+int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+{
+    static const enum fence_map kernel_maps[] = {
+        FENCE_MAP_CONNECTIONS,
+        FENCE_MAP_HANDSHAKES,
+        FENCE_MAP_FRAGMENTS,
+        FENCE_MAP_EVENT_LIMITS,
+    };
+    int first = fence_detach(pins, ifindex, err);
+    int r = remove_entry(pins, FENCE_MAP_ENDPOINTS, ifindex);
+
+    if (r < 0 && first == 0)
+        first = fence_err_set(err, r, "endpoints map: interface %u: %s", ifindex, strerror(-r));
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(kernel_maps); i++) {
+        r = remove_all(pins->maps[kernel_maps[i]], ifindex);
+        if (r < 0 && first == 0)
+            first = fence_err_set(err, r, "%s map: entries of interface %u: %s",
+                                  fence_map_name(kernel_maps[i]), ifindex, strerror(-r));
+    }
+    if (first < 0)
+        return first;
+    r = remove_entry(pins, FENCE_MAP_ENDPOINT_INFO, ifindex);
+    if (r < 0)
+        first = fence_err_set(err, r, "endpoint_info map: interface %u: %s", ifindex, strerror(-r));
+    return first;
+}
