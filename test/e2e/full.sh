@@ -9,7 +9,7 @@ lab_enter "$@"
 data=$LAB_SOURCE/test/e2e/data
 
 ready() {
-    [ "$(lab_status .daemon.ready)" = "$1" ]
+    [ "$(lab_status .ready)" = "$1" ]
 }
 
 # reported PATTERN: the status shows it, in JSON and as text.
@@ -65,7 +65,7 @@ lab_expect <"$data/shop.table"
 sed 's/^spec:/spec: [/' "$data/shop.yaml" | lab_object policies
 lab_publish
 eventually "the status names file and line" 5 reported 'policies.yaml'
-expect_equal "problems that keep a last good version" "$(lab_status '[.daemon.problems[] | select(.kept)] | length > 0')" true
+expect_equal "problems that keep a last good version" "$(lab_status '[.problems[] | select(.kept)] | length > 0')" true
 lab_expect <"$data/shop.table"
 
 lab_say "an invalid policy: the same, and the others apply"
@@ -86,7 +86,7 @@ eventually "ready again" 5 ready true
 lab_say "a folder that has gone: the pinned state stays, not ready"
 mv "$LAB/objects" "$LAB/lost"
 eventually "not ready" 5 ready false
-expect_match "what is missing" "$(lab_status .daemon.notReady)" "$LAB/objects"
+expect_match "what is missing" "$(lab_status .notReady)" "$LAB/objects"
 lab_expect <"$data/shop.table"
 lab_daemon_kill
 lab_daemon_start

@@ -17,12 +17,13 @@ LAB_BUILD=${FENCE_BUILD:-$LAB_SOURCE/build}
 LAB_BIN=$LAB_BUILD/bin
 LAB_TOOLS=$LAB_BUILD/test
 LAB=/run/podfence-lab # inside the node's own /run
-LAB_BPFFS=$LAB/bpf/podfence
-LAB_SOCKET=$LAB/podfenced.sock
+LAB_BPFFS=${LAB_BPFFS:-$LAB/bpf/podfence}
+LAB_SOCKET=${LAB_SOCKET:-$LAB/podfenced.sock}
 LAB_CNI_DIR=/usr/lib/cni
 LAB_NAMESPACE=shop
 LAB_QUIET=${LAB_QUIET:-}
 LAB_DAEMON_PID=
+LAB_UNSHARE=(unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private)
 
 # shellcheck source=test/e2e/lab-objects.sh
 source "$LAB_SOURCE/test/e2e/lab-objects.sh"
@@ -85,8 +86,7 @@ lab_enter() {
             echo "no $LAB_BIN/podfence: run scripts/build.sh" >&2
             exit 1
         }
-        LAB_INSIDE=1 exec unshare --mount --net --pid --fork --kill-child --mount-proc \
-            --propagation private "$BASH" "$0" "$@"
+        LAB_INSIDE=1 exec "${LAB_UNSHARE[@]}" "$BASH" "$0" "$@"
     fi
     LAB_NAME=$(basename "$0" .sh)
     trap 'lab_fail "line $LINENO: $BASH_COMMAND ended with $?"' ERR
@@ -224,7 +224,7 @@ lab_ctl() {
 }
 
 lab_daemon_answers() {
-    lab_status '.daemon != null and .daemon.running != false' | grep -qx true
+    [ "$(lab_status .daemon.running)" = true ]
 }
 
 # The value of a jq path in the status.

@@ -17,7 +17,7 @@ uncut() {
 }
 
 ready() {
-    [ "$(lab_status .daemon.ready)" = true ]
+    [ "$(lab_status .ready)" = true ]
 }
 
 lab_chain "$1"
@@ -44,7 +44,7 @@ expect_match "trace by the kernel" "$(lab_ctl trace --from shop/api --to shop/db
 lab_say "restarted: nothing is written, nothing changes"
 lab_daemon_start
 eventually "ready" 5 ready
-expect_equal "map writes of the first apply" "$(lab_status .daemon.lastApply.writes)" 0
+expect_equal "map writes of the first apply" "$(lab_status .lastApply.writes)" 0
 lab_expect <"$data/shop.table"
 uncut
 

@@ -35,7 +35,7 @@ resolved() {
 }
 
 listed() {
-    lab_status .daemon.unresolved | grep -q "shop/$1"
+    lab_status .unresolved | grep -q "shop/$1"
 }
 
 # enforced POD: what the lists say of app=api.

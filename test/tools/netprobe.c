@@ -23,6 +23,8 @@ static const struct command {
      "prints its pid"},
     {"try", command_try,
      "try [-t TIMEOUT_MS] tcp,ADDR,PORT udp,.. sctp,.. icmp,ADDR,0 ...   all at once"},
+    {"await", command_await,
+     "await [-t TIMEOUT_MS] PROTO,ADDR,PORT   until it succeeds; prints when, as stream does"},
     {"stream", command_stream,
      "stream [-i INTERVAL_MS] [-g GAP_MS] [-l LIFE_S] tcp|udp ADDR PORT   echo ping-pong"},
     {"forge", command_forge, "forge SOURCE DESTINATION PORT   one UDP packet with that source"},

@@ -71,13 +71,13 @@ enum outcome {
 
 struct probe {
     const char *text; /* as given: proto,address,port */
-    enum proto proto;
     struct address to;
-    uint16_t tag; /* ICMP id, SCTP source port */
+    enum proto proto;
     int fd;
-    short events; /* to poll for */
     enum outcome outcome;
     int error;
+    uint16_t tag; /* ICMP id, SCTP source port */
+    short events; /* to poll for */
 };
 
 bool probe_parse(const char *text, unsigned int index, struct probe *ret_probe);
@@ -87,6 +87,7 @@ void probe_handle(struct probe *probe);
 
 int command_serve(int argc, char **argv);
 int command_try(int argc, char **argv);
+int command_await(int argc, char **argv);
 int command_stream(int argc, char **argv);
 int command_forge(int argc, char **argv);
 int command_catch(int argc, char **argv);

@@ -38,9 +38,8 @@ bool probe_parse(const char *text, unsigned int index, struct probe *ret_probe)
     char *rest = NULL;
     long port = 0;
 
-    if (strlen(text) >= sizeof(copy))
+    if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy))
         return false;
-    strcpy(copy, text);
     const char *proto = strtok_r(copy, ",", &rest);
     const char *address = strtok_r(NULL, ",", &rest);
     const char *number = strtok_r(NULL, ",", &rest);
@@ -92,7 +91,7 @@ static ssize_t send_icmp(const struct probe *probe)
 
     packet[0] = address_is_ipv6(&probe->to) ? ICMP6_ECHO_REQUEST : ICMP_ECHO;
     memcpy(packet + 4, &id, sizeof(id));
-    memcpy(packet + 8, "podfence", 8);
+    memset(packet + 8, 'p', 8);
     if (!address_is_ipv6(&probe->to)) {
         uint16_t sum = internet_checksum(packet, sizeof(packet));
         memcpy(packet + 2, &sum, sizeof(sum));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* try: all probes at once, one line each in the order given, then the end. */
+/*
+ * try: all probes at once, one line each in the order given, then the end.
+ * await: one probe again and again until it succeeds, then the time of its start.
+ */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,4 +76,43 @@ int command_try(int argc, char **argv)
     for (size_t i = 0; i < count; i++)
         report(&probes[i]);
     return 0;
+}
+
+/* Each attempt is new: TCP would wait a second before it sends a SYN again. */
+#define AWAIT_ATTEMPT_MS 15
+
+static bool attempt(const char *text, unsigned int index)
+{
+    struct probe probe;
+
+    if (!probe_parse(text, index, &probe))
+        return false;
+    double start = now_ms();
+    probe_start(&probe);
+    while (turn(&probe, 1, start + AWAIT_ATTEMPT_MS))
+        ;
+    if (probe.fd >= 0)
+        close(probe.fd);
+    if (probe.outcome == OUTCOME_OK)
+        printf("%.1f\n", start);
+    return probe.outcome == OUTCOME_OK;
+}
+
+int command_await(int argc, char **argv)
+{
+    long timeout = 10000;
+    struct probe probe;
+
+    for (int option = 0; (option = getopt(argc, argv, "t:")) != -1;) {
+        if (option != 't' || !number_parse(optarg, 1, 60000, &timeout))
+            return 2;
+    }
+    if (argc - optind != 1 || !probe_parse(argv[optind], 0, &probe))
+        return 2;
+    double deadline = now_ms() + (double)timeout;
+    for (unsigned int i = 0; now_ms() < deadline; i++) {
+        if (attempt(argv[optind], i))
+            return 0;
+    }
+    return 1;
 }
