@@ -45,7 +45,7 @@ int fence_load_folders(const char *bpffs, char *root, size_t root_size, struct f
 {
     static const char *const folders[] = {"maps", "progs", "links"};
     char path[512];
-    long magic;
+    long magic = 0;
     int length = snprintf(root, root_size, "%s/v%d", bpffs, FENCE_ABI_VERSION);
     int r = filesystem_of(bpffs, &magic);
 
