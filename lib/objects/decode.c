@@ -269,6 +269,7 @@ static int decode_object(const struct fence_field *root, const struct kind *kind
     return 0;
 }
 
+/* As fence_object_id would have it, as far as that can be read. */
 static int refused_id(struct fence_doc *doc, const struct kind *kind, char **ret_id)
 {
     const struct fence_doc *metadata = fence_doc_get(doc, "metadata");
@@ -276,24 +277,28 @@ static int refused_id(struct fence_doc *doc, const struct kind *kind, char **ret
     const char *namespace_name = text_of(metadata, "namespace");
     const char *kind_name = text_of(doc, "kind");
 
+    if (kind && !fence_kind_is_namespaced(number_of(kind)))
+        namespace_name = "";
+    else if (kind && !*namespace_name)
+        namespace_name = "default";
     return asprintf(ret_id, "%.80s/%.80s%s%.260s", *kind_name ? kind_name : "?", namespace_name,
-                    *namespace_name                                       ? "/"
-                    : (kind && fence_kind_is_namespaced(number_of(kind))) ? "?/"
-                                                                          : "",
-                    *name ? name : "?");
+                    *namespace_name ? "/" : "", *name ? name : "?");
 }
 
-/* Whom a refused object may stand for. Only a readable name narrows it down. */
+/* Whom a refused object may stand for. Only readable names narrow it down. */
 static enum fence_refused refused_scope(struct fence_doc *doc, const struct kind *kind)
 {
     const struct fence_doc *metadata = fence_doc_get(doc, "metadata");
     const struct fence_doc *namespace_name = fence_doc_get(metadata, "namespace");
+    bool readable = !namespace_name || namespace_name->type == FENCE_DOC_NULL;
 
-    if (!fence_name_is_subdomain(text_of(metadata, "name")) ||
-        (namespace_name && namespace_name->type != FENCE_DOC_STRING &&
-         namespace_name->type != FENCE_DOC_NULL))
+    if (namespace_name && namespace_name->type == FENCE_DOC_STRING)
+        readable = !*namespace_name->text || fence_name_is_label(namespace_name->text);
+    if (!readable || !fence_name_is_subdomain(text_of(metadata, "name")))
         return FENCE_REFUSED_ANYONE;
-    return kind ? FENCE_REFUSED_ONE : FENCE_REFUSED_NAMED;
+    if (kind)
+        return FENCE_REFUSED_ONE;
+    return strchr(text_of(doc, "kind"), '/') ? FENCE_REFUSED_ANYONE : FENCE_REFUSED_NAMED;
 }
 
 static int add_decoded(struct reader *reader, struct fence_doc *doc,

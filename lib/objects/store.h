@@ -2,8 +2,11 @@
 /*
  * All objects in force, whatever their source, and what was refused. A source hands over the
  * whole content of one of its units (a file); the store works out what that adds, changes and
- * removes, keeps last good versions, and settles conflicts (folder order, then path: the first
- * keeps the object, a later different one is refused, an identical one is fine).
+ * removes, keeps last good versions, and settles conflicts (folder order, then path, then place in
+ * the file: the first keeps the object, a later different one is refused, an identical one is
+ * fine).
+ *
+ * Not for several threads: what is handed out is built on demand.
  */
 #pragma once
 
@@ -17,13 +20,27 @@ void fence_store_free(struct fence_store **store);
 /*
  * Replace what `unit` (a path) contributes. Takes what it needs out of `list`; the caller still
  * calls fence_decoded_list_done. `order` is the folder's position on the command line. An object
- * refused now that was good before in this unit stays as its last good version. Returns 1 when
- * the objects in force changed, 0 when not.
+ * refused now that was good before in this unit stays as its last good version; while the name of
+ * a refused object cannot be read, so does every object that it may have been (see enum
+ * fence_refused). Returns 1 when what the unit contributes changed, 0 when not (then what was
+ * handed out stays valid), -ENOMEM (then nothing changed).
  */
 int fence_store_put(struct fence_store *store, unsigned int order, const char *unit,
                     struct fence_decoded_list *list, struct fence_err *err);
 
-/* The unit cannot be read or parsed: everything it contributed stays; the problem is listed. */
+/*
+ * Last good objects of a unit from before the daemon started (--state): in force until the next
+ * fence_store_put of the unit, which takes them as its last good ones. Only for a unit that has
+ * contributed nothing yet. As fence_store_put else.
+ */
+int fence_store_restore(struct fence_store *store, unsigned int order, const char *unit,
+                        struct fence_decoded_list *list, struct fence_err *err);
+
+/*
+ * The unit cannot be read or parsed: everything it contributed stays; the problem is listed until
+ * the next fence_store_put or fence_store_remove. A folder can be a unit in this sense. Returns 0
+ * or -ENOMEM.
+ */
 int fence_store_broken(struct fence_store *store, unsigned int order, const char *unit,
                        const char *problem);
 
@@ -46,12 +63,15 @@ struct fence_problem {
     bool kept;         /* a last good version is in force */
     bool warning;      /* nothing was refused */
 };
-/* Sorted by unit and line; valid until the next change. */
+/* Sorted by unit and line; valid until the next call that is not a question. */
 size_t fence_store_problems(const struct fence_store *store,
                             const struct fence_problem **ret_problems);
 
 /* Where an object in force comes from, for status. NULL when unknown. */
 const char *fence_store_unit_of(const struct fence_store *store, const struct fence_object *object);
 
-/* Canonical JSON of each object of a unit that is in force from it, for --state. */
+/*
+ * What a unit contributes, last good versions among it, as a List in canonical JSON: what --state
+ * keeps. A new string; NULL when the unit is unknown or memory ended.
+ */
 char *fence_store_unit_json(const struct fence_store *store, const char *unit);

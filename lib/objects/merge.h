@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The new content of a unit from what was decoded and what it had: worked out first, so that it
+ * can fail without a trace, then committed, which cannot fail.
+ */
+#pragma once
+
+#include "lib/objects/decode.h"
+#include "lib/objects/unit.h"
+
+/* One entry to be: from the file, kept from before, or both when they are the same. */
+struct fence_choice {
+    struct fence_decoded *decoded;
+    struct fence_entry *old;
+};
+
+struct fence_merge {
+    struct fence_choice *choices; /* sorted by id */
+    size_t count;
+    struct fence_note *notes;
+    size_t note_count;
+    size_t note_capacity;
+    struct fence_entry *entries; /* room for `count` of them */
+};
+
+/* -ENOMEM. Borrows from `unit` and `list` until it is committed or done. */
+int fence_merge_new(struct fence_unit *unit, struct fence_decoded_list *list,
+                    struct fence_merge *ret_merge);
+void fence_merge_done(struct fence_merge *merge);
+/*
+ * Make it the unit's content, taking objects out of the list. Returns 1 when the unit's objects
+ * changed; when not, its entries stay where they are. Ends the merge.
+ */
+int fence_merge_commit(struct fence_merge *merge, struct fence_unit *unit);

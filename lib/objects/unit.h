@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one file contributes to the store. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define HASH_NONFATAL_OOM 1 /* running out of memory is an error to report, not the end */
+#include <uthash.h>
+
+struct fence_object;
+struct fence_unit;
+
+/* A valid object: of the file as it is, or its last good version. */
+struct fence_entry {
+    char *id;
+    char *json;
+    struct fence_object *object;
+    const struct fence_unit *unit;
+};
+
+/* Something to tell about an object of the file. */
+struct fence_note {
+    char *id;
+    char *text;
+    unsigned int line;
+    bool kept;
+    bool warning;
+    bool nameless; /* refused without a name or kind to know it by */
+};
+
+struct fence_unit {
+    unsigned int order;
+    char *path;
+    char *problem;               /* why the whole file could not be read; NULL when it could */
+    struct fence_entry *entries; /* sorted by id, ids unique */
+    size_t count;
+    struct fence_note *notes;
+    size_t note_count;
+    UT_hash_handle hh; /* of the store, by path */
+};
+
+struct fence_unit *fence_unit_new(unsigned int order, const char *path);
+void fence_unit_free(struct fence_unit **unit);
+/* By order, then path. */
+int fence_unit_compare(const struct fence_unit *a, const struct fence_unit *b);
+char *fence_unit_json(const struct fence_unit *unit);
+
+void fence_entries_free(struct fence_entry *entries, size_t count);
+void fence_notes_free(struct fence_note *notes, size_t count);
