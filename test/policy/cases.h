@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One reachability file (its form: README.md of the collection) as worlds, one for each node. */
+#pragma once
+
+#include <cjson/cJSON.h>
+
+#include "test/policy/lab.h"
+
+/* The file as one of its nodes sees it; the first one is nobody's, for the evaluator. */
+struct case_node {
+    const char *name; /* "" for pods whose node does not matter */
+    struct fence_addr *host_addrs;
+    size_t host_addr_count;
+    size_t host_addr_capacity;
+    struct fence_world world;
+    struct fence_local *locals;
+    size_t local_count;
+    size_t local_capacity;
+    struct fence_plan *plan;
+};
+
+struct case_file {
+    cJSON *json;
+    struct lab lab;
+    struct case_node *nodes;
+    size_t node_count;
+    size_t node_capacity;
+};
+
+/* Zeroed `file` in; case_done afterwards, whatever the result. */
+int case_load(struct case_file *file, const char *text, struct fence_err *err);
+void case_done(struct case_file *file);
+
+/* One line of `expect` for one family. Returns 1 when it came out as written, 0 when not, with the
+ * reason in `err`; negative when it could not be asked. */
+int case_check(const struct case_file *file, const cJSON *line, int family, struct fence_err *err);
+/* Do both ends of the line have the family, and does the line hold for it? */
+bool case_has_family(const struct case_file *file, const cJSON *line, int family);

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test/policy/lab.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/policy/lookup.h"
+
+static int compare_objects(const void *a, const void *b)
+{
+    const struct fence_object *left = *(const struct fence_object *const *)a;
+    const struct fence_object *right = *(const struct fence_object *const *)b;
+    int order = left->kind < right->kind ? -1 : left->kind > right->kind;
+
+    if (order == 0)
+        order = strcmp(left->namespace_name, right->namespace_name);
+    return order ? order : strcmp(left->name, right->name);
+}
+
+int lab_load(struct lab *lab, const char *text, struct fence_err *err)
+{
+    int r = fence_decode_stream(text, strlen(text), &lab->list, err);
+
+    if (r < 0)
+        return r;
+    lab->objects = calloc(lab->list.count + 1, sizeof(*lab->objects));
+    if (!lab->objects)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < lab->list.count; i++) {
+        if (!lab->list.items[i].object)
+            return fence_err_set(err, -EINVAL, "%s: %s", lab->list.items[i].id,
+                                 lab->list.items[i].error);
+        lab->objects[i] = lab->list.items[i].object;
+    }
+    if (lab->list.count)
+        qsort(lab->objects, lab->list.count, sizeof(lab->objects[0]), compare_objects);
+    lab->world.objects = lab->objects;
+    lab->world.object_count = lab->list.count;
+    return 0;
+}
+
+void lab_done(struct lab *lab)
+{
+    free(lab->objects);
+    free(lab->locals);
+    fence_labels_done(&lab->labels);
+    fence_decoded_list_done(&lab->list);
+    *lab = (struct lab){0};
+}
+
+const struct fence_object *lab_pod(const struct lab *lab, const char *namespace_name,
+                                   const char *name)
+{
+    return fence_world_find(&lab->world, FENCE_OBJECT_POD, namespace_name, name);
+}
+
+int lab_add_local(struct lab *lab, unsigned int ifindex, const char *namespace_name,
+                  const char *pod)
+{
+    const struct fence_object *object = lab_pod(lab, namespace_name, pod);
+    struct fence_local local = {
+        .ifindex = ifindex,
+        .namespace_name = namespace_name,
+        .pod = pod,
+        .uid = "",
+        .container_id = "c0ffee",
+        .ifname = "eth0",
+    };
+
+    if (object) {
+        local.addrs = object->pod.addrs;
+        local.addr_count = object->pod.addr_count;
+    }
+    if (FENCE_GROW(lab->locals, lab->local_capacity, lab->local_count) < 0)
+        return -ENOMEM;
+    lab->locals[lab->local_count++] = local;
+    lab->world.locals = lab->locals;
+    lab->world.local_count = lab->local_count;
+    return 0;
+}
+
+const struct fence_plan_endpoint *plan_endpoint(const struct fence_plan *plan, uint32_t ifindex)
+{
+    for (size_t i = 0; i < plan->endpoints_count; i++)
+        if (plan->endpoints[i].ifindex == ifindex)
+            return &plan->endpoints[i];
+    return NULL;
+}
+
+uint32_t plan_peer_of(const struct fence_plan *plan, const struct fence_addr *addr)
+{
+    const struct fence_plan_prefix *best = NULL;
+
+    for (size_t i = 0; i < plan->addresses_count; i++)
+        if (fence_addr_equal(&plan->addresses[i].addr, addr))
+            return plan->addresses[i].peer;
+    for (size_t i = 0; i < plan->prefixes_count; i++) {
+        const struct fence_plan_prefix *prefix = &plan->prefixes[i];
+
+        if (fence_prefix_contains(&prefix->prefix, addr) &&
+            (!best || prefix->prefix.length > best->prefix.length))
+            best = prefix;
+    }
+    return best ? best->peer : FENCE_PLAN_NONE;
+}
+
+uint32_t plan_peer_reserved(const struct fence_plan *plan, enum fence_peer_number number)
+{
+    for (uint32_t i = 0; i < plan->peers_count; i++)
+        if (plan->peers[i].reserved == number)
+            return i;
+    return FENCE_PLAN_NONE;
+}
+
+const struct fence_interval *plan_interval(const struct fence_plan *plan,
+                                           const struct plan_query *query, uint32_t peer)
+{
+    const struct fence_plan_endpoint *endpoint = plan_endpoint(plan, query->ifindex);
+    const struct fence_interval *found = NULL;
+    const struct fence_plan_table *table;
+    const struct fence_plan_set *set;
+    uint32_t number;
+
+    if (!endpoint || endpoint->set == FENCE_PLAN_NONE)
+        return NULL;
+    set = &plan->sets[endpoint->set];
+    number = set->fallback[query->direction];
+    for (size_t i = 0; i < set->entry_count; i++)
+        if (set->entries[i].peer == peer && set->entries[i].direction == query->direction)
+            number = set->entries[i].table;
+    table = &plan->tables[number];
+    for (size_t i = 0; i < table->count; i++)
+        if (table->intervals[i].low <= FENCE_POSITION(query->protocol, query->port))
+            found = &table->intervals[i];
+    return found;
+}
+
+static const char *check_tables(const struct fence_plan *plan)
+{
+    for (size_t i = 0; i < plan->tables_count; i++) {
+        const struct fence_plan_table *table = &plan->tables[i];
+
+        if (!table->count || table->intervals[0].low != 0)
+            return "a table does not begin at 0";
+        for (size_t j = 0; j < table->count; j++) {
+            const struct fence_interval *at = &table->intervals[j];
+
+            if (j && at->low <= at[-1].low)
+                return "intervals are not in order";
+            if (at->low >= FENCE_POSITION_END)
+                return "an interval lies behind the end";
+            if (at->rule > plan->rules_count || at->shadow_rule > plan->rules_count)
+                return "an interval names a rule that is not there";
+        }
+        for (size_t j = 0; j < i; j++)
+            if (plan->tables[j].count == table->count &&
+                memcmp(plan->tables[j].intervals, table->intervals,
+                       table->count * sizeof(table->intervals[0])) == 0)
+                return "two tables are equal";
+    }
+    return NULL;
+}
+
+static const char *check_sets(const struct fence_plan *plan)
+{
+    for (size_t i = 0; i < plan->sets_count; i++) {
+        const struct fence_plan_set *set = &plan->sets[i];
+
+        if (set->fallback[0] >= plan->tables_count || set->fallback[1] >= plan->tables_count)
+            return "a fallback table is not there";
+        for (size_t j = 0; j < set->entry_count; j++)
+            if (set->entries[j].peer >= plan->peers_count ||
+                set->entries[j].table >= plan->tables_count)
+                return "an entry names a peer or table that is not there";
+    }
+    return NULL;
+}
+
+static const char *check_peers(const struct fence_plan *plan)
+{
+    static const struct fence_addr v4 = {.bytes = {[10] = 0xff, 0xff, 192, 0, 2, 1}};
+    static const struct fence_addr v6 = {.bytes = {0x20, 1, 0xd, 0xb8}};
+
+    for (uint32_t i = FENCE_PEER_PENDING; i <= FENCE_PEER_MASQUERADED6; i++)
+        if (plan_peer_reserved(plan, i) == FENCE_PLAN_NONE)
+            return "a reserved peer is missing";
+    if (plan_peer_of(plan, &v4) == FENCE_PLAN_NONE || plan_peer_of(plan, &v6) == FENCE_PLAN_NONE)
+        return "an address leads to no peer";
+    for (size_t i = 0; i < plan->peers_count; i++) {
+        if (plan->peers[i].identity >= plan->identities_count)
+            return "a peer's identity is not there";
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(plan->peers[i].content, plan->peers[j].content) == 0)
+                return "two peers are equal";
+    }
+    for (size_t i = 0; i < plan->addresses_count; i++)
+        if (plan->addresses[i].peer >= plan->peers_count)
+            return "an address leads to a peer that is not there";
+    return NULL;
+}
+
+const char *plan_check(const struct fence_plan *plan)
+{
+    const char *wrong = check_tables(plan);
+
+    if (!wrong)
+        wrong = check_sets(plan);
+    return wrong ? wrong : check_peers(plan);
+}
