@@ -56,22 +56,11 @@ static void each_failure(const struct fence_daemon *daemon, fence_reason_visit v
     }
 }
 
-static void each_closed_set(const struct fence_daemon *daemon, fence_reason_visit visit,
-                            void *context)
-{
-    const struct fence_plan *plan = daemon->reconcile.plan;
-
-    for (size_t i = 0; plan && i < plan->sets_count; i++)
-        if (plan->sets[i].problem)
-            visit(context, FENCE_LOG_ERROR, plan->sets[i].problem);
-}
-
 void fence_ready_each(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
 {
     each_folder(daemon, visit, context);
     each_refused(daemon, visit, context);
     each_failure(daemon, visit, context);
-    each_closed_set(daemon, visit, context);
     if (!daemon->reconcile.applies && fence_sources_all_seen(&daemon->sources) &&
         !daemon->reconcile.error.text[0])
         visit(context, FENCE_LOG_INFO, "nothing has been applied yet");

@@ -146,8 +146,6 @@ static int compile_and_apply(struct fence_daemon *daemon, const struct fence_loc
 
     if (result < 0)
         return fence_err_prefix(err, result, "compile");
-    for (size_t i = 0; i < plan->endpoints_count; i++)
-        plan->endpoints[i].flags |= daemon->options.source_flags;
     result = fence_apply(reconcile->apply, plan, ret_report, err);
     if (result < 0) {
         fence_plan_free(&plan);
