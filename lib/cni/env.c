@@ -15,7 +15,8 @@
 #define BIT(verb)    (1u << (verb))
 #define ATTACHMENT   (BIT(FENCE_CNI_ADD) | BIT(FENCE_CNI_CHECK) | BIT(FENCE_CNI_DEL))
 #define WITH_NETNS   (BIT(FENCE_CNI_ADD) | BIT(FENCE_CNI_CHECK))
-#define WITH_PATH    (ATTACHMENT | BIT(FENCE_CNI_GC) | BIT(FENCE_CNI_STATUS))
+/* the reference library wants it in DEL too; DEL has to do what it can without */
+#define WITH_PATH    (WITH_NETNS | BIT(FENCE_CNI_GC) | BIT(FENCE_CNI_STATUS))
 #define MISSING_TEXT 128
 
 static const struct {
