@@ -108,6 +108,12 @@ int fence_rule_read(const struct fence_pins *pins, __u32 number, struct fence_ru
     return r;
 }
 
+int fence_interval_read(const struct fence_pins *pins, __u32 index,
+                        struct fence_interval *ret_interval)
+{
+    return bpf_map_lookup_elem(pins->maps[FENCE_MAP_INTERVALS], &index, ret_interval);
+}
+
 int fence_peer_read(const struct fence_pins *pins, __u32 number, struct fence_peer *ret_peer)
 {
     return bpf_map_lookup_elem(pins->maps[FENCE_MAP_PEERS], &number, ret_peer);
