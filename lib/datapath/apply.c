@@ -173,6 +173,15 @@ int fence_apply_new(const struct fence_pins *pins, struct fence_apply **ret_appl
     if (!apply)
         return fence_err_set(err, -ENOMEM, "out of memory");
     apply->pins = pins;
+    apply->identities.by_content.key_size = sizeof(struct fence_hash);
+    apply->rules.by_content.key_size = sizeof(struct fence_hash);
+    apply->peers_by_content.key_size = sizeof(struct fence_hash);
+    apply->tables.key_size = sizeof(__u32);
+    apply->tables_by_content.key_size = sizeof(struct fence_hash);
+    apply->sets.key_size = sizeof(__u32);
+    apply->sets_by_content.key_size = sizeof(struct fence_hash);
+    apply->addresses.key_size = sizeof(struct fence_addr);
+    apply->prefixes.key_size = sizeof(struct fence_prefix_key);
     r = load_all(apply, err);
     if (r < 0)
         return r;
@@ -182,7 +191,8 @@ int fence_apply_new(const struct fence_pins *pins, struct fence_apply **ret_appl
 
 static void free_peers(struct fence_apply *apply)
 {
-    HASH_CLEAR(hh, apply->peers_by_content);
+    for (__u32 i = 0; apply->peers && i < apply->peer_limit; i++)
+        fence_index_remove(&apply->peers_by_content, &apply->peers[i].node);
     free(apply->peers);
 }
 
@@ -257,6 +267,7 @@ int fence_apply(struct fence_apply *apply, const struct fence_plan *plan,
         r = run_init(&run);
     if (r == 0)
         r = run_all(&run);
+    run_done(&run);
     if (r < 0)
         return fence_err_set(err, r, "applying the policies: %s", strerror(-r));
     report.writes = apply->writes;

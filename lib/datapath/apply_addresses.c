@@ -12,19 +12,13 @@
 static struct apply_address *find_address(const struct fence_apply *apply,
                                           const struct fence_addr *addr)
 {
-    struct apply_address *address;
-
-    HASH_FIND(hh, apply->addresses, addr, sizeof(*addr), address);
-    return address;
+    return fence_index_find(&apply->addresses, addr);
 }
 
 static struct apply_prefix *find_prefix(const struct fence_apply *apply,
                                         const struct fence_prefix_key *key)
 {
-    struct apply_prefix *prefix;
-
-    HASH_FIND(hh, apply->prefixes, key, sizeof(*key), prefix);
-    return prefix;
+    return fence_index_find(&apply->prefixes, key);
 }
 
 static int remember_address(struct fence_apply *apply, const struct fence_addr *addr, __u32 peer)
@@ -36,8 +30,7 @@ static int remember_address(struct fence_apply *apply, const struct fence_addr *
     address->addr = *addr;
     address->peer = peer;
     address->plan = apply->serial;
-    HASH_ADD(hh, apply->addresses, addr, sizeof(address->addr), address);
-    if (address->hh.tbl)
+    if (fence_index_add(&apply->addresses, &address->node, &address->addr, address) == 0)
         return 0;
     free(address);
     return -ENOMEM;
@@ -53,8 +46,7 @@ static int remember_prefix(struct fence_apply *apply, const struct fence_prefix_
     prefix->key = *key;
     prefix->peer = peer;
     prefix->plan = apply->serial;
-    HASH_ADD(hh, apply->prefixes, key, sizeof(prefix->key), prefix);
-    if (prefix->hh.tbl)
+    if (fence_index_add(&apply->prefixes, &prefix->node, &prefix->key, prefix) == 0)
         return 0;
     free(prefix);
     return -ENOMEM;
@@ -87,21 +79,23 @@ int apply_addresses_load(struct fence_apply *apply)
     return r < 0 ? r : fence_map_walk(apply->pins->maps[FENCE_MAP_PREFIXES], load_prefix, apply);
 }
 
+static void free_items(struct fence_index *index)
+{
+    struct fence_index_node *next;
+
+    for (struct fence_index_node *node = index->head; node; node = next) {
+        void *item = node->item;
+
+        next = fence_index_next(node);
+        fence_index_remove(index, node);
+        free(item);
+    }
+}
+
 void apply_addresses_done(struct fence_apply *apply)
 {
-    struct apply_address *address;
-    struct apply_address *next_address;
-    struct apply_prefix *prefix;
-    struct apply_prefix *next_prefix;
-
-    HASH_ITER (hh, apply->addresses, address, next_address) {
-        HASH_DELETE(hh, apply->addresses, address);
-        free(address);
-    }
-    HASH_ITER (hh, apply->prefixes, prefix, next_prefix) {
-        HASH_DELETE(hh, apply->prefixes, prefix);
-        free(prefix);
-    }
+    free_items(&apply->addresses);
+    free_items(&apply->prefixes);
 }
 
 static int set_flag(struct fence_apply *apply, __u32 flag, bool on)
@@ -160,12 +154,13 @@ static int move_addresses(struct apply_run *run)
 
 static int remove_addresses(struct fence_apply *apply)
 {
-    struct apply_address *address;
-    struct apply_address *next;
+    struct fence_index_node *next;
 
-    HASH_ITER (hh, apply->addresses, address, next) {
+    for (struct fence_index_node *node = apply->addresses.head; node; node = next) {
+        struct apply_address *address = node->item;
         int r;
 
+        next = fence_index_next(node);
         if (address->plan == apply->serial)
             continue;
         r = begin_moving(apply);
@@ -174,7 +169,7 @@ static int remove_addresses(struct fence_apply *apply)
         if (r < 0)
             return r;
         apply_peer_moved(apply, address->peer);
-        HASH_DELETE(hh, apply->addresses, address);
+        fence_index_remove(&apply->addresses, node);
         free(address);
     }
     return 0;
@@ -273,12 +268,13 @@ static int move_prefixes(struct apply_run *run)
 
 static int remove_prefixes(struct fence_apply *apply)
 {
-    struct apply_prefix *prefix;
-    struct apply_prefix *next;
+    struct fence_index_node *next;
 
-    HASH_ITER (hh, apply->prefixes, prefix, next) {
+    for (struct fence_index_node *node = apply->prefixes.head; node; node = next) {
+        struct apply_prefix *prefix = node->item;
         int r;
 
+        next = fence_index_next(node);
         if (prefix->plan == apply->serial)
             continue;
         r = begin_moving(apply);
@@ -287,7 +283,7 @@ static int remove_prefixes(struct fence_apply *apply)
         if (r < 0)
             return r;
         apply_peer_moved(apply, prefix->peer);
-        HASH_DELETE(hh, apply->prefixes, prefix);
+        fence_index_remove(&apply->prefixes, node);
         free(prefix);
     }
     return 0;

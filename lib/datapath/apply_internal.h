@@ -5,12 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* uthash ends the process when memory does, unless told otherwise. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "lib/base/hash.h"
 #include "lib/datapath/apply.h"
+#include "lib/datapath/index.h"
 
 /* In settings.flags: an address has moved and not every peer concerned has its new generation. */
 #define SETTING_MOVING (1u << 31)
@@ -21,12 +18,12 @@ struct apply_number {
     struct fence_hash value;   /* what is written */
     __u32 number;
     __u32 plan; /* serial of the last plan that had it */
-    UT_hash_handle hh;
+    struct fence_index_node node;
 };
 
 struct apply_numbers {
     enum fence_map map;
-    struct apply_number *by_content;
+    struct fence_index by_content;
     unsigned char *used; /* by number */
     __u32 first;
     __u32 limit;
@@ -39,7 +36,7 @@ struct apply_peer {
     bool moved;       /* an address has left it: generation to be raised */
     bool moved_twice; /* and once more at the next sweep */
     bool referenced;  /* sweep */
-    UT_hash_handle hh;
+    struct fence_index_node node;
 };
 
 /* A run of intervals, shared by all entries of equal content. */
@@ -50,9 +47,8 @@ struct apply_table {
     __u32 count;
     __u32 plan;
     size_t references; /* entries of sets */
-    bool is_shared;    /* in by_content; false only for a second one of equal content */
-    UT_hash_handle hh_offset;
-    UT_hash_handle hh_content;
+    struct fence_index_node by_offset;
+    struct fence_index_node by_content; /* not in it: a second one of equal content */
 };
 
 struct apply_extent {
@@ -75,22 +71,22 @@ struct apply_set {
     struct apply_entry *entries;
     size_t count;
     size_t capacity;
-    UT_hash_handle hh_number;
-    UT_hash_handle hh_content;
+    struct fence_index_node by_number;
+    struct fence_index_node by_content;
 };
 
 struct apply_address {
     struct fence_addr addr;
     __u32 peer;
     __u32 plan;
-    UT_hash_handle hh;
+    struct fence_index_node node;
 };
 
 struct apply_prefix {
     struct fence_prefix_key key;
     __u32 peer;
     __u32 plan;
-    UT_hash_handle hh;
+    struct fence_index_node node;
 };
 
 struct fence_apply {
@@ -102,18 +98,18 @@ struct fence_apply {
     struct apply_numbers identities;
     struct apply_numbers rules;
     struct apply_peer *peers; /* by number */
-    struct apply_peer *peers_by_content;
+    struct fence_index peers_by_content;
     __u32 peer_limit;
-    __u32 peer_cursor; /* no number below it is free */
-    struct apply_table *tables;
-    struct apply_table *tables_by_content;
+    __u32 peer_cursor;         /* no number below it is free */
+    struct fence_index tables; /* by offset */
+    struct fence_index tables_by_content;
     struct apply_extent *free_extents; /* of `intervals`, ordered */
     size_t extent_count;
     size_t extent_capacity;
-    struct apply_set *sets;
-    struct apply_set *sets_by_content;
-    struct apply_address *addresses;
-    struct apply_prefix *prefixes;
+    struct fence_index sets; /* by number */
+    struct fence_index sets_by_content;
+    struct fence_index addresses;
+    struct fence_index prefixes;
 };
 
 /* One plan on its way into the maps: what its indices have become. */

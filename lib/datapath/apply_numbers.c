@@ -10,10 +10,7 @@
 
 static struct apply_number *find(const struct apply_numbers *numbers, struct fence_hash content)
 {
-    struct apply_number *number;
-
-    HASH_FIND(hh, numbers->by_content, &content, sizeof(content), number);
-    return number;
+    return fence_index_find(&numbers->by_content, &content);
 }
 
 static int remember(struct apply_numbers *numbers, const struct apply_number *values)
@@ -23,9 +20,8 @@ static int remember(struct apply_numbers *numbers, const struct apply_number *va
     if (!number)
         return -ENOMEM;
     *number = *values;
-    memset(&number->hh, 0, sizeof(number->hh));
-    HASH_ADD(hh, numbers->by_content, content, sizeof(number->content), number);
-    if (!number->hh.tbl) {
+    memset(&number->node, 0, sizeof(number->node));
+    if (fence_index_add(&numbers->by_content, &number->node, &number->content, number) < 0) {
         free(number);
         return -ENOMEM;
     }
@@ -35,11 +31,13 @@ static int remember(struct apply_numbers *numbers, const struct apply_number *va
 
 void apply_numbers_done(struct apply_numbers *numbers)
 {
-    struct apply_number *number;
-    struct apply_number *next;
+    struct fence_index_node *next;
 
-    HASH_ITER (hh, numbers->by_content, number, next) {
-        HASH_DELETE(hh, numbers->by_content, number);
+    for (struct fence_index_node *node = numbers->by_content.head; node; node = next) {
+        struct apply_number *number = node->item;
+
+        next = fence_index_next(node);
+        fence_index_remove(&numbers->by_content, node);
         free(number);
     }
     free(numbers->used);
@@ -199,13 +197,14 @@ int apply_rules(struct apply_run *run)
 int apply_numbers_sweep(struct fence_apply *apply, struct apply_numbers *numbers,
                         const unsigned char *keep)
 {
-    struct apply_number *number;
-    struct apply_number *next;
+    struct fence_index_node *next;
     int first = 0;
 
-    HASH_ITER (hh, numbers->by_content, number, next) {
+    for (struct fence_index_node *node = numbers->by_content.head; node; node = next) {
+        struct apply_number *number = node->item;
         int r;
 
+        next = fence_index_next(node);
         if (keep[number->number] || number->plan == apply->serial)
             continue;
         r = apply_delete(apply, numbers->map, &number->number);
@@ -214,7 +213,7 @@ int apply_numbers_sweep(struct fence_apply *apply, struct apply_numbers *numbers
             continue;
         }
         numbers->used[number->number] = 0;
-        HASH_DELETE(hh, numbers->by_content, number);
+        fence_index_remove(&numbers->by_content, node);
         free(number);
     }
     return first;

@@ -14,29 +14,17 @@ static __u32 number_of(const struct fence_apply *apply, const struct apply_peer 
 
 bool apply_peer_is_used(const struct fence_apply *apply, __u32 peer)
 {
-    return apply->peers[peer].hh.tbl != NULL;
+    return fence_index_has(&apply->peers[peer].node);
 }
 
 static struct apply_peer *find(const struct fence_apply *apply, struct fence_hash content)
 {
-    struct apply_peer *peer;
-
-    HASH_FIND(hh, apply->peers_by_content, &content, sizeof(content), peer);
-    return peer;
+    return fence_index_find(&apply->peers_by_content, &content);
 }
 
 static int index_peer(struct fence_apply *apply, struct apply_peer *peer)
 {
-    HASH_ADD(hh, apply->peers_by_content, now.content, sizeof(peer->now.content), peer);
-    return peer->hh.tbl ? 0 : -ENOMEM;
-}
-
-static void unindex_peer(struct fence_apply *apply, struct apply_peer *peer)
-{
-    if (!peer->hh.tbl)
-        return;
-    HASH_DELETE(hh, apply->peers_by_content, peer);
-    memset(&peer->hh, 0, sizeof(peer->hh));
+    return fence_index_add(&apply->peers_by_content, &peer->node, peer->now.content, peer);
 }
 
 static int load_visit(void *context, const void *key, const void *value)
@@ -110,27 +98,37 @@ static int write_peer(struct fence_apply *apply, struct apply_peer *peer,
         return r;
     /* the content is its key in the index */
     if (memcmp(peer->now.content, value->content, sizeof(value->content)) != 0)
-        unindex_peer(apply, peer);
+        fence_index_remove(&apply->peers_by_content, &peer->node);
     peer->now = *value;
     return 0;
+}
+
+/* Its own number, that of its content, or a new one. */
+static struct apply_peer *pick(struct fence_apply *apply, const struct fence_plan_peer *plan,
+                               struct fence_hash content)
+{
+    struct apply_peer *peer;
+
+    if (plan->reserved)
+        return &apply->peers[plan->reserved];
+    peer = find(apply, content);
+    return peer ? peer : free_peer(apply);
 }
 
 static int assign(struct apply_run *run, const struct fence_plan_peer *plan, __u32 *ret_number)
 {
     struct fence_apply *apply = run->apply;
     struct fence_hash content = apply_hash_text(apply, plan->content);
-    struct apply_peer *peer = plan->reserved ? &apply->peers[plan->reserved] : find(apply, content);
     struct fence_peer value = {.identity = run->identities[plan->identity], .flags = plan->flags};
+    struct apply_peer *peer = pick(apply, plan, content);
     int r;
 
-    if (!peer)
-        peer = free_peer(apply);
     if (!peer)
         return -E2BIG;
     memcpy(value.content, &content, sizeof(value.content));
     value.generation = peer->now.generation;
     r = write_peer(apply, peer, &value);
-    if (r == 0 && !peer->hh.tbl)
+    if (r == 0 && !fence_index_has(&peer->node))
         r = index_peer(apply, peer);
     if (r < 0)
         return r;

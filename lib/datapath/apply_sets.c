@@ -32,18 +32,12 @@ static int compare_entries(const void *a, const void *b)
 
 struct apply_set *apply_set_by_number(struct fence_apply *apply, __u32 number)
 {
-    struct apply_set *set;
-
-    HASH_FIND(hh_number, apply->sets, &number, sizeof(number), set);
-    return set;
+    return fence_index_find(&apply->sets, &number);
 }
 
 struct apply_set *apply_set_by_content(const struct fence_apply *apply, struct fence_hash content)
 {
-    struct apply_set *set;
-
-    HASH_FIND(hh_content, apply->sets_by_content, &content, sizeof(content), set);
-    return set;
+    return fence_index_find(&apply->sets_by_content, &content);
 }
 
 static int new_set(struct fence_apply *apply, __u32 number, struct apply_set **ret_set)
@@ -53,20 +47,12 @@ static int new_set(struct fence_apply *apply, __u32 number, struct apply_set **r
     if (!set)
         return -ENOMEM;
     set->number = number;
-    HASH_ADD(hh_number, apply->sets, number, sizeof(set->number), set);
-    if (!set->hh_number.tbl) {
+    if (fence_index_add(&apply->sets, &set->by_number, &set->number, set) < 0) {
         free(set);
         return -ENOMEM;
     }
     *ret_set = set;
     return 0;
-}
-
-static void unindex_content(struct fence_apply *apply, struct apply_set *set)
-{
-    if (set->hh_content.tbl)
-        HASH_DELETE(hh_content, apply->sets_by_content, set);
-    memset(&set->hh_content, 0, sizeof(set->hh_content));
 }
 
 /* Of two with the same content the newer one counts. */
@@ -77,26 +63,26 @@ static int index_content(struct fence_apply *apply, struct apply_set *set)
     if (other && other->number > set->number)
         return 0;
     if (other)
-        unindex_content(apply, other);
-    HASH_ADD(hh_content, apply->sets_by_content, content, sizeof(set->content), set);
-    return set->hh_content.tbl ? 0 : -ENOMEM;
+        fence_index_remove(&apply->sets_by_content, &other->by_content);
+    return fence_index_add(&apply->sets_by_content, &set->by_content, &set->content, set);
 }
 
 static void free_set(struct fence_apply *apply, struct apply_set *set)
 {
-    unindex_content(apply, set);
-    HASH_DELETE(hh_number, apply->sets, set);
+    fence_index_remove(&apply->sets_by_content, &set->by_content);
+    fence_index_remove(&apply->sets, &set->by_number);
     free(set->entries);
     free(set);
 }
 
 void apply_sets_done(struct fence_apply *apply)
 {
-    struct apply_set *set;
-    struct apply_set *next;
+    struct fence_index_node *next;
 
-    HASH_ITER (hh_number, apply->sets, set, next)
-        free_set(apply, set);
+    for (struct fence_index_node *node = apply->sets.head; node; node = next) {
+        next = fence_index_next(node);
+        free_set(apply, node->item);
+    }
 }
 
 struct load {
@@ -111,7 +97,7 @@ static int load_policy(void *context, const void *key, const void *value)
     const struct fence_policy_key *policy = key;
     struct load *load = context;
     struct apply_set *set = apply_set_by_number(load->apply, policy->set);
-    struct apply_table *table;
+    struct apply_table *table = NULL;
     int r = 0;
 
     /* not of our making: an entry like this is never looked at again */
@@ -156,8 +142,6 @@ static int load_set(void *context, const void *key, const void *value)
 int apply_sets_load(struct fence_apply *apply)
 {
     struct load load = {.apply = apply};
-    struct apply_set *set;
-    struct apply_set *next;
     int r = apply_intervals_read(apply, &load.intervals, &load.interval_count);
 
     if (r == 0)
@@ -167,9 +151,12 @@ int apply_sets_load(struct fence_apply *apply)
         r = fence_map_walk(apply->pins->maps[FENCE_MAP_SETS], load_set, &load);
     if (r < 0)
         return r;
-    HASH_ITER (hh_number, apply->sets, set, next)
+    for (struct fence_index_node *node = apply->sets.head; node; node = fence_index_next(node)) {
+        struct apply_set *set = node->item;
+
         if (set->count)
             qsort(set->entries, set->count, sizeof(*set->entries), compare_entries);
+    }
     return apply_extents_load(apply, load.interval_count);
 }
 
@@ -297,7 +284,7 @@ int apply_set_remove(struct fence_apply *apply, struct apply_set *set)
     if (r < 0)
         return r;
     set->complete = false;
-    unindex_content(apply, set);
+    fence_index_remove(&apply->sets_by_content, &set->by_content);
     while (set->count) {
         struct fence_policy_key key = key_of(set, set->entries[set->count - 1].where);
 
@@ -327,13 +314,13 @@ static int complete_set(struct fence_apply *apply, struct apply_set *set, struct
 static int create_set(struct fence_apply *apply, const struct wanted *wanted,
                       struct fence_hash content, struct apply_set **ret_set)
 {
-    struct apply_set *set;
+    struct apply_set *set = NULL;
     __u32 number;
     int r = next_number(apply, &number);
 
     if (r == 0)
         r = new_set(apply, number, &set);
-    if (r < 0)
+    if (!set)
         return r;
     set->plan = apply->serial;
     r = add_missing(apply, set, wanted);

@@ -78,12 +78,13 @@ static int refer_connection(void *context, const void *key, const void *value)
 
 static int refer_sets(struct fence_apply *apply, const struct fence_endpoint_list *endpoints)
 {
-    struct apply_set *set;
-    struct apply_set *next;
     int r = 0;
 
-    HASH_ITER (hh_number, apply->sets, set, next)
+    for (struct fence_index_node *node = apply->sets.head; node; node = fence_index_next(node)) {
+        struct apply_set *set = node->item;
+
         set->referenced = set->plan == apply->serial && set->complete;
+    }
     for (size_t i = 0; i < endpoints->count; i++) {
         refer(apply, endpoints->items[i].endpoint.set);
         refer(apply, endpoints->items[i].endpoint.next_set);
@@ -95,13 +96,15 @@ static int refer_sets(struct fence_apply *apply, const struct fence_endpoint_lis
 
 static int sweep_sets(struct fence_apply *apply, const struct fence_endpoint_list *endpoints)
 {
-    struct apply_set *set;
-    struct apply_set *next;
+    struct fence_index_node *next;
     int r = refer_sets(apply, endpoints);
 
     if (r < 0)
         return r;
-    HASH_ITER (hh_number, apply->sets, set, next) {
+    for (struct fence_index_node *node = apply->sets.head; node; node = next) {
+        struct apply_set *set = node->item;
+
+        next = fence_index_next(node);
         if (!set->referenced)
             r = apply_set_remove(apply, set);
         if (r < 0)
@@ -110,36 +113,32 @@ static int sweep_sets(struct fence_apply *apply, const struct fence_endpoint_lis
     return 0;
 }
 
+static void refer_peer(struct fence_apply *apply, __u32 peer)
+{
+    if (peer < apply->peer_limit)
+        apply->peers[peer].referenced = true;
+}
+
 static void refer_peers(struct fence_apply *apply)
 {
-    struct apply_address *address;
-    struct apply_address *next_address;
-    struct apply_prefix *prefix;
-    struct apply_prefix *next_prefix;
-
     for (__u32 i = 0; i < apply->peer_limit; i++)
         apply->peers[i].referenced = i < FENCE_PEER_FIRST || apply->peers[i].plan == apply->serial;
-    HASH_ITER (hh, apply->addresses, address, next_address)
-        if (address->peer < apply->peer_limit)
-            apply->peers[address->peer].referenced = true;
-    HASH_ITER (hh, apply->prefixes, prefix, next_prefix)
-        if (prefix->peer < apply->peer_limit)
-            apply->peers[prefix->peer].referenced = true;
+    for (struct fence_index_node *node = apply->addresses.head; node; node = fence_index_next(node))
+        refer_peer(apply, ((const struct apply_address *)node->item)->peer);
+    for (struct fence_index_node *node = apply->prefixes.head; node; node = fence_index_next(node))
+        refer_peer(apply, ((const struct apply_prefix *)node->item)->peer);
 }
 
 static int sweep_peers(struct fence_apply *apply)
 {
-    struct apply_set *set;
-    struct apply_set *next;
-
     refer_peers(apply);
     for (__u32 i = 0; i < apply->peer_limit; i++) {
         int r;
 
         if (apply->peers[i].referenced || !apply_peer_is_used(apply, i))
             continue;
-        HASH_ITER (hh_number, apply->sets, set, next)
-            apply_set_forget_peer(apply, set, i);
+        for (struct fence_index_node *node = apply->sets.head; node; node = fence_index_next(node))
+            apply_set_forget_peer(apply, node->item, i);
         r = apply_peer_free(apply, i);
         if (r < 0)
             return r;
@@ -149,7 +148,8 @@ static int sweep_peers(struct fence_apply *apply)
 
 static int sweep_identities(struct fence_apply *apply, const struct fence_endpoint_list *endpoints)
 {
-    FENCE_FREE unsigned char *keep = calloc(apply->identities.limit, 1);
+    unsigned char *keep = calloc(apply->identities.limit, 1);
+    int r;
 
     if (!keep)
         return -ENOMEM;
@@ -159,7 +159,9 @@ static int sweep_identities(struct fence_apply *apply, const struct fence_endpoi
     for (size_t i = 0; i < endpoints->count; i++)
         if (endpoints->items[i].endpoint.identity < apply->identities.limit)
             keep[endpoints->items[i].endpoint.identity] = 1;
-    return apply_numbers_sweep(apply, &apply->identities, keep);
+    r = apply_numbers_sweep(apply, &apply->identities, keep);
+    free(keep);
+    return r;
 }
 
 static void keep_rule(const struct fence_apply *apply, unsigned char *keep, __u32 rule)
@@ -170,19 +172,22 @@ static void keep_rule(const struct fence_apply *apply, unsigned char *keep, __u3
 
 static int sweep_rules(struct fence_apply *apply)
 {
-    FENCE_FREE unsigned char *keep = calloc(apply->rules.limit, 1);
-    struct apply_table *table;
-    struct apply_table *next;
+    unsigned char *keep = calloc(apply->rules.limit, 1);
+    int r;
 
     if (!keep)
         return -ENOMEM;
-    HASH_ITER (hh_offset, apply->tables, table, next) {
+    for (struct fence_index_node *node = apply->tables.head; node; node = fence_index_next(node)) {
+        const struct apply_table *table = node->item;
+
         for (__u32 i = 0; i < table->count; i++) {
             keep_rule(apply, keep, table->intervals[i].rule);
             keep_rule(apply, keep, table->intervals[i].shadow_rule);
         }
     }
-    return apply_numbers_sweep(apply, &apply->rules, keep);
+    r = apply_numbers_sweep(apply, &apply->rules, keep);
+    free(keep);
+    return r;
 }
 
 int apply_sweep_policies(struct fence_apply *apply, struct fence_err *err)

@@ -86,19 +86,29 @@ static int extent_give(struct fence_apply *apply, const struct apply_extent *ext
     return extent_insert(apply, at, extent);
 }
 
-static int by_offset(struct apply_table *a, struct apply_table *b)
+static int by_offset(const void *a, const void *b)
 {
-    return a->offset < b->offset ? -1 : a->offset > b->offset;
+    const struct apply_table *one = *(struct apply_table *const *)a;
+    const struct apply_table *other = *(struct apply_table *const *)b;
+
+    return one->offset < other->offset ? -1 : one->offset > other->offset;
 }
 
 int apply_extents_load(struct fence_apply *apply, __u32 limit)
 {
-    struct apply_table *table;
-    struct apply_table *next;
+    size_t count = fence_index_count(&apply->tables);
+    FENCE_FREE struct apply_table **tables = calloc(count + 1, sizeof(struct apply_table *));
     struct apply_extent gap = {0};
+    size_t used = 0;
 
-    HASH_SRT(hh_offset, apply->tables, by_offset);
-    HASH_ITER (hh_offset, apply->tables, table, next) {
+    if (!tables)
+        return -ENOMEM;
+    for (struct fence_index_node *node = apply->tables.head; node; node = fence_index_next(node))
+        tables[used++] = node->item;
+    qsort(tables, count, sizeof(struct apply_table *), by_offset);
+    for (size_t i = 0; i < count; i++) {
+        const struct apply_table *table = tables[i];
+
         if (table->offset > gap.offset) {
             gap.count = table->offset - gap.offset;
             if (extent_insert(apply, apply->extent_count, &gap) < 0)
@@ -152,61 +162,52 @@ static void free_table(struct apply_table **table)
 
 static struct apply_table *find_content(const struct fence_apply *apply, struct fence_hash content)
 {
-    struct apply_table *table;
-
-    HASH_FIND(hh_content, apply->tables_by_content, &content, sizeof(content), table);
-    return table;
+    return fence_index_find(&apply->tables_by_content, &content);
 }
 
 static void drop_table(struct fence_apply *apply, struct apply_table *table)
 {
-    HASH_DELETE(hh_offset, apply->tables, table);
-    if (table->is_shared)
-        HASH_DELETE(hh_content, apply->tables_by_content, table);
+    fence_index_remove(&apply->tables, &table->by_offset);
+    fence_index_remove(&apply->tables_by_content, &table->by_content);
     free_table(&table);
 }
 
 /* Takes the table; it is freed on failure. */
 static int index_table(struct fence_apply *apply, struct apply_table *table)
 {
-    HASH_ADD(hh_offset, apply->tables, offset, sizeof(table->offset), table);
-    if (!table->hh_offset.tbl) {
-        free_table(&table);
-        return -ENOMEM;
-    }
-    if (find_content(apply, table->content))
-        return 0;
-    HASH_ADD(hh_content, apply->tables_by_content, content, sizeof(table->content), table);
-    table->is_shared = table->hh_content.tbl != NULL;
-    if (table->is_shared)
-        return 0;
-    drop_table(apply, table);
-    return -ENOMEM;
+    int r = fence_index_add(&apply->tables, &table->by_offset, &table->offset, table);
+
+    if (r == 0 && !find_content(apply, table->content))
+        r = fence_index_add(&apply->tables_by_content, &table->by_content, &table->content, table);
+    if (r < 0)
+        drop_table(apply, table);
+    return r;
 }
 
 static struct apply_table *new_table(const struct fence_apply *apply,
                                      const struct fence_interval *intervals, __u32 count)
 {
-    FENCE_CLEANUP(free_table) struct apply_table *table = calloc(1, sizeof(*table));
+    struct apply_table *table = calloc(1, sizeof(*table));
 
     if (!table)
         return NULL;
     table->intervals = calloc(count, sizeof(*intervals));
-    if (!table->intervals)
+    if (!table->intervals) {
+        free(table);
         return NULL;
+    }
     memcpy(table->intervals, intervals, count * sizeof(*intervals));
     table->count = count;
     table->content = apply_hash(apply, intervals, count * sizeof(*intervals));
-    return TAKE_PTR(table);
+    return table;
 }
 
 int apply_table_at(struct fence_apply *apply, const struct fence_policy_table *where,
                    const struct fence_interval *intervals, struct apply_table **ret_table)
 {
-    struct apply_table *table;
+    struct apply_table *table = fence_index_find(&apply->tables, &where->offset);
     int r;
 
-    HASH_FIND(hh_offset, apply->tables, &where->offset, sizeof(where->offset), table);
     if (!table) {
         table = new_table(apply, intervals + where->offset, where->count);
         if (!table)
@@ -222,18 +223,19 @@ int apply_table_at(struct fence_apply *apply, const struct fence_policy_table *w
 
 void apply_tables_done(struct fence_apply *apply)
 {
-    struct apply_table *table;
-    struct apply_table *next;
+    struct fence_index_node *next;
 
-    HASH_ITER (hh_offset, apply->tables, table, next)
-        drop_table(apply, table);
+    for (struct fence_index_node *node = apply->tables.head; node; node = next) {
+        next = fence_index_next(node);
+        drop_table(apply, node->item);
+    }
     free(apply->free_extents);
 }
 
 static int write_intervals(struct fence_apply *apply, const struct apply_table *table)
 {
     LIBBPF_OPTS(bpf_map_batch_opts, opts);
-    FENCE_FREE __u32 *keys = calloc(table->count, sizeof(*keys));
+    __u32 *keys = calloc(table->count, sizeof(*keys));
     __u32 count = table->count;
     int r;
 
@@ -243,6 +245,7 @@ static int write_intervals(struct fence_apply *apply, const struct apply_table *
         keys[i] = table->offset + i;
     r = bpf_map_update_batch(apply->pins->maps[FENCE_MAP_INTERVALS], keys, table->intervals, &count,
                              &opts);
+    free(keys);
     apply->writes += count;
     return r;
 }
@@ -334,13 +337,14 @@ static bool is_unused(const struct fence_apply *apply, const struct apply_table 
 
 int apply_tables_sweep(struct fence_apply *apply)
 {
-    struct apply_table *table;
-    struct apply_table *next;
+    struct fence_index_node *next;
     bool waited = false;
 
-    HASH_ITER (hh_offset, apply->tables, table, next) {
+    for (struct fence_index_node *node = apply->tables.head; node; node = next) {
+        struct apply_table *table = node->item;
         struct apply_extent extent = {.offset = table->offset, .count = table->count};
 
+        next = fence_index_next(node);
         if (!is_unused(apply, table))
             continue;
         if (!waited)

@@ -106,17 +106,13 @@ static int remove_link(const char *path, struct fence_err *err)
     return 0;
 }
 
-static int update_link(int fd, const struct fence_pins *pins, enum fence_prog prog,
-                       const struct link_facts *facts, const char *path, struct fence_err *err)
+/* The link goes on with the pinned program. */
+static int update_link(int fd, int prog_fd, __u32 prog_id)
 {
     __u32 wanted;
-    int r = fence_prog_id(pins->progs[prog], &wanted);
+    int r = fence_prog_id(prog_fd, &wanted);
 
-    if (r == 0 && facts->prog_id != wanted)
-        r = bpf_link_update(fd, pins->progs[prog], NULL);
-    if (r < 0)
-        return fence_err_set(err, r, "updating the TCX link %s: %s", path, strerror(-r));
-    return 0;
+    return r == 0 && prog_id != wanted ? bpf_link_update(fd, prog_fd, NULL) : r;
 }
 
 static int attach_one(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
@@ -131,8 +127,10 @@ static int attach_one(const struct fence_pins *pins, __u32 ifindex, enum fence_d
     fd = bpf_obj_get(path);
     if (fd >= 0) {
         r = link_facts(fd, &facts);
-        if (r == 0 && facts.ifindex == ifindex && facts.hook == hook_of(direction))
-            return update_link(fd, pins, fence_attach_prog(direction), &facts, path, err);
+        if (r == 0 && facts.ifindex == ifindex && facts.hook == hook_of(direction)) {
+            r = update_link(fd, pins->progs[fence_attach_prog(direction)], facts.prog_id);
+            return r < 0 ? fence_err_set(err, r, "updating %s: %s", path, strerror(-r)) : 0;
+        }
         /* Of a device that had this number before. */
         fence_close_p(&fd);
         r = remove_link(path, err);
@@ -259,9 +257,9 @@ static int refresh_link(const struct fence_pins *pins, const char *name, struct 
     if (fd < 0)
         return fence_err_set(err, fd, "%s: %s", path, strerror(-fd));
     r = link_facts(fd, &facts);
-    if (r < 0)
-        return fence_err_set(err, r, "%s: %s", path, strerror(-r));
-    return facts.ifindex ? update_link(fd, pins, prog, &facts, path, err) : 0;
+    if (r == 0 && facts.ifindex)
+        r = update_link(fd, pins->progs[prog], facts.prog_id);
+    return r < 0 ? fence_err_set(err, r, "updating %s: %s", path, strerror(-r)) : 0;
 }
 
 static void close_folder(DIR **folder)

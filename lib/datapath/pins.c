@@ -10,6 +10,7 @@
 #include "lib/base/memory.h"
 #include "lib/datapath/read.h"
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): the arguments are tokens, not expressions */
 static const char *const map_names[] = {
 #define MAP_NAME(symbol, name) [FENCE_MAP_##symbol] = name,
     FENCE_MAPS(MAP_NAME)
@@ -22,6 +23,7 @@ static const char *const prog_names[] = {
     FENCE_PROGS(PROG_NAME)
 #undef PROG_NAME
 };
+/* NOLINTEND(bugprone-macro-parentheses) */
 static_assert(FENCE_ARRAY_SIZE(prog_names) == FENCE_PROG_COUNT, "every program has a name");
 
 const char *fence_map_name(enum fence_map map)
@@ -65,29 +67,28 @@ static int open_pin(const char *root, const char *folder, const char *name, int 
 }
 
 struct opened {
+    const char *root;
+    const char *folder;
     size_t present;
-    const char *missing_folder; /* the first that is missing */
-    const char *missing;
+    const char *missing; /* the first */
 };
 
-static int open_one(struct fence_pins *pins, const char *folder, const char *name, int *fd,
-                    struct opened *opened, struct fence_err *err)
+static int open_one(struct opened *opened, const char *name, int *fd, struct fence_err *err)
 {
-    int r = open_pin(pins->root, folder, name, fd);
+    const char *remedy = "";
+    int r = open_pin(opened->root, opened->folder, name, fd);
 
     if (r == 0) {
         opened->present++;
         return 0;
     }
     if (r == -EPERM || r == -EACCES)
-        return fence_err_set(err, r, "%s/%s/%s: %s (root, or the capabilities BPF and NET_ADMIN)",
-                             pins->root, folder, name, strerror(-r));
+        remedy = " (this needs root, or the capabilities BPF and NET_ADMIN)";
     if (r != -ENOENT && r != -ENOTDIR)
-        return fence_err_set(err, r, "%s/%s/%s: %s", pins->root, folder, name, strerror(-r));
-    if (!opened->missing) {
-        opened->missing_folder = folder;
+        return fence_err_set(err, r, "%s/%s/%s: %s%s", opened->root, opened->folder, name,
+                             strerror(-r), remedy);
+    if (!opened->missing)
         opened->missing = name;
-    }
     return 0;
 }
 
@@ -114,7 +115,7 @@ static int judge(const struct fence_pins *pins, const struct opened *maps,
         return fence_err_set(err, -EUCLEAN,
                              "the data path at %s is damaged: %s/%s is missing (restart podfenced "
                              "to load it again)",
-                             pins->root, bad->missing_folder, bad->missing);
+                             pins->root, bad->folder, bad->missing);
     r = fence_settings_read(pins, &settings);
     if (r < 0)
         return fence_err_set(err, r, "%s/maps/settings: %s", pins->root, strerror(-r));
@@ -123,17 +124,17 @@ static int judge(const struct fence_pins *pins, const struct opened *maps,
 
 static int open_all(struct fence_pins *pins, struct fence_err *err)
 {
-    struct opened maps = {0};
-    struct opened progs = {0};
+    struct opened maps = {.root = pins->root, .folder = "maps"};
+    struct opened progs = {.root = pins->root, .folder = "progs"};
     int r;
 
     for (unsigned int i = 0; i < FENCE_MAP_COUNT; i++) {
-        r = open_one(pins, "maps", map_names[i], &pins->maps[i], &maps, err);
+        r = open_one(&maps, map_names[i], &pins->maps[i], err);
         if (r < 0)
             return r;
     }
     for (unsigned int i = 0; i < FENCE_PROG_COUNT; i++) {
-        r = open_one(pins, "progs", prog_names[i], &pins->progs[i], &progs, err);
+        r = open_one(&progs, prog_names[i], &pins->progs[i], err);
         if (r < 0)
             return r;
     }

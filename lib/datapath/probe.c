@@ -10,6 +10,7 @@
 #include "lib/base/addr.h"
 #include "lib/datapath/endpoints.h"
 
+/* NOLINTNEXTLINE(readability-function-size): seven parameters, as the kernel's call has */
 int fence_prog_run(int prog_fd, __u32 ifindex, const void *frame, size_t size, __u32 *cb,
                    int *ret_action, struct fence_err *err)
 {
@@ -59,6 +60,7 @@ static int complete(const struct fence_endpoint *endpoint, enum fence_direction 
     return own_address(endpoint, &packet->source, &packet->destination);
 }
 
+/* NOLINTNEXTLINE(readability-function-size) */
 int fence_probe(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
                 enum fence_origin origin, const struct fence_packet *packet,
                 struct fence_probe_result *ret_result, struct fence_err *err)

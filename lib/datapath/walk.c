@@ -112,28 +112,36 @@ static int walk_next(struct walk *walk, __u32 *ret_count)
     return r;
 }
 
-int fence_map_walk(int fd, fence_map_visit visit, void *context)
+static int walk_all(struct walk *walk, fence_map_visit visit, void *context)
 {
-    FENCE_CLEANUP(walk_done) struct walk walk = {0};
     bool last = false;
     __u32 count = 0;
-    int r = walk_init(&walk, fd);
+    int r = 0;
 
-    if (r < 0)
-        return r;
     while (!last) {
-        r = walk_next(&walk, &count);
+        r = walk_next(walk, &count);
         if (r < 0 && r != -ENOENT)
             return r;
         last = r == -ENOENT;
         for (__u32 i = 0; i < count; i++) {
-            r = visit(context, walk.keys + (size_t)i * walk.shape.key_size,
-                      walk.values + (size_t)i * walk.shape.value_size);
+            r = visit(context, walk->keys + (size_t)i * walk->shape.key_size,
+                      walk->values + (size_t)i * walk->shape.value_size);
             if (r != 0)
                 return r;
         }
     }
     return 0;
+}
+
+int fence_map_walk(int fd, fence_map_visit visit, void *context)
+{
+    struct walk walk;
+    int r = walk_init(&walk, fd);
+
+    if (r == 0)
+        r = walk_all(&walk, visit, context);
+    walk_done(&walk);
+    return r;
 }
 
 struct collect {
