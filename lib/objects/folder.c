@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A read has two halves. First the files are scanned and decoded, which touches nothing; if the
+ * folder is not there, is not what it was (a volume that was unmounted) or is swapped meanwhile, it
+ * ends here and all stays as it is. Then the result goes into the store, file by file.
+ *
+ * The state folder holds what the store has of each file. It is read back when a file is met for
+ * the first time and cannot be taken whole, or when the folder is missing from the start.
+ */
+#include "lib/objects/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/file.h"
+#include "lib/base/memory.h"
+#include "lib/objects/scan.h"
+#include "lib/objects/state.h"
+#include "lib/objects/watch.h"
+
+#define QUIET_NS    20000000u  /* no event for so long */
+#define PATIENCE_NS 100000000u /* since the first event */
+#define TRIES       5u         /* when files are swapped while they are read */
+
+struct fence_folder {
+    char *path;
+    char *state_dir;  /* NULL = none */
+    char *state_name; /* the unit under which troubles with the state are listed */
+    unsigned int order;
+    struct fence_watch *watch;
+    struct fence_known *known; /* uthash by name */
+    bool present;
+    bool started;         /* has been read, or been found missing */
+    bool mounted;         /* was a mount point when it was last there */
+    uint64_t first_event; /* ns, 0 = nothing pending */
+    uint64_t last_event;
+};
+
+/* One run of fence_folder_read. */
+struct run {
+    struct fence_folder *folder;
+    struct fence_store *store;
+    struct fence_err *err;
+    bool changed;
+    struct fence_err state_problem;
+    bool state_failed;
+};
+
+static int no_memory(struct fence_err *err)
+{
+    return fence_err_set(err, -ENOMEM, "out of memory");
+}
+
+/* ---- the folder as an object ---------------------------------------------------------------- */
+
+static char *copy_path(const char *path)
+{
+    size_t length = strlen(path);
+
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    return strndup(path, length);
+}
+
+static int set_up(struct fence_folder *folder, const char *path, const char *state_dir,
+                  struct fence_err *err)
+{
+    int r = 0;
+
+    folder->path = copy_path(path);
+    if (!folder->path || asprintf(&folder->state_name, "state of %s", path) < 0)
+        return no_memory(err);
+    if (state_dir) {
+        folder->state_dir = copy_path(state_dir);
+        r = folder->state_dir ? fence_mkdirs(folder->state_dir, 0700, err) : no_memory(err);
+    }
+    return r < 0 ? r : fence_watch_new(folder->path, &folder->watch, err);
+}
+
+int fence_folder_new(const char *path, unsigned int order, const char *state_dir,
+                     struct fence_folder **ret_folder, struct fence_err *err)
+{
+    struct fence_folder *folder;
+    int r;
+
+    if (!*path)
+        return fence_err_set(err, -EINVAL, "the name of the objects folder is empty");
+    folder = calloc(1, sizeof(*folder));
+    if (!folder)
+        return no_memory(err);
+    folder->order = order;
+    r = set_up(folder, path, state_dir, err);
+    if (r < 0) {
+        fence_folder_free(&folder);
+        return r;
+    }
+    *ret_folder = folder;
+    return 0;
+}
+
+static void forget_known(struct fence_folder *folder, struct fence_known *known)
+{
+    HASH_DEL(folder->known, known);
+    free(known->name);
+    free(known);
+}
+
+void fence_folder_free(struct fence_folder **folder)
+{
+    struct fence_folder *gone = *folder;
+    struct fence_known *known, *next;
+
+    if (!gone)
+        return;
+    HASH_ITER (hh, gone->known, known, next)
+        forget_known(gone, known);
+    fence_watch_free(&gone->watch);
+    free(gone->path);
+    free(gone->state_dir);
+    free(gone->state_name);
+    free(gone);
+    *folder = NULL;
+}
+
+int fence_folder_fd(const struct fence_folder *folder)
+{
+    return fence_watch_fd(folder->watch);
+}
+
+bool fence_folder_present(const struct fence_folder *folder)
+{
+    return folder->present;
+}
+
+const char *fence_folder_path(const struct fence_folder *folder)
+{
+    return folder->path;
+}
+
+int fence_folder_handle(struct fence_folder *folder)
+{
+    enum fence_watch_news news = fence_watch_drain(folder->watch);
+    uint64_t now = fence_clock_boot_ns();
+    uint64_t due;
+
+    if (news != FENCE_WATCH_NOTHING) {
+        folder->last_event = now;
+        if (!folder->first_event)
+            folder->first_event = now;
+    }
+    if (!folder->first_event)
+        return -1;
+    due = folder->last_event + QUIET_NS;
+    if (due > folder->first_event + PATIENCE_NS)
+        due = folder->first_event + PATIENCE_NS;
+    return due > now ? (int)((due - now + 999999) / 1000000) : 0;
+}
+
+/* ---- files that are known ------------------------------------------------------------------- */
+
+static struct fence_known *obtain_known(struct fence_folder *folder, const char *name)
+{
+    struct fence_known *known;
+
+    HASH_FIND_STR(folder->known, name, known);
+    if (known)
+        return known;
+    known = calloc(1, sizeof(*known));
+    if (!known || !(known->name = strdup(name))) {
+        free(known);
+        return NULL;
+    }
+    HASH_ADD_KEYPTR(hh, folder->known, known->name, strlen(known->name), known);
+    if (!known->hh.tbl) {
+        free(known->name);
+        free(known);
+        return NULL;
+    }
+    return known;
+}
+
+static char *unit_path(const struct fence_folder *folder, const char *name)
+{
+    char *path = NULL;
+
+    return asprintf(&path, "%s/%s", folder->path, name) < 0 ? NULL : path;
+}
+
+/* ---- state ---------------------------------------------------------------------------------- */
+
+/* The enforcement goes on without it; what is lost is only that it outlives us. */
+static void note_state(struct run *run, const struct fence_err *problem)
+{
+    run->state_failed = true;
+    run->state_problem = *problem;
+}
+
+/* Bring back what was last good in a unit that the store has nothing of. */
+static int restore(struct run *run, const char *unit)
+{
+    struct fence_decoded_list list = {0};
+    struct fence_err problem;
+    int r;
+
+    if (!run->folder->state_dir)
+        return 0;
+    r = fence_state_load(run->folder->state_dir, unit, &list, &problem);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0) {
+        note_state(run, &problem);
+        return r == -ENOMEM ? no_memory(run->err) : 0;
+    }
+    r = fence_store_restore(run->store, run->folder->order, unit, &list, run->err);
+    fence_decoded_list_done(&list);
+    run->changed = run->changed || r > 0;
+    return r < 0 ? r : 0;
+}
+
+static void save(struct run *run, struct fence_known *known, const char *unit)
+{
+    FENCE_FREE char *json = NULL;
+    FENCE_FREE char *copy = strdup(unit);
+    struct fence_state_unit owner = {.unit = copy, .mounted = run->folder->mounted};
+    struct fence_err problem;
+
+    if (!run->folder->state_dir || known->saved)
+        return;
+    json = fence_store_unit_json(run->store, unit);
+    if (!json || !copy)
+        no_memory(&problem);
+    else if (fence_state_save(run->folder->state_dir, &owner, json, &problem) == 0)
+        known->saved = true;
+    if (!known->saved)
+        note_state(run, &problem);
+}
+
+/* The name in this folder of a unit, NULL when it is another's. */
+static const char *name_in_folder(const struct fence_folder *folder, const char *unit)
+{
+    size_t length = strlen(folder->path);
+
+    if (strncmp(unit, folder->path, length) != 0 || unit[length] != '/' ||
+        strchr(unit + length + 1, '/'))
+        return NULL;
+    return unit + length + 1;
+}
+
+/* At start: whatever the state has of this folder counts as known, so that it is removed when the
+ * folder has no such file any more. */
+static int learn_from_state(struct run *run)
+{
+    struct fence_state_units units = {0};
+    struct fence_folder *folder = run->folder;
+    struct fence_err problem;
+    int r;
+
+    if (folder->started || !folder->state_dir)
+        return 0;
+    r = fence_state_list(folder->state_dir, &units, &problem);
+    if (r < 0)
+        note_state(run, &problem);
+    r = 0;
+    for (size_t i = 0; i < units.count && r == 0; i++) {
+        const char *name = name_in_folder(folder, units.items[i].unit);
+
+        if (name && !obtain_known(folder, name))
+            r = no_memory(run->err);
+        folder->mounted = folder->mounted || (name && units.items[i].mounted);
+    }
+    fence_state_units_done(&units);
+    return r;
+}
+
+static void report_state(struct run *run)
+{
+    struct fence_folder *folder = run->folder;
+
+    if (run->state_failed)
+        fence_store_broken(run->store, folder->order, folder->state_name, run->state_problem.text);
+    else
+        fence_store_remove(run->store, folder->state_name);
+}
+
+/* ---- into the store ------------------------------------------------------------------------- */
+
+static bool is_whole(const struct fence_scanned *item)
+{
+    for (size_t i = 0; i < item->list.count; i++)
+        if (item->list.items[i].refused != FENCE_REFUSED_NOT)
+            return false;
+    return item->outcome == FENCE_FILE_DECODED;
+}
+
+static void set_known(struct fence_known *known, const struct fence_scanned *item)
+{
+    known->met = true;
+    known->read = item->outcome != FENCE_FILE_UNREAD;
+    if (item->outcome != FENCE_FILE_UNCHANGED)
+        known->decoded = item->outcome == FENCE_FILE_DECODED;
+    known->signature = item->signature;
+    known->content = item->content;
+    known->settled = item->settled;
+}
+
+static int put_file(struct run *run, struct fence_scanned *item, struct fence_known *known,
+                    const char *unit)
+{
+    struct fence_folder *folder = run->folder;
+    int r = 0;
+
+    if (!known->met && !is_whole(item))
+        r = restore(run, unit);
+    if (r < 0)
+        return r;
+    if (item->outcome != FENCE_FILE_DECODED) {
+        r = fence_store_broken(run->store, folder->order, unit, item->problem);
+        return r < 0 ? no_memory(run->err) : 0;
+    }
+    r = fence_store_put(run->store, folder->order, unit, &item->list, run->err);
+    if (r > 0) {
+        known->saved = false;
+        run->changed = true;
+    }
+    return r < 0 ? r : 0;
+}
+
+static int take_file(struct run *run, struct fence_scanned *item)
+{
+    struct fence_known *known = obtain_known(run->folder, item->name);
+    FENCE_FREE char *unit = unit_path(run->folder, item->name);
+    int r = 0;
+
+    if (!known || !unit)
+        return no_memory(run->err);
+    known->seen = true;
+    if (item->outcome != FENCE_FILE_UNCHANGED)
+        r = put_file(run, item, known, unit);
+    if (r < 0)
+        return r;
+    set_known(known, item);
+    /* of a file that cannot be read there is nothing new to keep, and maybe something to lose */
+    if (known->decoded)
+        save(run, known, unit);
+    return 0;
+}
+
+static int drop_file(struct run *run, struct fence_known *known)
+{
+    struct fence_folder *folder = run->folder;
+    FENCE_FREE char *unit = unit_path(folder, known->name);
+    struct fence_err problem;
+
+    if (!unit)
+        return no_memory(run->err);
+    run->changed = fence_store_remove(run->store, unit) > 0 || run->changed;
+    if (folder->state_dir && fence_state_forget(folder->state_dir, unit, &problem) < 0)
+        note_state(run, &problem);
+    forget_known(folder, known);
+    return 0;
+}
+
+static int take_scan(struct run *run, struct fence_scan *scan)
+{
+    struct fence_folder *folder = run->folder;
+    struct fence_known *known, *next;
+    int r = 0;
+
+    HASH_ITER (hh, folder->known, known, next)
+        known->seen = false;
+    for (size_t i = 0; i < scan->count && r == 0; i++)
+        r = take_file(run, &scan->items[i]);
+    if (r < 0)
+        return r;
+    HASH_ITER (hh, folder->known, known, next) {
+        if (!known->seen)
+            r = drop_file(run, known);
+        if (r < 0)
+            return r;
+    }
+    folder->present = true;
+    fence_store_remove(run->store, folder->path);
+    return 0;
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* The folder cannot be read: keep everything, at start what the state has. */
+static int keep_all(struct run *run, const char *problem)
+{
+    struct fence_folder *folder = run->folder;
+    struct fence_known *known, *next;
+    int r;
+
+    folder->present = false;
+    if (!folder->started) {
+        HASH_ITER (hh, folder->known, known, next) {
+            FENCE_FREE char *unit = unit_path(folder, known->name);
+
+            r = unit ? restore(run, unit) : no_memory(run->err);
+            if (r < 0)
+                return r;
+            known->met = true;
+        }
+    }
+    r = fence_store_broken(run->store, folder->order, folder->path, problem);
+    return r < 0 ? no_memory(run->err) : 0;
+}
+
+static bool is_mount_point(int fd)
+{
+    struct statx info;
+
+    return statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &info) == 0 &&
+           (info.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+/* The state says it of each file, so that a restarted daemon knows. */
+static void set_mounted(struct fence_folder *folder, bool mounted)
+{
+    struct fence_known *known, *next;
+
+    if (folder->mounted == mounted)
+        return;
+    folder->mounted = mounted;
+    HASH_ITER (hh, folder->known, known, next)
+        known->saved = false;
+}
+
+static int read_present(struct run *run, int fd)
+{
+    struct fence_folder *folder = run->folder;
+    struct fence_scan scan = {0};
+    struct fence_err problem;
+    bool mounted = is_mount_point(fd);
+    int r = -EAGAIN;
+
+    for (unsigned int i = 0; i < TRIES && r == -EAGAIN; i++)
+        r = fence_scan_folder(fd, folder->known, &scan, &problem);
+    if (r == -ENOMEM)
+        return fence_err_set(run->err, r, "%s", problem.text);
+    if (r < 0)
+        return keep_all(run, problem.text);
+    if (folder->mounted && !mounted && scan.count == 0) {
+        fence_scan_done(&scan);
+        return keep_all(run, "was a mounted volume and is an empty folder now; the objects read "
+                             "before stay in force until it is mounted again");
+    }
+    set_mounted(folder, mounted);
+    r = take_scan(run, &scan);
+    fence_scan_done(&scan);
+    return r;
+}
+
+static int read_folder(struct run *run)
+{
+    FENCE_CLOSE int fd = open(run->folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct fence_err problem;
+
+    if (fd >= 0)
+        return read_present(run, fd);
+    fence_err_set(&problem, 0,
+                  "cannot read the folder: %s; the objects read before stay in force until it is "
+                  "there",
+                  strerror(errno));
+    return keep_all(run, problem.text);
+}
+
+int fence_folder_read(struct fence_folder *folder, struct fence_store *store, struct fence_err *err)
+{
+    struct run run = {.folder = folder, .store = store, .err = err};
+    int r;
+
+    /* events from here on are of what is not read yet */
+    folder->first_event = 0;
+    fence_watch_refresh(folder->watch);
+    r = learn_from_state(&run);
+    if (r == 0)
+        r = read_folder(&run);
+    if (r < 0)
+        return r;
+    folder->started = true;
+    report_state(&run);
+    return run.changed;
+}

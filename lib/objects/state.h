@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Last good objects on disk (--state), so that they outlive the daemon. One file a unit, a List of
+ * canonical JSON objects, named by a hash of the unit's path; its first line says whose it is.
+ */
+#pragma once
+
+#include "lib/objects/decode.h"
+
+/* What the first line of a state file says. */
+struct fence_state_unit {
+    char *unit;
+    bool mounted; /* its folder was a mount point */
+};
+
+struct fence_state_units {
+    struct fence_state_unit *items;
+    size_t count;
+    size_t capacity;
+};
+
+/* All units that the folder `dir` keeps something of; files that are none of ours are left out. */
+int fence_state_list(const char *dir, struct fence_state_units *ret_units, struct fence_err *err);
+void fence_state_units_done(struct fence_state_units *units);
+
+/* -ENOENT when nothing is kept. */
+int fence_state_load(const char *dir, const char *unit, struct fence_decoded_list *ret_list,
+                     struct fence_err *err);
+/* `json` as fence_store_unit_json gives it; written only when it is not there already. */
+int fence_state_save(const char *dir, const struct fence_state_unit *unit, const char *json,
+                     struct fence_err *err);
+int fence_state_forget(const char *dir, const char *unit, struct fence_err *err);
