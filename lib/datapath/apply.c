@@ -253,7 +253,6 @@ int fence_apply(struct fence_apply *apply, const struct fence_plan *plan,
                 struct fence_apply_report *ret_report, struct fence_err *err)
 {
     FENCE_CLEANUP(fence_apply_report_done) struct fence_apply_report report = {0};
-    FENCE_CLEANUP(run_done)
     struct apply_run run = {
         .apply = apply,
         .plan = plan,
