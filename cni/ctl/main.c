@@ -61,13 +61,6 @@ int ctl_open_pins(const struct ctl *ctl, struct fence_pins *ret_pins)
     struct fence_err err = {0};
     int r = fence_pins_open(ctl->bpffs, ret_pins, &err);
 
-    if (r == -ENOENT)
-        return ctl_fail(ctl,
-                        "%s; start podfenced or run \"%s load\", or name another place with "
-                        "--bpffs",
-                        err.text, ctl->program);
-    if (r == -EACCES || r == -EPERM)
-        return ctl_fail(ctl, "%s; run it as root", err.text);
     return r < 0 ? ctl_fail(ctl, "%s", err.text) : CTL_DONE;
 }
 

@@ -64,15 +64,15 @@ int ctl_local_namer(void *context, const struct fence_addr *addr, struct fence_p
 const char *ctl_endpoint_state(const struct fence_endpoint *endpoint, const char **ret_reason)
 {
     static const struct {
-        __u32 flag;
         const char *state;
+        __u32 flag;
         enum fence_reason reason;
     } states[] = {
-        {FENCE_EP_EXEMPT, "exempt", FENCE_REASON_EXEMPT},
-        {FENCE_EP_PENDING | FENCE_EP_OPEN, "pending", FENCE_REASON_PENDING_OPEN},
-        {FENCE_EP_PENDING | FENCE_EP_INCOMPLETE, "pending", FENCE_REASON_INCOMPLETE},
-        {FENCE_EP_PENDING, "pending", FENCE_REASON_PENDING},
-        {FENCE_EP_NOT_APPLIED, "closed", FENCE_REASON_NOT_APPLIED},
+        {"exempt", FENCE_EP_EXEMPT, FENCE_REASON_EXEMPT},
+        {"pending", FENCE_EP_PENDING | FENCE_EP_OPEN, FENCE_REASON_PENDING_OPEN},
+        {"pending", FENCE_EP_PENDING | FENCE_EP_INCOMPLETE, FENCE_REASON_INCOMPLETE},
+        {"pending", FENCE_EP_PENDING, FENCE_REASON_PENDING},
+        {"closed", FENCE_EP_NOT_APPLIED, FENCE_REASON_NOT_APPLIED},
     };
 
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {

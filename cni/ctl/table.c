@@ -36,15 +36,15 @@ static void cell_write(FILE *out, const cJSON *row, const struct ctl_column *col
 {
     const cJSON *value = ctl_member(row, column->member);
     const cJSON *port = column->port_member ? ctl_member(row, column->port_member) : NULL;
-    bool brackets =
-        cJSON_IsNumber(port) && cJSON_IsString(value) && strchr(value->valuestring, ':');
+    bool with_port = port && cJSON_IsNumber(port);
+    bool brackets = with_port && cJSON_IsString(value) && strchr(value->valuestring, ':');
 
     if (brackets)
         fputc('[', out);
     value_write(out, value);
     if (brackets)
         fputc(']', out);
-    if (cJSON_IsNumber(port))
+    if (with_port)
         fprintf(out, ":%.0f", port->valuedouble);
 }
 

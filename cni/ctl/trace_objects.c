@@ -49,9 +49,7 @@ static int read_path(struct trace_objects *objects, const char *path, unsigned i
 {
     struct stat info;
 
-    if (strcmp(path, "-") != 0 && stat(path, &info) < 0)
-        return fence_err_set(err, -errno, "cannot read %s: %s", path, strerror(errno));
-    if (strcmp(path, "-") != 0 && S_ISDIR(info.st_mode))
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
         return read_folder(objects, path, order, err);
     return ctl_files_visit(path, put_file, objects, err);
 }
