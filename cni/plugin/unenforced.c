@@ -121,22 +121,23 @@ bool fence_unenforced_has(const struct fence_plugin *plugin)
 
 /* ---- GC ------------------------------------------------------------------------------------- */
 
-static int is_stale(int folder, const char *name, const char *network, const cJSON *attachments)
+static bool is_stale(int folder, const char *name, const char *network, const cJSON *attachments)
 {
     FENCE_FREE char *text = NULL;
-    FENCE_FREE char *id = NULL;
     const char *colon = strchr(name, ':');
+    char id[FENCE_CONTAINER_ID_MAX];
     const cJSON *member;
     cJSON *record;
     size_t size;
     bool stale;
 
-    if (!colon || fence_file_read(folder, name, RECORD_MAX, &text, &size, NULL) < 0)
+    if (!colon || (size_t)(colon - name) >= sizeof(id) ||
+        fence_file_read(folder, name, RECORD_MAX, &text, &size, NULL) < 0)
         return false;
-    id = strndup(name, (size_t)(colon - name));
+    snprintf(id, sizeof(id), "%.*s", (int)(colon - name), name);
     record = fence_json_object(text, size);
     member = fence_json_get(record, "network");
-    stale = id && cJSON_IsString(member) && strcmp(member->valuestring, network) == 0 &&
+    stale = cJSON_IsString(member) && strcmp(member->valuestring, network) == 0 &&
             !fence_attachments_hold(attachments, id, colon + 1);
     cJSON_Delete(record);
     return stale;

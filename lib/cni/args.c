@@ -80,19 +80,27 @@ static int take_pair(struct parsing *parsing, char *pair, struct fence_cni_error
     return 0;
 }
 
-int fence_cni_args_parse(const char *text, struct fence_cni_args *ret_args,
-                         struct fence_cni_error *error)
+static int take_pairs(struct parsing *parsing, char *text, struct fence_cni_error *error)
 {
-    FENCE_FREE char *copy = strdup(text);
-    struct parsing parsing = {0};
-    char *rest = copy;
     char *pair;
     int r = 0;
 
+    while (r == 0 && (pair = strsep(&text, ";")))
+        r = take_pair(parsing, pair, error);
+    return r;
+}
+
+int fence_cni_args_parse(const char *text, struct fence_cni_args *ret_args,
+                         struct fence_cni_error *error)
+{
+    char *copy = strdup(text);
+    struct parsing parsing = {0};
+    int r;
+
     if (!copy)
         return fence_cni_fail(error, FENCE_CNI_INTERNAL, "out of memory");
-    while (r == 0 && *text && (pair = strsep(&rest, ";")))
-        r = take_pair(&parsing, pair, error);
+    r = *copy ? take_pairs(&parsing, copy, error) : 0;
+    free(copy);
     if (r < 0)
         return r;
     if (parsing.unknown.text[0] && !parsing.ignore_unknown)

@@ -145,7 +145,7 @@ static int open_netns(const char *path, int *ret_fd, struct stat *ret_info, stru
 
 static int refuse_own(const char *path, const struct stat *netns, struct fence_err *err)
 {
-    struct stat own;
+    struct stat own = {0};
 
     if (stat("/proc/thread-self/ns/net", &own) < 0)
         return fence_err_set(err, -errno, "cannot look at /proc/thread-self/ns/net: %s",
@@ -220,7 +220,7 @@ int fence_pod_link_find(const char *netns_path, const char *ifname, struct fence
     FENCE_NL_SOCKET struct nl_sock *socket = NULL;
     FENCE_CLOSE int netns = -1;
     struct fence_pod_link link = {0};
-    struct stat info;
+    struct stat info = {0};
     __s32 nsid;
     int r = open_netns(netns_path, &netns, &info, err);
 
@@ -247,7 +247,7 @@ int fence_own_link_find(const char *ifname, struct fence_pod_link *ret_link, str
 {
     FENCE_NL_SOCKET struct nl_sock *socket = open_socket(err);
     struct fence_pod_link link = {0};
-    struct stat info;
+    struct stat info = {0};
     int r;
 
     if (!socket)

@@ -34,18 +34,23 @@ static const char *const titles[SECTIONS] = {
 
 static char folder[] = "/tmp/podfence-golden-XXXXXX";
 
-/* Cuts `text` at the titles, which have to be there in their order. */
+/* What stands behind the title; the title itself ends what stands before it. */
+static char *cut(char *text, const char *title)
+{
+    char *found = strstr(text, title);
+
+    if (!found) {
+        fprintf(stderr, "no %s", title);
+        abort();
+    }
+    *found = '\0';
+    return found + strlen(title);
+}
+
 static void split(char *text, char *sections[SECTIONS])
 {
-    for (int i = 0; i < SECTIONS; i++) {
-        char *title = strstr(text, titles[i]);
-
-        if (!title)
-            fail_msg("no %s", titles[i]);
-        *title = '\0';
-        text = title + strlen(titles[i]);
-        sections[i] = text;
-    }
+    for (int i = 0; i < SECTIONS; i++)
+        text = sections[i] = cut(text, titles[i]);
 }
 
 static void split_env(char *text, const char *vars[VARS_MAX])
@@ -107,7 +112,7 @@ int main(void)
         char *path = NULL;
 
         if (asprintf(&path, "%s/%s", FOLDER, entries[i]->d_name) < 0)
-            return 1;
+            abort();
         tests[i] = (struct CMUnitTest){
             .name = entries[i]->d_name, .test_func = plays_a_case, .initial_state = path};
     }

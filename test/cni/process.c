@@ -44,12 +44,15 @@ static void expect(const char *const *environment, const char *input, size_t siz
 /* An entry with a value of `size` times `c`. */
 static char *filled(size_t size, const char *before, char c, const char *after)
 {
-    char *text = malloc(strlen(before) + size + strlen(after) + 1);
+    size_t head = strlen(before), tail = strlen(after);
+    char *text = malloc(head + size + tail + 1);
 
-    assert_non_null(text);
-    strcpy(text, before);
-    memset(text + strlen(before), c, size);
-    strcpy(text + strlen(before) + size, after);
+    if (!text)
+        abort();
+    memcpy(text, before, head);
+    memset(text + head, c, size);
+    memcpy(text + head + size, after, tail);
+    text[head + size + tail] = '\0';
     return text;
 }
 

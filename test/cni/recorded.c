@@ -46,8 +46,10 @@ static char *cut(char *text, const char *title)
 {
     char *found = strstr(text, title);
 
-    if (!found)
+    if (!found) {
         fail_msg("no %s", title);
+        return NULL;
+    }
     *found = '\0';
     return found + strlen(title);
 }

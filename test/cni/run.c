@@ -55,14 +55,17 @@ static unsigned int now_ms(void)
 
 static void become_plugin(const char *const *environment, const int streams[3], void (*setup)(void))
 {
-    char *const arguments[] = {(char *)(unsigned long)"podfence", NULL};
+    char name[] = "podfence";
+    char *const arguments[] = {name, NULL};
+    char *const *variables;
 
     for (int fd = 0; fd < 3; fd++)
         if (dup2(streams[fd], fd) < 0)
             _exit(126);
     if (setup)
         setup();
-    execve(RUN_PLUGIN, arguments, (char *const *)(unsigned long)environment);
+    memcpy(&variables, &environment, sizeof(variables)); /* execve writes nothing */
+    execve(RUN_PLUGIN, arguments, variables);
     _exit(127);
 }
 
