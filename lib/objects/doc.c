@@ -22,6 +22,11 @@ struct builder {
     size_t nodes;
 };
 
+static int grow(struct fence_doc ***items, size_t *capacity, size_t count)
+{
+    return fence_array_grow((void **)items, capacity, count, sizeof(void *));
+}
+
 void fence_doc_free(struct fence_doc **doc)
 {
     struct fence_doc *node = *doc;
@@ -68,7 +73,7 @@ int fence_doc_set_default(struct fence_doc *map, const char *key, const char *te
             member = map->items[i];
     if (member && member->type != FENCE_DOC_NULL)
         return 0;
-    if (!copy || FENCE_GROW(map->items, map->capacity, map->count) < 0)
+    if (!copy || grow(&map->items, &map->capacity, map->count) < 0)
         return -ENOMEM;
     if (!member) {
         member = calloc(1, sizeof(*member));
@@ -114,7 +119,7 @@ static int attach(struct builder *builder, struct fence_doc *node, struct fence_
     }
     parent = builder->open[builder->depth - 1];
     node->key = TAKE_PTR(builder->key);
-    if (FENCE_GROW(parent->items, parent->capacity, parent->count) < 0) {
+    if (grow(&parent->items, &parent->capacity, parent->count) < 0) {
         fence_doc_free(&node);
         return fence_err_set(err, -ENOMEM, "out of memory");
     }
@@ -250,11 +255,11 @@ static int check_keys(const struct fence_doc *map, struct fence_err *err)
 
     if (map->count <= FEW_KEYS)
         return check_few_keys(map, err);
-    sorted = malloc(map->count * sizeof(struct fence_doc *));
+    sorted = malloc(map->count * sizeof(void *));
     if (!sorted)
         return fence_err_set(err, -ENOMEM, "out of memory");
-    memcpy(sorted, map->items, map->count * sizeof(struct fence_doc *));
-    qsort(sorted, map->count, sizeof(struct fence_doc *), compare_keys);
+    memcpy(sorted, map->items, map->count * sizeof(void *));
+    qsort(sorted, map->count, sizeof(void *), compare_keys);
     for (size_t i = 1; i < map->count; i++)
         if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0)
             return duplicate(sorted[i - 1], sorted[i], err);
@@ -269,7 +274,7 @@ static int on_document_end(struct builder *builder, struct fence_err *err)
         fence_doc_free(&builder->root);
     if (!builder->root)
         return 0;
-    if (FENCE_GROW(docs->items, docs->capacity, docs->count) < 0)
+    if (grow(&docs->items, &docs->capacity, docs->count) < 0)
         return fence_err_set(err, -ENOMEM, "out of memory");
     docs->items[docs->count++] = TAKE_PTR(builder->root);
     return 0;

@@ -102,13 +102,6 @@ int fence_folder_new(const char *path, unsigned int order, const char *state_dir
     return 0;
 }
 
-static void forget_known(struct fence_folder *folder, struct fence_known *known)
-{
-    HASH_DEL(folder->known, known);
-    free(known->name);
-    free(known);
-}
-
 void fence_folder_free(struct fence_folder **folder)
 {
     struct fence_folder *gone = *folder;
@@ -117,7 +110,7 @@ void fence_folder_free(struct fence_folder **folder)
     if (!gone)
         return;
     HASH_ITER (hh, gone->known, known, next)
-        forget_known(gone, known);
+        fence_known_drop(&gone->known, known);
     fence_watch_free(&gone->watch);
     free(gone->path);
     free(gone->state_dir);
@@ -158,29 +151,6 @@ int fence_folder_handle(struct fence_folder *folder)
     if (due > folder->first_event + PATIENCE_NS)
         due = folder->first_event + PATIENCE_NS;
     return due > now ? (int)((due - now + 999999) / 1000000) : 0;
-}
-
-/* ---- files that are known ------------------------------------------------------------------- */
-
-static struct fence_known *obtain_known(struct fence_folder *folder, const char *name)
-{
-    struct fence_known *known;
-
-    HASH_FIND_STR(folder->known, name, known);
-    if (known)
-        return known;
-    known = calloc(1, sizeof(*known));
-    if (!known || !(known->name = strdup(name))) {
-        free(known);
-        return NULL;
-    }
-    HASH_ADD_KEYPTR(hh, folder->known, known->name, strlen(known->name), known);
-    if (!known->hh.tbl) {
-        free(known->name);
-        free(known);
-        return NULL;
-    }
-    return known;
 }
 
 static char *unit_path(const struct fence_folder *folder, const char *name)
@@ -268,7 +238,7 @@ static int learn_from_state(struct run *run)
     for (size_t i = 0; i < units.count && r == 0; i++) {
         const char *name = name_in_folder(folder, units.items[i].unit);
 
-        if (name && !obtain_known(folder, name))
+        if (name && !fence_known_obtain(&folder->known, name))
             r = no_memory(run->err);
         folder->mounted = folder->mounted || (name && units.items[i].mounted);
     }
@@ -331,7 +301,7 @@ static int put_file(struct run *run, struct fence_scanned *item, struct fence_kn
 
 static int take_file(struct run *run, struct fence_scanned *item)
 {
-    struct fence_known *known = obtain_known(run->folder, item->name);
+    struct fence_known *known = fence_known_obtain(&run->folder->known, item->name);
     FENCE_FREE char *unit = unit_path(run->folder, item->name);
     int r = 0;
 
@@ -360,7 +330,7 @@ static int drop_file(struct run *run, struct fence_known *known)
     run->changed = fence_store_remove(run->store, unit) > 0 || run->changed;
     if (folder->state_dir && fence_state_forget(folder->state_dir, unit, &problem) < 0)
         note_state(run, &problem);
-    forget_known(folder, known);
+    fence_known_drop(&folder->known, known);
     return 0;
 }
 

@@ -28,11 +28,14 @@ static int32_t escape_unit(const char *text, size_t left)
     if (left < 6 || text[0] != '\\' || text[1] != 'u')
         return -1;
     for (size_t i = 2; i < 6; i++) {
-        unsigned char c = (unsigned char)text[i];
+        static const char digits[] = "0123456789abcdefABCDEF";
+        const char *digit = text[i] ? strchr(digits, text[i]) : NULL;
+        int32_t value;
 
-        if (!isxdigit(c))
+        if (!digit)
             return -1;
-        unit = unit * 16 + (isdigit(c) ? c - '0' : tolower(c) - 'a' + 10);
+        value = (int32_t)(digit - digits);
+        unit = unit * 16 + (value < 16 ? value : value - 6);
     }
     return unit;
 }
@@ -231,16 +234,16 @@ static int put_member(struct writer *writer, const struct fence_doc *doc, bool f
 
 static int put_map(struct writer *writer, const struct fence_doc *doc, bool filter)
 {
-    FENCE_FREE struct fence_doc **sorted = calloc(doc->count + 1, sizeof(struct fence_doc *));
+    FENCE_FREE struct fence_doc **sorted = calloc(doc->count + 1, sizeof(void *));
     bool first = true;
     int r = 0;
 
     if (!sorted)
         return -ENOMEM;
     if (doc->count)
-        memcpy(sorted, doc->items, doc->count * sizeof(struct fence_doc *));
+        memcpy(sorted, doc->items, doc->count * sizeof(void *));
     if (writer->kept)
-        qsort(sorted, doc->count, sizeof(struct fence_doc *), compare_keys);
+        qsort(sorted, doc->count, sizeof(void *), compare_keys);
     putc_unlocked('{', writer->out);
     for (size_t i = 0; i < doc->count && r == 0; i++)
         r = put_member(writer, sorted[i], filter, &first);

@@ -211,14 +211,14 @@ static int prepare(struct worker *worker, struct fence_unit *unit, struct fence_
 {
     size_t room = list->count + unit->count + 1;
 
-    worker->sorted = calloc(list->count + 1, sizeof(*worker->sorted));
+    worker->sorted = calloc(list->count + 1, sizeof(void *));
     worker->merge.choices = calloc(room, sizeof(*worker->merge.choices));
     if (!worker->sorted || !worker->merge.choices)
         return -ENOMEM;
     for (size_t i = 0; i < list->count; i++)
         worker->sorted[i] = &list->items[i];
     worker->count = list->count;
-    qsort(worker->sorted, worker->count, sizeof(*worker->sorted), compare_decoded);
+    qsort(worker->sorted, worker->count, sizeof(void *), compare_decoded);
     return find_suspects(worker, list);
 }
 

@@ -158,14 +158,13 @@ static int add_item(int fd, const struct fence_known *known, const char *name,
     return 0;
 }
 
-static int scan_entries(DIR *dir, const struct fence_known *known, struct fence_scan *scan,
+static int scan_entries(DIR *dir, struct fence_known *known, struct fence_scan *scan,
                         struct fence_err *err)
 {
     const struct dirent *entry;
 
     for (;;) {
-        const struct fence_known *before;
-        int r;
+        int r = 0;
 
         errno = 0;
         entry = readdir(dir);
@@ -173,10 +172,8 @@ static int scan_entries(DIR *dir, const struct fence_known *known, struct fence_
             return fence_err_set(err, -errno, "cannot read the folder: %s", strerror(errno));
         if (!entry)
             return 0;
-        if (!fence_scan_is_wanted(entry->d_name))
-            continue;
-        HASH_FIND_STR(known, entry->d_name, before);
-        r = add_item(dirfd(dir), before, entry->d_name, scan);
+        if (fence_scan_is_wanted(entry->d_name))
+            r = add_item(dirfd(dir), fence_known_find(known, entry->d_name), entry->d_name, scan);
         if (r < 0)
             return fence_err_set(err, r, "%s: %s", entry->d_name, strerror(-r));
     }
@@ -190,7 +187,7 @@ static void read_data_link(int fd, char target[PATH_MAX])
     target[length < 0 ? 0 : length] = '\0';
 }
 
-int fence_scan_folder(int fd, const struct fence_known *known, struct fence_scan *ret_scan,
+int fence_scan_folder(int fd, struct fence_known *known, struct fence_scan *ret_scan,
                       struct fence_err *err)
 {
     char before[PATH_MAX], after[PATH_MAX];

@@ -68,9 +68,10 @@ void fence_store_free(struct fence_store **store)
 
     if (!gone)
         return;
-    HASH_CLEAR(hh, gone->by_path);
-    for (size_t i = 0; i < gone->unit_count; i++)
+    for (size_t i = 0; i < gone->unit_count; i++) {
+        fence_unit_unlink(&gone->by_path, gone->units[i]);
         fence_unit_free(&gone->units[i]);
+    }
     forget_conflict_texts(gone);
     free(gone->units);
     free(gone->all);
@@ -94,7 +95,8 @@ static int resize(void **items, size_t count, size_t size)
     *items = grown;
     return 0;
 }
-#define RESIZE(items, count) resize((void **)&(items), (count), sizeof(*(items)))
+#define RESIZE(items, count)          resize((void **)&(items), (count), sizeof(*(items)))
+#define RESIZE_POINTERS(items, count) resize((void **)&(items), (count), sizeof(void *))
 
 /* Room for `total` entries in all units together. */
 static int reserve_view(struct fence_store *store, size_t total)
@@ -103,8 +105,8 @@ static int reserve_view(struct fence_store *store, size_t total)
 
     if (total <= store->reserved)
         return 0;
-    if (RESIZE(store->all, wanted) < 0 || RESIZE(store->winners, wanted) < 0 ||
-        RESIZE(store->objects, wanted) < 0 || RESIZE(store->conflicts, wanted) < 0)
+    if (RESIZE_POINTERS(store->all, wanted) < 0 || RESIZE_POINTERS(store->winners, wanted) < 0 ||
+        RESIZE_POINTERS(store->objects, wanted) < 0 || RESIZE(store->conflicts, wanted) < 0)
         return -ENOMEM;
     store->reserved = wanted;
     return 0;
@@ -118,7 +120,7 @@ static int reserve_problems(struct fence_store *store, size_t notes)
 
     if (total <= store->problems_reserved)
         return 0;
-    if (RESIZE(store->problems, wanted) < 0 || RESIZE(store->conflict_texts, wanted) < 0)
+    if (RESIZE(store->problems, wanted) < 0 || RESIZE_POINTERS(store->conflict_texts, wanted) < 0)
         return -ENOMEM;
     store->problems_reserved = wanted;
     return 0;
@@ -135,14 +137,6 @@ static int reserve(struct fence_store *store, const struct fence_unit *unit, siz
 
 /* ---- units ---------------------------------------------------------------------------------- */
 
-static struct fence_unit *find_unit(const struct fence_store *store, const char *path)
-{
-    struct fence_unit *unit;
-
-    HASH_FIND_STR(store->by_path, path, unit);
-    return unit;
-}
-
 static void insert_unit(struct fence_store *store, struct fence_unit *unit)
 {
     size_t at = store->unit_count++;
@@ -158,17 +152,17 @@ static void insert_unit(struct fence_store *store, struct fence_unit *unit)
 static struct fence_unit *obtain_unit(struct fence_store *store, unsigned int order,
                                       const char *path)
 {
-    struct fence_unit *unit = find_unit(store, path);
+    struct fence_unit *unit = fence_unit_find(store->by_path, path);
 
     if (unit)
         return unit;
-    if (FENCE_GROW(store->units, store->unit_capacity, store->unit_count) < 0)
+    if (fence_array_grow((void **)&store->units, &store->unit_capacity, store->unit_count,
+                         sizeof(void *)) < 0)
         return NULL;
     unit = fence_unit_new(order, path);
     if (!unit)
         return NULL;
-    HASH_ADD_KEYPTR(hh, store->by_path, unit->path, strlen(unit->path), unit);
-    if (!unit->hh.tbl) {
+    if (fence_unit_link(&store->by_path, unit) < 0) {
         fence_unit_free(&unit);
         return NULL;
     }
@@ -230,7 +224,7 @@ int fence_store_broken(struct fence_store *store, unsigned int order, const char
 
 int fence_store_remove(struct fence_store *store, const char *unit_path)
 {
-    struct fence_unit *unit = find_unit(store, unit_path);
+    struct fence_unit *unit = fence_unit_find(store->by_path, unit_path);
     size_t at = 0;
     bool changed;
 
@@ -239,9 +233,8 @@ int fence_store_remove(struct fence_store *store, const char *unit_path)
     while (store->units[at] != unit)
         at++;
     store->unit_count--;
-    memmove(&store->units[at], &store->units[at + 1],
-            (store->unit_count - at) * sizeof(struct fence_unit *));
-    HASH_DELETE(hh, store->by_path, unit);
+    memmove(&store->units[at], &store->units[at + 1], (store->unit_count - at) * sizeof(void *));
+    fence_unit_unlink(&store->by_path, unit);
     changed = unit->count > 0;
     store->entry_total -= unit->count;
     store->note_total -= unit->note_count;
@@ -253,7 +246,7 @@ int fence_store_remove(struct fence_store *store, const char *unit_path)
 
 char *fence_store_unit_json(const struct fence_store *store, const char *unit_path)
 {
-    const struct fence_unit *unit = find_unit(store, unit_path);
+    const struct fence_unit *unit = fence_unit_find(store->by_path, unit_path);
 
     return unit ? fence_unit_json(unit) : NULL;
 }
@@ -324,7 +317,7 @@ static void refresh_view(struct fence_store *store)
         for (size_t j = 0; j < store->units[i]->count; j++)
             store->all[count++] = &store->units[i]->entries[j];
     if (count)
-        qsort(store->all, count, sizeof(*store->all), compare_entries);
+        qsort(store->all, count, sizeof(void *), compare_entries);
     store->object_count = 0;
     store->conflict_count = 0;
     for (size_t i = 0; i < count; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/objects/unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,27 @@ int fence_unit_compare(const struct fence_unit *a, const struct fence_unit *b)
         return a->order < b->order ? -1 : 1;
     return strcmp(a->path, b->path);
 }
+
+/* NOLINTBEGIN(readability-function-size,bugprone-*): uthash's macros */
+struct fence_unit *fence_unit_find(struct fence_unit *units, const char *path)
+{
+    struct fence_unit *unit;
+
+    HASH_FIND_STR(units, path, unit);
+    return unit;
+}
+
+int fence_unit_link(struct fence_unit **units, struct fence_unit *unit)
+{
+    HASH_ADD_KEYPTR(hh, *units, unit->path, strlen(unit->path), unit);
+    return unit->hh.tbl ? 0 : -ENOMEM;
+}
+
+void fence_unit_unlink(struct fence_unit **units, struct fence_unit *unit)
+{
+    HASH_DELETE(hh, *units, unit);
+}
+/* NOLINTEND(readability-function-size,bugprone-*) */
 
 char *fence_unit_json(const struct fence_unit *unit)
 {

@@ -46,5 +46,10 @@ void fence_unit_free(struct fence_unit **unit);
 int fence_unit_compare(const struct fence_unit *a, const struct fence_unit *b);
 char *fence_unit_json(const struct fence_unit *unit);
 
+/* The units of a store by path, a uthash. -ENOMEM. */
+struct fence_unit *fence_unit_find(struct fence_unit *units, const char *path);
+int fence_unit_link(struct fence_unit **units, struct fence_unit *unit);
+void fence_unit_unlink(struct fence_unit **units, struct fence_unit *unit);
+
 void fence_entries_free(struct fence_entry *entries, size_t count);
 void fence_notes_free(struct fence_note *notes, size_t count);
