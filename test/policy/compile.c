@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is an endpoint, who owns an address, and what a plan is made of. */
+#include "lib/policy/compile.h"
+
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/base/memory.h"
+#include "lib/policy/canonical.h"
+#include "test/policy/lab.h"
+
+#define NAMESPACE(name, labels)                                                                    \
+    "---\napiVersion: v1\nkind: Namespace\nmetadata: { name: " name ", labels: {" labels "} }\n"
+#define POD_X(namespace, name, labels, ip, metadata, spec, status)                                 \
+    "---\napiVersion: v1\nkind: Pod\n"                                                             \
+    "metadata: { name: " name ", namespace: " namespace ", labels: {" labels "}" metadata " }\n"   \
+                                                        "spec: { containers: []" spec " }\n"       \
+                                                        "status: { podIPs: [ { ip: " ip            \
+                                                        " } ]" status " }\n"
+#define POD(namespace, name, labels, ip) POD_X(namespace, name, labels, ip, "", "", "")
+#define POLICY(kind, namespace, name, spec)                                                        \
+    "---\napiVersion: podfence.io/v1alpha1\nkind: " kind "\n"                                      \
+    "metadata: { name: " name ", namespace: " namespace " }\nspec: " spec "\n"
+#define SEGMENT(namespace, name, spec) POLICY("SegmentPolicy", namespace, name, spec)
+
+static void load(struct lab *lab, const char *text)
+{
+    struct fence_err err = {0};
+
+    if (lab_load(lab, text, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static struct fence_plan *compile(const struct lab *lab, const struct fence_plan *previous)
+{
+    struct fence_plan *plan = NULL;
+    struct fence_err err = {0};
+    const char *wrong;
+
+    if (fence_compile(&lab->world, previous, &plan, &err) < 0)
+        fail_msg("%s", err.text);
+    wrong = plan_check(plan);
+    if (wrong)
+        fail_msg("%s", wrong);
+    return plan;
+}
+
+static struct fence_addr addr_of(const char *text)
+{
+    struct fence_addr addr;
+
+    assert_int_equal(fence_addr_parse(text, &addr), 0);
+    return addr;
+}
+
+static const struct fence_plan_peer *peer_at(const struct fence_plan *plan, const char *text)
+{
+    struct fence_addr addr = addr_of(text);
+
+    return &plan->peers[plan_peer_of(plan, &addr)];
+}
+
+static const struct fence_plan_identity *identity_at(const struct fence_plan *plan,
+                                                     const char *text)
+{
+    return &plan->identities[peer_at(plan, text)->identity];
+}
+
+/* ---- endpoints ------------------------------------------------------------------------------ */
+
+static void test_endpoint_without_a_pod_is_pending(void **context)
+{
+    struct lab lab = {0};
+    struct fence_plan *plan;
+
+    (void)context;
+    load(&lab, NAMESPACE("shop", ""));
+    lab_add_local(&lab, 7, "shop", "web");
+    plan = compile(&lab, NULL);
+    assert_int_equal(plan->endpoints_count, 1);
+    assert_int_equal(plan->endpoints[0].ifindex, 7);
+    assert_int_equal(plan->endpoints[0].flags, FENCE_EP_PENDING);
+    assert_int_equal(plan->endpoints[0].set, FENCE_PLAN_NONE);
+    assert_int_equal(plan->endpoints[0].identity, FENCE_PLAN_NONE);
+    assert_non_null(plan->endpoints[0].pending);
+    fence_plan_free(&plan);
+    lab_done(&lab);
+}
+
+static void test_endpoint_labels_of_the_runtime(void **context)
+{
+    struct lab lab = {0};
+    struct fence_plan *plan;
+    struct fence_addr addr = addr_of("10.0.0.9");
+
+    (void)context;
+    load(&lab, SEGMENT("shop", "db", "{ mode: Allowlist, appliesTo: {}, ingress: [] }"));
+    assert_int_equal(fence_labels_parse("app=web,job-name=j", &lab.labels, NULL), 0);
+    lab_add_local(&lab, 7, "shop", "web");
+    lab.locals[0].labels = &lab.labels;
+    lab.locals[0].addrs = &addr;
+    lab.locals[0].addr_count = 1;
+    plan = compile(&lab, NULL);
+    assert_int_equal(plan->endpoints[0].flags, 0);
+    assert_int_equal(peer_at(plan, "10.0.0.9")->identity, plan->endpoints[0].identity);
+    assert_string_equal(identity_at(plan, "10.0.0.9")->labels, "app=web");
+    assert_string_equal(identity_at(plan, "10.0.0.9")->namespace_name, "shop");
+    assert_string_equal(identity_at(plan, "10.0.0.9")->app, "web");
+    fence_plan_free(&plan);
+    lab_done(&lab);
+}
+
+/* How an endpoint finds its Pod object: flags as they come out. */
+static const struct {
+    const char *what;
+    const char *pod;
+    const char *namespace_name, *name, *uid, *container_id;
+    uint32_t flags;
+} finds[] = {
+    {"by name", POD_X("shop", "web", "", "10.0.0.1", ", uid: u1", "", ""), "shop", "web", "u1",
+     "c1", 0},
+    {"by name, uid unknown", POD_X("shop", "web", "", "10.0.0.1", ", uid: u1", "", ""), "shop",
+     "web", "", "c1", 0},
+    {"another uid", POD_X("shop", "web", "", "10.0.0.1", ", uid: u1", "", ""), "shop", "web", "u2",
+     "c1", FENCE_EP_PENDING},
+    {"host network", POD_X("shop", "web", "", "10.0.0.1", "", ", hostNetwork: true", ""), "shop",
+     "web", "", "c1", FENCE_EP_PENDING},
+    {"finished", POD_X("shop", "web", "", "10.0.0.1", "", "", ", phase: Succeeded"), "shop", "web",
+     "", "c1", FENCE_EP_PENDING},
+    {"by container",
+     POD_X("shop", "web", "", "10.0.0.1", ", annotations: { podfence.io/container-id: c1 }", "",
+           ""),
+     "", "", "", "c1", 0},
+    {"another container",
+     POD_X("shop", "web", "", "10.0.0.1", ", annotations: { podfence.io/container-id: c1 }", "",
+           ""),
+     "", "", "", "c12", FENCE_EP_PENDING},
+    {"by container, within its namespace",
+     POD_X("shop", "web", "", "10.0.0.1", ", annotations: { podfence.io/container-id: c1 }", "",
+           ""),
+     "shop", "other", "u", "c1", 0},
+    {"a container of Kubernetes in another namespace",
+     POD_X("evil", "web", "", "10.0.0.1", ", annotations: { podfence.io/container-id: c1 }", "",
+           ""),
+     "shop", "other", "u", "c1", FENCE_EP_PENDING},
+};
+
+static void test_endpoint_finds_its_pod(void **context)
+{
+    (void)context;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(finds); i++) {
+        struct lab lab = {0};
+        struct fence_plan *plan;
+
+        load(&lab, finds[i].pod);
+        lab_add_local(&lab, 3, finds[i].namespace_name, finds[i].name);
+        lab.locals[0].uid = finds[i].uid;
+        lab.locals[0].container_id = finds[i].container_id;
+        plan = compile(&lab, NULL);
+        if (plan->endpoints[0].flags != finds[i].flags)
+            fail_msg("%s: flags %u", finds[i].what, plan->endpoints[0].flags);
+        fence_plan_free(&plan);
+        lab_done(&lab);
+    }
+}
+
+static void test_incomplete_and_exempt(void **context)
+{
+    static const char *const required[] = {"team"};
+    struct lab lab = {0};
+    struct fence_plan *plan;
+
+    (void)context;
+    load(&lab, POD("shop", "web", "app: web", "10.0.0.1") POD("shop", "db", "team: a", "10.0.0.2")
+                   POD("ops", "mon", "team: a", "10.0.0.3") POD("ops", "far", "", "10.0.0.4"));
+    lab.world.required_labels = required;
+    lab.world.required_label_count = 1;
+    lab_add_local(&lab, 1, "shop", "web");
+    lab_add_local(&lab, 2, "shop", "db");
+    lab_add_local(&lab, 3, "ops", "mon");
+    lab.locals[2].exempt = true;
+    plan = compile(&lab, NULL);
+    assert_int_equal(plan->endpoints[0].flags, FENCE_EP_PENDING | FENCE_EP_INCOMPLETE);
+    assert_int_equal(plan->endpoints[0].set, FENCE_PLAN_NONE);
+    assert_int_equal(plan->endpoints[1].flags, 0);
+    assert_int_not_equal(plan->endpoints[1].set, FENCE_PLAN_NONE);
+    assert_int_equal(plan->endpoints[2].flags, FENCE_EP_EXEMPT);
+    assert_int_equal(plan->endpoints[2].set, FENCE_PLAN_NONE);
+    assert_int_equal(identity_at(plan, "10.0.0.1")->reserved, FENCE_IDENTITY_INCOMPLETE);
+    assert_int_equal(identity_at(plan, "10.0.0.4")->reserved, FENCE_IDENTITY_INCOMPLETE);
+    assert_string_equal(identity_at(plan, "10.0.0.3")->namespace_name, "ops");
+    fence_plan_free(&plan);
+    lab_done(&lab);
+}
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+static void test_pods_that_own_no_address(void **context)
+{
+    struct lab lab = {0};
+    struct fence_plan *plan;
+
+    (void)context;
+    load(&lab, POD_X("shop", "host", "", "10.0.0.1", "", ", hostNetwork: true", "")
+                   POD_X("shop", "done", "", "10.0.0.2", "", "", ", phase: Failed")
+                       POD("shop", "live", "", "10.0.0.3"));
+    plan = compile(&lab, NULL);
+    assert_int_equal(plan->addresses_count, 1);
+    assert_int_equal(identity_at(plan, "10.0.0.1")->reserved, FENCE_IDENTITY_WORLD);
+    assert_int_equal(peer_at(plan, "10.0.0.2")->flags, FENCE_PEER_IS_WORLD);
+    assert_int_equal(identity_at(plan, "10.0.0.3")->reserved, 0);
+    fence_plan_free(&plan);
+    lab_done(&lab);
+}
+
+static void test_disputed_address(void **context)
+{
+    struct lab lab = {0};
+    struct fence_plan *plan;
+
+    (void)context;
+    load(&lab, POD("shop", "a", "app: a", "10.0.0.1") POD("shop", "b", "app: b", "10.0.0.1")
+                   POD("shop", "c", "app: c", "10.0.0.1"));
+    plan = compile(&lab, NULL);
+    assert_int_equal(identity_at(plan, "10.0.0.1")->reserved, FENCE_IDENTITY_PENDING);
+    assert_int_equal(plan->notes_count, 1);
+    assert_string_equal(plan->notes[0].subject, "10.0.0.1");
+    assert_non_null(strstr(plan->notes[0].text, "shop/a and shop/b"));
+    fence_plan_free(&plan);
+
+    lab_add_local(&lab, 4, "shop", "b");
+    plan = compile(&lab, NULL);
+    assert_string_equal(identity_at(plan, "10.0.0.1")->app, "b");
+    fence_plan_free(&plan);
+
+    lab_add_local(&lab, 5, "shop", "c");
+    plan = compile(&lab, NULL);
+    assert_int_equal(identity_at(plan, "10.0.0.1")->reserved, FENCE_IDENTITY_PENDING);
+    fence_plan_free(&plan);
+    lab_done(&lab);
+}
+
+static const char nodes[] =
+    "---\napiVersion: v1\nkind: Node\n"
+    "metadata: { name: n1, labels: { role: a } }\n"
+    "spec: { podCIDRs: [ 10.1.0.0/24 ] }\n"
+    "status: { addresses: [ { type: InternalIP, address: 192.168.0.1 } ] }\n"
+    "---\napiVersion: v1\nkind: Node\n"
+    "metadata: { name: n2, labels: { role: b } }\n"
+    "spec: { podCIDRs: [ 10.2.0.0/24 ] }\n"
+    "status: { addresses: [ { type: InternalIP, address: 192.168.0.2 } ] }\n" SEGMENT(
+        "shop", "out",
+        "{ mode: Allowlist, appliesTo: {}, egress: [ { to: [ { ipBlock: { cidr: 10.2.0.0/25 } "
+        "} ] } ] }") POD("shop", "web", "", "10.1.0.5");
+
+/* Identity (reserved number, 0 = other), kind and flags of what an address leads to on n1. */
+static const struct {
+    const char *addr;
+    uint32_t reserved, kind, flags;
+} places[] = {
+    {"192.168.0.1", FENCE_IDENTITY_HOST, FENCE_KIND_RESERVED, FENCE_PEER_IS_HOST},
+    {"10.1.0.1", FENCE_IDENTITY_HOST, FENCE_KIND_RESERVED, FENCE_PEER_IS_HOST},
+    {"192.168.0.2", 0, FENCE_KIND_NODE, 0},
+    {"10.1.0.5", 0, FENCE_KIND_POD, 0},
+    {"10.1.0.6", FENCE_IDENTITY_PENDING, FENCE_KIND_RESERVED, 0},
+    {"10.2.0.6", FENCE_IDENTITY_PENDING, FENCE_KIND_RESERVED, 0},
+    {"10.2.0.200", FENCE_IDENTITY_PENDING, FENCE_KIND_RESERVED, 0},
+    {"10.3.0.6", FENCE_IDENTITY_WORLD, FENCE_KIND_RESERVED, FENCE_PEER_IS_WORLD},
+    {"2001:db8::1", FENCE_IDENTITY_WORLD, FENCE_KIND_RESERVED, FENCE_PEER_IS_WORLD},
+};
+
+static void test_places(void **context)
+{
+    struct fence_addr host[2] = {addr_of("10.1.0.1"), addr_of("10.1.0.5")};
+    struct lab lab = {0};
+    struct fence_plan *plan;
+
+    (void)context;
+    load(&lab, nodes);
+    lab.world.node_name = "n1";
+    lab.world.host_addrs = host;
+    lab.world.host_addr_count = 2;
+    lab_add_local(&lab, 4, "shop", "web");
+    plan = compile(&lab, NULL);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(places); i++) {
+        const struct fence_plan_identity *identity = identity_at(plan, places[i].addr);
+
+        if (identity->reserved != places[i].reserved || identity->kind != places[i].kind ||
+            peer_at(plan, places[i].addr)->flags != places[i].flags)
+            fail_msg("%s: %s", places[i].addr, identity->content);
+    }
+    assert_string_equal(identity_at(plan, "192.168.0.2")->app, "n2");
+    assert_int_equal(plan->prefixes_count, 5);
+    fence_plan_free(&plan);
+    lab_done(&lab);
+}
+
+/* ---- identities and peers ------------------------------------------------------------------- */
+
+static void test_system_labels(void **context)
+{
+    static const char pods[] =
+        POD("shop", "a", "app: web, pod-template-hash: x, batch.kubernetes.io/job-name: j1",
+            "10.0.0.1") POD("shop", "b", "app: web, topology.kubernetes.io/zone: z", "10.0.0.2")
+            POD("shop", "c", "app: web, version: v2", "10.0.0.3");
+    char selecting[sizeof(pods) + 512];
+    struct lab lab = {0};
+    struct fence_plan *plan;
+
+    (void)context;
+    load(&lab, pods);
+    plan = compile(&lab, NULL);
+    assert_ptr_equal(peer_at(plan, "10.0.0.1"), peer_at(plan, "10.0.0.2"));
+    assert_ptr_not_equal(peer_at(plan, "10.0.0.1"), peer_at(plan, "10.0.0.3"));
+    fence_plan_free(&plan);
+    lab_done(&lab);
+
+    snprintf(selecting, sizeof(selecting), "%s%s", pods,
+             SEGMENT("shop", "p",
+                     "{ mode: Allowlist, appliesTo: {}, ingress: [ { from: [ { podSelector: { "
+                     "matchLabels: { pod-template-hash: x } } } ] } ] }"));
+    load(&lab, selecting);
+    plan = compile(&lab, NULL);
+    assert_ptr_not_equal(peer_at(plan, "10.0.0.1"), peer_at(plan, "10.0.0.2"));
+    fence_plan_free(&plan);
+    lab_done(&lab);
+}
+
+static void test_names_are_never_glued(void **context)
+{
+    static const char *const texts[][2] = {
+        {"a=b,c=d", "a=bc,d="}, {"ab=c", "a=bc"}, {"a=", ""}, {"a=1,b=2", "a=1"}};
+
+    (void)context;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(texts); i++) {
+        struct fence_text results[2] = {{0}, {0}};
+
+        for (size_t j = 0; j < 2; j++) {
+            struct fence_labels labels = {0};
+
+            assert_int_equal(fence_labels_parse(texts[i][j], &labels, NULL), 0);
+            fence_text_string(&results[j], j ? "shop-a" : "shop");
+            fence_text_string(&results[j], j ? "b" : "a-b");
+            assert_string_not_equal(results[j].data, results[!j].data ? results[!j].data : "");
+            fence_text_clear(&results[j]);
+            fence_text_labels(&results[j], &labels);
+            fence_labels_done(&labels);
+        }
+        assert_string_not_equal(results[0].data, results[1].data);
+        fence_text_done(&results[0]);
+        fence_text_done(&results[1]);
+    }
+}
+
+#define PORTED(name, port)                                                                         \
+    "containers: [ { ports: [ { name: " name ", containerPort: " port " } ] } ]"
+
+static void test_named_ports_make_peers(void **context)
+{
+    static const char template[] =
+        "---\napiVersion: v1\nkind: Pod\nmetadata: { name: a, namespace: s }\n"
+        "spec: { " PORTED(
+            "http",
+            "80") " }\nstatus: { podIP: 10.0.0.1 }\n"
+                  "---\napiVersion: v1\nkind: Pod\nmetadata: { name: b, namespace: s }\n"
+                  "spec: { " PORTED(
+                      "http",
+                      "81") " }\nstatus: { podIP: 10.0.0.2 }\n"
+                            "---\napiVersion: v1\nkind: Pod\nmetadata: { name: c, namespace: s }\n"
+                            "spec: { " PORTED(
+                                "other",
+                                "82") " }\nstatus: { podIP: 10.0.0.3 }\n"
+                                      "---\napiVersion: v1\nkind: Pod\nmetadata: { name: d, "
+                                      "namespace: s }\n"
+                                      "spec: { " PORTED("other", "83") " }\nstatus: { podIP: "
+                                                                       "10.0.0.4 }\n" SEGMENT(
+                                                                           "s", "p",
+                                                                           "{ mode: Allowlist, "
+                                                                           "appliesTo: {}, egress: "
+                                                                           "[ { ports: [ { port: "
+                                                                           "http } ] } ], ingress: "
+                                                                           "[ { ports: [ { port: "
+                                                                           "other } ] } ] }");
+    struct lab lab = {0};
+    struct fence_plan *plan;
+
+    (void)context;
+    load(&lab, template);
+    lab_add_local(&lab, 1, "s", "a");
+    lab_add_local(&lab, 3, "s", "c");
+    lab_add_local(&lab, 4, "s", "d");
+    plan = compile(&lab, NULL);
+    assert_ptr_not_equal(peer_at(plan, "10.0.0.1"), peer_at(plan, "10.0.0.2"));
+    assert_int_equal(peer_at(plan, "10.0.0.1")->identity, peer_at(plan, "10.0.0.2")->identity);
+    assert_ptr_equal(peer_at(plan, "10.0.0.3"), peer_at(plan, "10.0.0.4"));
+    /* the name in an ingress rule is the subject's own: the sets differ */
+    assert_int_not_equal(plan->endpoints[1].set, plan->endpoints[2].set);
+    assert_int_not_equal(plan->endpoints[0].set, plan->endpoints[1].set);
+    fence_plan_free(&plan);
+    lab_done(&lab);
+}
+
+/* ---- the plan as a whole -------------------------------------------------------------------- */
+
+static const char shop[] = NAMESPACE("shop", "team: a") POD("shop", "web-1", "app: web", "10.0.0.1")
+    POD("shop", "web-2", "app: web", "10.0.0.2") POD("shop", "db", "app: db", "10.0.0.3")
+        SEGMENT("shop", "db",
+                "{ mode: Allowlist, appliesTo: { podSelector: { matchLabels: { app: db } } }, "
+                "ingress: [ { from: [ { podSelector: { matchLabels: { app: web } } } ] } ] }");
+
+static bool has_peer(const struct fence_plan *plan, const char *content)
+{
+    for (size_t i = 0; i < plan->peers_count; i++)
+        if (strcmp(plan->peers[i].content, content) == 0)
+            return true;
+    return false;
+}
+
+static void test_same_world_same_content(void **context)
+{
+    struct lab lab = {0};
+    struct lab turned = {0};
+    struct fence_plan *one, *other;
+
+    (void)context;
+    load(&lab, shop);
+    load(&turned, shop);
+    lab_add_local(&lab, 1, "shop", "web-1");
+    lab_add_local(&lab, 2, "shop", "web-2");
+    lab_add_local(&lab, 3, "shop", "db");
+    lab_add_local(&turned, 3, "shop", "db");
+    lab_add_local(&turned, 2, "shop", "web-2");
+    lab_add_local(&turned, 1, "shop", "web-1");
+    one = compile(&lab, NULL);
+    other = compile(&turned, NULL);
+    assert_int_equal(one->peers_count, other->peers_count);
+    for (size_t i = 0; i < one->peers_count; i++)
+        assert_true(has_peer(other, one->peers[i].content));
+    for (uint32_t i = 1; i <= 3; i++)
+        assert_string_equal(one->sets[plan_endpoint(one, i)->set].content,
+                            other->sets[plan_endpoint(other, i)->set].content);
+    /* endpoints with equal rules share a set and an identity */
+    assert_int_equal(plan_endpoint(one, 1)->set, plan_endpoint(one, 2)->set);
+    assert_int_equal(plan_endpoint(one, 1)->identity, plan_endpoint(one, 2)->identity);
+    assert_int_not_equal(plan_endpoint(one, 1)->set, plan_endpoint(one, 3)->set);
+    fence_plan_free(&one);
+    fence_plan_free(&other);
+    lab_done(&lab);
+    lab_done(&turned);
+}
+
+static void test_previous_peers_are_carried_once(void **context)
+{
+    struct lab lab = {0};
+    struct lab later = {0};
+    struct fence_plan *first, *second, *third;
+    struct plan_query query = {
+        .ifindex = 3, .direction = FENCE_INGRESS, .protocol = IPPROTO_TCP, .port = 80};
+    uint32_t carried = FENCE_PLAN_NONE;
+
+    (void)context;
+    load(&lab, shop);
+    lab_add_local(&lab, 3, "shop", "db");
+    first = compile(&lab, NULL);
+    load(&later, strstr(shop, "---\napiVersion: v1\nkind: Pod\nmetadata: { name: db"));
+    lab_add_local(&later, 3, "shop", "db");
+    second = compile(&later, first);
+    fence_plan_free(&first);
+    for (uint32_t i = 0; i < second->peers_count; i++)
+        if (second->peers[i].carried && strstr(second->peers[i].content, "3:app=3:web"))
+            carried = i;
+    assert_int_not_equal(carried, FENCE_PLAN_NONE);
+    assert_int_equal(plan_interval(second, &query, carried)->verdict, FENCE_ALLOW);
+    third = compile(&later, second);
+    for (size_t i = 0; i < third->peers_count; i++)
+        assert_null(strstr(third->peers[i].content, "3:app=3:web"));
+    fence_plan_free(&second);
+    fence_plan_free(&third);
+    lab_done(&lab);
+    lab_done(&later);
+}
+
+static void test_expiry(void **context)
+{
+    static const char text[] = POD("shop", "web", "", "10.0.0.1")
+        SEGMENT("shop", "soon",
+                "{ mode: Denylist, appliesTo: {}, ingress: [{}], expiresAt: 2030-01-01T00:00:00Z }")
+            SEGMENT("shop", "late",
+                    "{ mode: Allowlist, appliesTo: {}, egress: [], expiresAt: "
+                    "2031-01-01T00:00:00Z }")
+                SEGMENT("shop", "stays", "{ mode: Allowlist, appliesTo: {}, ingress: [] }");
+    static const int64_t soon = 1893456000, late = 1924992000;
+    struct lab lab = {0};
+    struct fence_plan *before, *after, *last;
+
+    (void)context;
+    load(&lab, text);
+    lab_add_local(&lab, 1, "shop", "web");
+    lab.world.now = soon - 1;
+    before = compile(&lab, NULL);
+    assert_int_equal(before->next_expiry, soon);
+    assert_int_equal(before->endpoints[0].takeover, soon);
+    lab.world.now = soon;
+    after = compile(&lab, before);
+    assert_int_equal(after->next_expiry, late);
+    assert_string_equal(before->sets[before->endpoints[0].next_set].content,
+                        after->sets[after->endpoints[0].set].content);
+    lab.world.now = late;
+    last = compile(&lab, after);
+    assert_int_equal(last->next_expiry, 0);
+    assert_int_equal(last->endpoints[0].takeover, 0);
+    assert_int_equal(last->endpoints[0].next_set, FENCE_PLAN_NONE);
+    assert_string_equal(after->sets[after->endpoints[0].next_set].content,
+                        last->sets[last->endpoints[0].set].content);
+    fence_plan_free(&before);
+    fence_plan_free(&after);
+    fence_plan_free(&last);
+    lab_done(&lab);
+}
+
+static void test_a_set_too_large_closes(void **context)
+{
+    FENCE_FREE char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    struct plan_query query = {.ifindex = 1, .direction = FENCE_INGRESS, .protocol = IPPROTO_TCP};
+    struct lab lab = {0};
+    struct fence_plan *plan;
+
+    (void)context;
+    assert_non_null(out);
+    fprintf(out, "%s%s", POD("shop", "web", "", "10.0.0.1"),
+            SEGMENT("shop", "many", "{ mode: Allowlist, appliesTo: {}, ingress: [ { ports: [ "));
+    /* drop the line end and the brackets that are to come */
+    fseek(out, -1, SEEK_CUR);
+    for (unsigned int port = 1; port < 65535; port += 2)
+        fprintf(out, "{ protocol: TCP, port: %u }, { protocol: UDP, port: %u }, ", port, port);
+    fprintf(out, "] } ] }\n");
+    fclose(out);
+    load(&lab, text);
+    lab_add_local(&lab, 1, "shop", "web");
+    plan = compile(&lab, NULL);
+    assert_int_equal(plan->endpoints[0].flags, FENCE_EP_NOT_APPLIED);
+    assert_non_null(plan->sets[plan->endpoints[0].set].problem);
+    assert_int_equal(plan_interval(plan, &query, 0)->verdict, FENCE_DENY);
+    assert_int_equal(plan_interval(plan, &query, 0)->reason, FENCE_REASON_NOT_APPLIED);
+    fence_plan_free(&plan);
+    lab_done(&lab);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_endpoint_without_a_pod_is_pending),
+        cmocka_unit_test(test_endpoint_labels_of_the_runtime),
+        cmocka_unit_test(test_endpoint_finds_its_pod),
+        cmocka_unit_test(test_incomplete_and_exempt),
+        cmocka_unit_test(test_pods_that_own_no_address),
+        cmocka_unit_test(test_disputed_address),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_system_labels),
+        cmocka_unit_test(test_names_are_never_glued),
+        cmocka_unit_test(test_named_ports_make_peers),
+        cmocka_unit_test(test_same_world_same_content),
+        cmocka_unit_test(test_previous_peers_are_carried_once),
+        cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_a_set_too_large_closes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
