@@ -118,7 +118,7 @@ static int enforce(struct fence_plugin *plugin, const struct fence_pins *pins,
         return r;
     if (fence_unenforced_remove(plugin, &err) < 0)
         fence_log(FENCE_LOG_WARNING, "%s", err.text);
-    fence_daemon_tell_added(plugin, pins, addition->record.ifindex,
+    fence_daemon_tell_added(plugin, pins, &addition->record,
                             mode == FENCE_START_HOLD && !addition->exempt);
     return 0;
 }

@@ -9,11 +9,9 @@
 #include "lib/api/api.h"
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
-#include "lib/datapath/endpoints.h"
 
-#define POLL_MS    20
-#define NS_IN_MS   1000000ull
-#define NOT_WAITED "the pod stays closed until the daemon has resolved it"
+#define POLL_MS  20
+#define NS_IN_MS 1000000ull
 
 static cJSON *request(const struct fence_plugin *plugin, const char *op)
 {
@@ -64,7 +62,7 @@ static enum answer receive(int fd, int timeout_ms)
     if (r == 0 && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(message, "ok")))
         answer = RESOLVED;
     else
-        fence_log(FENCE_LOG_WARNING, "the daemon cannot resolve the pod: %s; " NOT_WAITED,
+        fence_log(FENCE_LOG_WARNING, "the daemon cannot resolve the pod: %s; it stays closed",
                   cJSON_IsString(text) ? text->valuestring : err.text);
     cJSON_Delete(message);
     return answer;
@@ -83,7 +81,8 @@ static void hold(const struct fence_plugin *plugin, const struct fence_pins *pin
         int step_ms = now + POLL_MS * NS_IN_MS > deadline ? 1 : POLL_MS;
 
         if (now >= deadline) {
-            fence_log(FENCE_LOG_WARNING, "not resolved within %u ms; " NOT_WAITED, limit_ms);
+            fence_log(FENCE_LOG_WARNING,
+                      "not resolved within %u ms; the pod stays closed until it is", limit_ms);
             return;
         }
         if (answer == NO_ANSWER)
@@ -93,14 +92,26 @@ static void hold(const struct fence_plugin *plugin, const struct fence_pins *pin
     }
 }
 
+/* What is in force as long as the daemon does nothing. */
+static const char *without_daemon(__u32 flags)
+{
+    if (flags & FENCE_EP_EXEMPT)
+        return "the pod is exempt";
+    if (!(flags & FENCE_EP_PENDING))
+        return "the pod has been resolved before";
+    if (flags & FENCE_EP_OPEN)
+        return "the pod stays open until the daemon has resolved it";
+    return "the pod stays closed until the daemon has resolved it";
+}
+
 void fence_daemon_tell_added(const struct fence_plugin *plugin, const struct fence_pins *pins,
-                             __u32 ifindex, bool wait)
+                             const struct fence_endpoint_record *record, bool wait)
 {
     struct fence_err err = {0};
     cJSON *message = request(plugin, "added");
     FENCE_CLOSE int fd = -1;
 
-    if (!cJSON_AddNumberToObject(message, "ifindex", ifindex) ||
+    if (!cJSON_AddNumberToObject(message, "ifindex", record->ifindex) ||
         !cJSON_AddBoolToObject(message, "wait", wait)) {
         cJSON_Delete(message);
         message = NULL;
@@ -108,10 +119,10 @@ void fence_daemon_tell_added(const struct fence_plugin *plugin, const struct fen
     fd = send_request(plugin, message, &err);
     cJSON_Delete(message);
     if (fd < 0)
-        fence_log(FENCE_LOG_WARNING, "the daemon was not told of the pod: %s; " NOT_WAITED,
-                  err.text);
+        fence_log(FENCE_LOG_WARNING, "the daemon was not told of the pod: %s; %s", err.text,
+                  without_daemon(record->endpoint.flags));
     else if (wait)
-        hold(plugin, pins, ifindex, fd);
+        hold(plugin, pins, record->ifindex, fd);
 }
 
 void fence_daemon_tell_removed(const struct fence_plugin *plugin)

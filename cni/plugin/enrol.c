@@ -64,7 +64,7 @@ static int write_pending(struct fence_plugin *plugin, const struct fence_pins *p
 
 /* The way of attaching is known only now; the daemon may have resolved the endpoint meanwhile. */
 static int write_attach(struct fence_plugin *plugin, const struct fence_pins *pins,
-                        const struct fence_endpoint_record *record, enum fence_attach attach)
+                        struct fence_endpoint_record *record, enum fence_attach attach)
 {
     struct fence_err err = {0};
     FENCE_CLOSE int lock = fence_endpoints_lock(pins, &err);
@@ -79,6 +79,7 @@ static int write_attach(struct fence_plugin *plugin, const struct fence_pins *pi
     current.info.attach = attach;
     if (fence_endpoint_put(pins, &current, &err) < 0)
         return refuse(plugin, "cannot write the pod's endpoint", &err);
+    *record = current;
     return 0;
 }
 

@@ -19,6 +19,7 @@
 
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
+#include "test/cni/call.h"
 #include "test/cni/run.h"
 #include "test/net/netns.h"
 
@@ -35,43 +36,7 @@
     "{\"cniVersion\":\"1.1.0\",\"name\":\"net\",\"type\":\"podfence\"," PATHS settings             \
     ",\"prevResult\":" result "}"
 
-struct attachment {
-    const char *netns;
-    const char *ifname;
-    const char *extra; /* one more variable, NULL = none */
-};
-
-static const struct attachment pod = {"/run/netns/pod", "eth0", NULL};
-
-static struct run_result call(const char *verb, const struct attachment *attachment,
-                              const char *input)
-{
-    char command[64], netns[128], ifname[64];
-    const char *environment[] = {
-        command,
-        netns,
-        ifname,
-        "CNI_CONTAINERID=c1",
-        "CNI_PATH=/opt/cni/bin",
-        "CNI_ARGS=K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1;K8S_POD_UID=u1",
-        attachment->extra,
-        NULL};
-
-    snprintf(command, sizeof(command), "CNI_COMMAND=%s", verb);
-    snprintf(netns, sizeof(netns), "CNI_NETNS=%s", attachment->netns);
-    snprintf(ifname, sizeof(ifname), "CNI_IFNAME=%s", attachment->ifname);
-    return run_plugin(environment, input, strlen(input), NULL);
-}
-
-static void expect(const char *verb, const struct attachment *attachment, const char *input,
-                   int status, const char *out)
-{
-    struct run_result result = call(verb, attachment, input);
-
-    if (result.status != status || (*out ? !strstr(result.out, out) : result.out[0] != '\0'))
-        fail_msg("%s: status %d\n%s%s", verb, result.status, result.out, result.err);
-    run_result_done(&result);
-}
+static const struct attachment pod = {"c1", "/run/netns/pod", "eth0", NULL};
 
 static int make_node(void **state)
 {
@@ -92,18 +57,18 @@ static const struct {
     const char *result;
     const char *out;
 } refused[] = {
-    {{"/run/netns/none", "eth0", NULL}, RESULT, "\"code\":8"},
-    {{"/run/netns/gone", "eth0", NULL}, RESULT, "\"code\":8"},
-    {{"/proc/self/ns/net", "own0", NULL}, "{}", "\"code\":8"},
-    {{"/run/netns/pod", "eth1", NULL}, RESULT, "there is no interface eth1"},
-    {{"/run/netns/pod", "mac0", NULL}, RESULT, "of the kind macvlan"},
-    {{"/run/netns/pod", "half", NULL}, RESULT, "is not in the node's network namespace"},
-    {{"/run/netns/pod", "lo", NULL}, RESULT, "podfence needs a veth pair"},
-    {{"/run/netns/pod", "eth0", NULL},
+    {{"c1", "/run/netns/none", "eth0", NULL}, RESULT, "\"code\":8"},
+    {{"c1", "/run/netns/gone", "eth0", NULL}, RESULT, "\"code\":8"},
+    {{"c1", "/proc/self/ns/net", "own0", NULL}, "{}", "\"code\":8"},
+    {{"c1", "/run/netns/pod", "eth1", NULL}, RESULT, "there is no interface eth1"},
+    {{"c1", "/run/netns/pod", "mac0", NULL}, RESULT, "of the kind macvlan"},
+    {{"c1", "/run/netns/pod", "half", NULL}, RESULT, "is not in the node's network namespace"},
+    {{"c1", "/run/netns/pod", "lo", NULL}, RESULT, "podfence needs a veth pair"},
+    {{"c1", "/run/netns/pod", "eth0", NULL},
      "{\"interfaces\":[{\"name\":\"eth0\",\"sandbox\":\"/run/netns/other\"}]}",
      "prevResult says that eth0 is in /run/netns/other, but CNI_NETNS is /run/netns/pod"},
-    {{"/run/netns/pod", "eth0", NULL}, RESULT, "\"code\":11,\"msg\":\"try again later"},
-    {{"/proc/self/ns/net", "own0", "CNI_NETNS_OVERRIDE=1"}, "{}", "\"code\":11"},
+    {{"c1", "/run/netns/pod", "eth0", NULL}, RESULT, "\"code\":11,\"msg\":\"try again later"},
+    {{"c1", "/proc/self/ns/net", "own0", "CNI_NETNS_OVERRIDE=1"}, "{}", "\"code\":11"},
 };
 
 static void refuses(void **state)
@@ -112,7 +77,7 @@ static void refuses(void **state)
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(refused); i++) {
         FENCE_FREE char *input = run_replace(ENTRY("", "@"), "@", refused[i].result);
 
-        expect("ADD", &refused[i].attachment, input, 1, refused[i].out);
+        expect_call("ADD", &refused[i].attachment, input, 1, refused[i].out);
         assert_int_equal(access(FOLDER, F_OK), -1);
     }
 }
@@ -122,8 +87,8 @@ static void compares_sandboxes_by_what_they_are(void **state)
 {
     (void)state;
     assert_true(test_shell("ln -s /run/netns /run/alias"));
-    expect("ADD", &(struct attachment){"/run/alias/pod", "eth0", NULL}, ENTRY("", RESULT), 1,
-           "\"code\":11");
+    expect_call("ADD", &(struct attachment){"c1", "/run/alias/pod", "eth0", NULL},
+                ENTRY("", RESULT), 1, "\"code\":11");
 }
 
 static const char *text_of(const cJSON *object, const char *key)
@@ -176,21 +141,22 @@ static void lets_start_and_records_it(void **state)
     (void)state;
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(let_start); i++) {
         FENCE_FREE char *input = run_replace(ENTRY("@", RESULT), "@", let_start[i].settings);
-        struct run_result result = call("ADD", &pod, input);
+        struct run_result result = call_plugin("ADD", &pod, input);
 
         assert_int_equal(result.status, 0);
         assert_string_equal(result.out, RESULT "\n");
         assert_non_null(strstr(result.err, "warning: the pod starts unenforced"));
         run_result_done(&result);
         check_record(let_start[i].reason);
-        expect("ADD", &pod, input, 0, RESULT); /* again */
-        expect("CHECK", &pod, input, 0, "");
-        expect("DEL", &(struct attachment){"/run/netns/pod", "eth1", NULL}, input, 0, "");
+        expect_call("ADD", &pod, input, 0, RESULT); /* again */
+        expect_call("CHECK", &pod, input, 0, "");
+        expect_call("DEL", &(struct attachment){"c1", "/run/netns/pod", "eth1", NULL}, input, 0,
+                    "");
         assert_int_equal(access(RECORD, F_OK), 0); /* that was another interface */
-        expect("DEL", &pod, input, 0, "");
+        expect_call("DEL", &pod, input, 0, "");
         assert_int_equal(access(RECORD, F_OK), -1);
-        expect("DEL", &(struct attachment){"", "eth0", NULL}, input, 0, "");
-        expect("CHECK", &pod, input, 1, "\"code\":100");
+        expect_call("DEL", &(struct attachment){"c1", "", "eth0", NULL}, input, 0, "");
+        expect_call("CHECK", &pod, input, 1, "\"code\":100");
     }
 }
 
@@ -210,14 +176,14 @@ static void collects_records(void **state)
     };
 
     (void)state;
-    expect("ADD", &pod, OPEN_ENTRY(""), 0, RESULT);
+    expect_call("ADD", &pod, OPEN_ENTRY(""), 0, RESULT);
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(calls); i++) {
         FENCE_FREE char *named = run_replace("{\"cniVersion\":\"1.1.0\"," PATHS
                                              ",\"name\":\"@\",\"cni.dev/valid-attachments\":#}",
                                              "@", calls[i].name);
         FENCE_FREE char *input = run_replace(named, "#", calls[i].list);
 
-        expect("GC", &pod, input, 0, "");
+        expect_call("GC", &pod, input, 0, "");
         assert_int_equal(access(RECORD, F_OK) == 0, calls[i].kept);
     }
 }
@@ -227,8 +193,8 @@ static void needs_its_record(void **state)
 {
     (void)state;
     assert_true(test_shell("rm -rf /run/podfence && : > /run/podfence"));
-    expect("ADD", &pod, OPEN_ENTRY(""), 1, "\"code\":5");
-    expect("DEL", &pod, OPEN_ENTRY(""), 0, "");
+    expect_call("ADD", &pod, OPEN_ENTRY(""), 1, "\"code\":5");
+    expect_call("DEL", &pod, OPEN_ENTRY(""), 0, "");
     assert_true(test_shell("rm /run/podfence"));
 }
 
