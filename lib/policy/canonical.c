@@ -110,7 +110,7 @@ static int compare_ports(const void *a, const void *b)
 void fence_text_ports(struct fence_text *text, const struct fence_container_port *ports,
                       size_t count)
 {
-    FENCE_FREE const struct fence_container_port **sorted = calloc(count + 1, sizeof(*sorted));
+    FENCE_FREE const struct fence_container_port **sorted = calloc(count + 1, sizeof(void *));
 
     if (!sorted) {
         text->failed = true;
@@ -118,7 +118,7 @@ void fence_text_ports(struct fence_text *text, const struct fence_container_port
     }
     for (size_t i = 0; i < count; i++)
         sorted[i] = &ports[i];
-    qsort(sorted, count, sizeof(*sorted), compare_ports);
+    qsort(sorted, count, sizeof(void *), compare_ports);
     fence_text_add(text, "[%zu", count);
     for (size_t i = 0; i < count; i++) {
         fence_text_raw(text, " ", 1);

@@ -49,12 +49,13 @@ static int collect_policies(struct fence_ask *ask)
             !fence_policy_selects(object, pod->namespace_name, fence_end_namespace_labels(pod),
                                   pod->labels))
             continue;
-        if (FENCE_GROW(ask->policies, ask->policy_capacity, ask->policy_count) < 0)
+        if (fence_array_grow((void **)&ask->policies, &ask->policy_capacity, ask->policy_count,
+                             sizeof(void *)) < 0)
             return -ENOMEM;
         ask->policies[ask->policy_count++] = object;
     }
     if (ask->policy_count)
-        qsort(ask->policies, ask->policy_count, sizeof(ask->policies[0]), compare_policies);
+        qsort(ask->policies, ask->policy_count, sizeof(void *), compare_policies);
     return 0;
 }
 

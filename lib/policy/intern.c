@@ -29,6 +29,7 @@ struct fence_intern_entry {
     char data[];
 };
 
+/* What nests deeply here is uthash's macros. NOLINTBEGIN(readability-function-size) */
 static struct fence_intern_entry *find(const struct fence_intern *table, const void *data,
                                        size_t size)
 {
@@ -82,3 +83,4 @@ void fence_intern_done(struct fence_intern *table)
     }
     table->entries = NULL;
 }
+/* NOLINTEND(readability-function-size) */

@@ -14,7 +14,8 @@ static int add_bare(struct fence_compile_state *state, const char *name, uint32_
 {
     FENCE_FREE struct fence_bare_namespace *bare = calloc(1, sizeof(*bare));
 
-    if (!bare || FENCE_GROW(state->bare_namespaces, state->bare_capacity, state->bare_count) < 0)
+    if (!bare || fence_array_grow((void **)&state->bare_namespaces, &state->bare_capacity,
+                                  state->bare_count, sizeof(void *)) < 0)
         return fence_out_of_memory(state->err);
     if (fence_labels_set(&bare->labels, "kubernetes.io/metadata.name", name) < 0)
         return fence_out_of_memory(state->err);

@@ -24,7 +24,7 @@ int lab_load(struct lab *lab, const char *text, struct fence_err *err)
 
     if (r < 0)
         return r;
-    lab->objects = calloc(lab->list.count + 1, sizeof(*lab->objects));
+    lab->objects = calloc(lab->list.count + 1, sizeof(void *));
     if (!lab->objects)
         return fence_err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < lab->list.count; i++) {
@@ -34,7 +34,7 @@ int lab_load(struct lab *lab, const char *text, struct fence_err *err)
         lab->objects[i] = lab->list.items[i].object;
     }
     if (lab->list.count)
-        qsort(lab->objects, lab->list.count, sizeof(lab->objects[0]), compare_objects);
+        qsort(lab->objects, lab->list.count, sizeof(void *), compare_objects);
     lab->world.objects = lab->objects;
     lab->world.object_count = lab->list.count;
     return 0;
