@@ -26,7 +26,7 @@ void fence_loop_done(struct fence_loop *loop)
     loop->epoll = -1;
 }
 
-int fence_loop_watch(struct fence_loop *loop, struct fence_watch *watch, uint32_t events,
+int fence_loop_watch(struct fence_loop *loop, struct fence_fd_watch *watch, uint32_t events,
                      struct fence_err *err)
 {
     struct epoll_event event = {.events = events, .data.ptr = watch};
@@ -36,14 +36,14 @@ int fence_loop_watch(struct fence_loop *loop, struct fence_watch *watch, uint32_
     return 0;
 }
 
-int fence_loop_change(struct fence_loop *loop, struct fence_watch *watch, uint32_t events)
+int fence_loop_change(struct fence_loop *loop, struct fence_fd_watch *watch, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = watch};
 
     return epoll_ctl(loop->epoll, EPOLL_CTL_MOD, watch->fd, &event) < 0 ? -errno : 0;
 }
 
-void fence_loop_forget(struct fence_loop *loop, struct fence_watch *watch)
+void fence_loop_forget(struct fence_loop *loop, struct fence_fd_watch *watch)
 {
     if (watch->fd >= 0)
         (void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
@@ -60,7 +60,7 @@ int fence_loop_turn(struct fence_loop *loop, int timeout_ms, struct fence_err *e
                    ? 0
                    : fence_err_set(err, -errno, "cannot wait for events: %s", strerror(errno));
     for (int i = 0; i < count; i++) {
-        struct fence_watch *watch = events[i].data.ptr;
+        struct fence_fd_watch *watch = events[i].data.ptr;
 
         if (watch->fd >= 0)
             watch->ready(watch->context, events[i].events);
@@ -88,7 +88,7 @@ int fence_timer_open(struct fence_loop *loop, struct fence_timer *timer, int clo
     if (fd < 0)
         return fence_err_set(err, -errno, "cannot make a timer: %s", strerror(errno));
     timer->fd = fd;
-    timer->watch = (struct fence_watch){.fd = fd, .ready = timer_ready, .context = timer};
+    timer->watch = (struct fence_fd_watch){.fd = fd, .ready = timer_ready, .context = timer};
     return fence_loop_watch(loop, &timer->watch, EPOLLIN, err);
 }
 

@@ -26,7 +26,7 @@
 #define EXIT_USAGE 2
 
 struct signals {
-    struct fence_watch watch;
+    struct fence_fd_watch watch;
     struct fence_daemon *daemon;
 };
 
@@ -58,7 +58,7 @@ static int open_signals(struct fence_daemon *daemon, struct signals *signals, st
     if (fd < 0)
         return fence_err_set(err, -errno, "cannot wait for signals: %s", strerror(errno));
     signals->daemon = daemon;
-    signals->watch = (struct fence_watch){.fd = fd, .ready = signal_ready, .context = signals};
+    signals->watch = (struct fence_fd_watch){.fd = fd, .ready = signal_ready, .context = signals};
     return fence_loop_watch(&daemon->loop, &signals->watch, EPOLLIN, err);
 }
 

@@ -61,7 +61,7 @@ int fence_node_init(struct fence_daemon *daemon, struct fence_err *err)
 
     if (result < 0)
         return result;
-    node->watch = (struct fence_watch){
+    node->watch = (struct fence_fd_watch){
         .fd = fence_net_monitor_fd(node->monitor), .ready = monitor_ready, .context = daemon};
     result = fence_loop_watch(&daemon->loop, &node->watch, EPOLLIN, err);
     if (result == 0)

@@ -50,7 +50,7 @@ int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err)
 
     if (result < 0)
         return fence_err_prefix(err, result, "events");
-    observe->watch = (struct fence_watch){
+    observe->watch = (struct fence_fd_watch){
         .fd = fence_events_fd(observe->events), .ready = events_ready, .context = daemon};
     return fence_loop_watch(&daemon->loop, &observe->watch, EPOLLIN, err);
 }

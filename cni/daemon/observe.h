@@ -12,7 +12,7 @@ struct fence_daemon;
 
 struct fence_observe {
     struct fence_events *events;
-    struct fence_watch watch;
+    struct fence_fd_watch watch;
     struct fence_pod_index pods;
     uint64_t pods_of; /* number of the apply that `pods` was made after */
     uint64_t seen;

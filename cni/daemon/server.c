@@ -214,7 +214,7 @@ static void client_new(struct fence_daemon *daemon, int fd)
     client->daemon = daemon;
     client->fd = fd;
     client->events = EPOLLIN;
-    client->watch = (struct fence_watch){.fd = fd, .ready = client_ready, .context = client};
+    client->watch = (struct fence_fd_watch){.fd = fd, .ready = client_ready, .context = client};
     if (fence_loop_watch(&daemon->loop, &client->watch, EPOLLIN, NULL) < 0) {
         close(fd);
         free(client);
@@ -263,7 +263,7 @@ int fence_server_init(struct fence_daemon *daemon, struct fence_err *err)
     if (server->fd < 0)
         return server->fd;
     server->watch =
-        (struct fence_watch){.fd = server->fd, .ready = server_ready, .context = daemon};
+        (struct fence_fd_watch){.fd = server->fd, .ready = server_ready, .context = daemon};
     result = fence_loop_watch(&daemon->loop, &server->watch, EPOLLIN, err);
     if (result == 0)
         result = fence_timer_open(&daemon->loop, &server->tick, CLOCK_MONOTONIC, err);

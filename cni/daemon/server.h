@@ -34,7 +34,7 @@ struct fence_waiter {
 
 struct fence_client {
     struct fence_daemon *daemon;
-    struct fence_watch watch;
+    struct fence_fd_watch watch;
     uint32_t events; /* that the loop waits for */
     int fd;
     struct fence_message *queue; /* oldest first */
@@ -49,7 +49,7 @@ struct fence_client {
 
 struct fence_server {
     int fd;
-    struct fence_watch watch;
+    struct fence_fd_watch watch;
     struct fence_timer tick;
     struct fence_client *clients[FENCE_CLIENTS_MAX];
     size_t count;

@@ -59,7 +59,7 @@ static int open_source(struct fence_daemon *daemon, struct fence_source *source,
     result = fence_folder_new(path, order, daemon->options.state, &source->folder, err);
     if (result < 0)
         return fence_err_prefix(err, result, "--objects %s", path);
-    source->watch = (struct fence_watch){
+    source->watch = (struct fence_fd_watch){
         .fd = fence_folder_fd(source->folder), .ready = folder_ready, .context = source};
     result = fence_loop_watch(&daemon->loop, &source->watch, EPOLLIN, err);
     if (result == 0)

@@ -13,7 +13,7 @@ struct fence_daemon;
 struct fence_source {
     struct fence_daemon *daemon;
     struct fence_folder *folder;
-    struct fence_watch watch;
+    struct fence_fd_watch watch;
     struct fence_timer timer;
     bool seen; /* has been there and been read since the start */
 };

@@ -128,8 +128,10 @@ void daemon_start(struct daemon_lab *lab, const char *const *extra)
             close(fd);
             return;
         }
-        if (waitpid(lab->pid, &status, WNOHANG) == lab->pid)
+        if (waitpid(lab->pid, &status, WNOHANG) == lab->pid) {
+            lab->pid = 0;
             break;
+        }
         sleep_ms(20);
     }
     show_log(lab);
