@@ -215,6 +215,8 @@ int fence_object_decode(const struct fence_field *root, const struct fence_objec
         fence_field_warn_unknown(root, known);
     if (r == 0 && kind->decode)
         r = kind->decode(root, object, err);
+    if (r == 0 && fence_kind_is_policy(object->kind) && fence_decode_options()->audit_all)
+        object->policy.audit = true;
     if (r < 0) {
         fence_object_free(&object);
         return r;
