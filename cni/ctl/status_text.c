@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cni/ctl/status.h"
 
+#include "cni/ctl/text.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
 
@@ -104,16 +105,18 @@ static void print_apply(const cJSON *apply)
 static void print_problem(const cJSON *problem)
 {
     const char *object = ctl_member_text(problem, "object");
+    unsigned int line = (unsigned int)ctl_member_number(problem, "line");
+    const char *text = ctl_split_line(ctl_member_text(problem, "text"), &line);
 
     fputs("  ", stdout);
     safe(ctl_member_text(problem, "file"));
-    if (ctl_member_number(problem, "line") > 0)
-        printf(":%.0f", ctl_member_number(problem, "line"));
+    if (line)
+        printf(":%u", line);
     fputs(": ", stdout);
     safe(object);
     fputs(*object ? ": " : "", stdout);
     fputs(cJSON_IsTrue(ctl_member(problem, "warning")) ? "warning: " : "", stdout);
-    safe(ctl_member_text(problem, "text"));
+    safe(text);
     puts(cJSON_IsTrue(ctl_member(problem, "kept")) ? " (the last good version stays in force)"
                                                    : "");
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cni/ctl/text.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/memory.h"
@@ -107,6 +109,22 @@ void ctl_print_escaped(FILE *out, const char *json)
             fprintf(out, "\\u%04x", point);
         json += length ? length : 1;
     }
+}
+
+const char *ctl_split_line(const char *text, unsigned int *line)
+{
+    static const char word[] = "line ";
+    const char *digits = text + sizeof(word) - 1;
+    char *end = NULL;
+    unsigned long number;
+
+    if (strncmp(text, word, sizeof(word) - 1) != 0 || *digits < '0' || *digits > '9')
+        return text;
+    number = strtoul(digits, &end, 10);
+    if (strncmp(end, ": ", 2) != 0 || number > UINT_MAX)
+        return text;
+    *line = (unsigned int)number;
+    return end + 2;
 }
 
 const char *ctl_color_of(bool color, const char *word)

@@ -21,6 +21,9 @@ size_t ctl_text_width(const char *text);
  */
 void ctl_print_escaped(FILE *out, const char *json);
 
+/* Messages may begin with "line 12: ": the rest of it, and the number in *line; else untouched. */
+const char *ctl_split_line(const char *text, unsigned int *line);
+
 /* Escape sequence for words such as "deny" and "allow", "" for others and without color. */
 const char *ctl_color_of(bool color, const char *word);
 #define CTL_COLOR_END "\033[0m"

@@ -49,7 +49,7 @@ cJSON *trace_json(const struct trace_answer *answer);
 /* Sentences. */
 void trace_print(const struct ctl *ctl, const struct fence_query *query, const cJSON *answer);
 
-/* The parts of a query as people write them; -EINVAL. */
+/* The parts of a query as people write them; -EINVAL. "4", "v4", "IPv4" and the like: */
 int trace_parse_family(const char *text, int *ret_family);
 /* "80/TCP", "80" (TCP), "ICMP", "ICMPv6"; type and code (may be NULL) go with the ICMPs only. */
 int trace_parse_target(const char *port, const char *type, const char *code,

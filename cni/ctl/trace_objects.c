@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cni/ctl/files.h"
+#include "cni/ctl/text.h"
 #include "cni/ctl/trace.h"
 #include "lib/base/memory.h"
 #include "lib/objects/folder.h"
@@ -59,10 +60,14 @@ static void tell_problems(const struct ctl *ctl, const struct fence_store *store
     const struct fence_problem *problems;
     size_t count = fence_store_problems(store, &problems);
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        unsigned int line = problems[i].line;
+        const char *text = ctl_split_line(problems[i].text, &line);
+
         if (!problems[i].warning)
-            ctl_fail(ctl, "left out: %s:%u: %s%s%s", problems[i].unit, problems[i].line,
-                     problems[i].id, *problems[i].id ? ": " : "", problems[i].text);
+            ctl_fail(ctl, "left out: %s:%u: %s%s%s", problems[i].unit, line, problems[i].id,
+                     *problems[i].id ? ": " : "", text);
+    }
 }
 
 int trace_objects_new(const struct ctl *ctl, const struct ctl_texts *paths,

@@ -13,13 +13,18 @@
 
 int trace_parse_family(const char *text, int *ret_family)
 {
-    if (strcmp(text, "4") == 0 || strcmp(text, "IPv4") == 0)
-        *ret_family = 4;
-    else if (strcmp(text, "6") == 0 || strcmp(text, "IPv6") == 0)
-        *ret_family = 6;
-    else
-        return -EINVAL;
-    return 0;
+    static const struct {
+        const char *text;
+        int family;
+    } names[] = {{"4", 4}, {"v4", 4}, {"IPv4", 4}, {"6", 6}, {"v6", 6}, {"IPv6", 6}};
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(names); i++) {
+        if (strcmp(names[i].text, text) == 0) {
+            *ret_family = names[i].family;
+            return 0;
+        }
+    }
+    return -EINVAL;
 }
 
 static int parse_number(const char *text, unsigned int max, unsigned int *ret_number)

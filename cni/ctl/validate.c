@@ -64,26 +64,11 @@ static int see(struct report *report, const struct fence_decoded *decoded, const
     return 0;
 }
 
-/* "line 12: text" into its two halves. */
-static const char *split_line(const char *text, unsigned int *line)
-{
-    char *end = NULL;
-    unsigned long number;
-
-    if (strncmp(text, "line ", 5) != 0)
-        return text;
-    number = strtoul(text + 5, &end, 10);
-    if (end == text + 5 || strncmp(end, ": ", 2) != 0 || number > UINT_MAX)
-        return text;
-    *line = (unsigned int)number;
-    return end + 2;
-}
-
 static int add_row(struct report *report, const char *path, const struct fence_decoded *decoded,
                    const char *error)
 {
     unsigned int line = decoded->line;
-    const char *text = error ? split_line(error, &line) : NULL;
+    const char *text = error ? ctl_split_line(error, &line) : NULL;
     cJSON *row = cJSON_CreateObject();
 
     cJSON_AddStringToObject(row, "file", path);

@@ -197,12 +197,37 @@ static void positions_are_readable(void **state)
     }
 }
 
+static const struct {
+    const char *text;
+    unsigned int line;
+    const char *rest;
+} messages[] = {
+    {"line 12: spec: bad", 12, "spec: bad"},
+    {"spec: bad", 7, "spec: bad"},
+    {"line x: bad", 7, "line x: bad"},
+    {"line -1: bad", 7, "line -1: bad"},
+    {"line 12 bad", 7, "line 12 bad"},
+    {"line 99999999999: bad", 7, "line 99999999999: bad"},
+    {"line ", 7, "line "},
+};
+
+static void lines_are_split(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(messages); i++) {
+        unsigned int line = 7;
+
+        assert_string_equal(ctl_split_line(messages[i].text, &line), messages[i].rest);
+        assert_int_equal(line, messages[i].line);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_golden),           cmocka_unit_test(yaml_golden),
         cmocka_unit_test(json_escapes),           cmocka_unit_test(members_by_path),
-        cmocka_unit_test(positions_are_readable),
+        cmocka_unit_test(positions_are_readable), cmocka_unit_test(lines_are_split),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
