@@ -65,7 +65,7 @@ refused "no CNI_IFNAME" 4 'CNI_IFNAME' podfence add a --without-env CNI_IFNAME
 refused "no variable at all" 4 'CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME' podfence add a \
     --without-env CNI_NETNS --without-env CNI_IFNAME --without-env CNI_CONTAINERID
 refused "a missing namespace" 8 '/run/netns/missing' podfence add a --netns /run/netns/missing
-refused "the host's namespace" 8 'host|own' podfence add a --netns /proc/self/ns/net
+refused "the host's namespace" 8 'node itself' podfence add a --netns /proc/self/ns/net
 refused "a file that is no namespace" 8 'chain.conflist' podfence add a --netns "$LAB/chain.conflist"
 jq '.cniVersion = "0.2.0"' "$LAB/chain.conflist" >"$LAB/old.conflist"
 refused "CNI version 0.2.0" 1 'incompatible CNI versions' podfence add a --conf "$LAB/old.conflist"
