@@ -259,12 +259,19 @@ static const struct option_row rows[] = {
 /* clang-format on */
 #define ROWS FENCE_ARRAY_SIZE(rows)
 
+/* What getopt_long answers for the first row: no character. */
+#define FIRST_ROW 256
+
 static int check_parse_error(int found, char *const *argv, int index, struct fence_err *err)
 {
     const char *given = argv[index > 0 ? index : 1];
 
     if (found == ':')
         return fence_err_set(err, -EINVAL, "%s needs a value; see --help", given);
+    /* getopt_long leaves the row's number behind when the option as such is known */
+    if (optopt >= FIRST_ROW)
+        return fence_err_set(err, -EINVAL, "--%s takes no value; see --help",
+                             rows[optopt - FIRST_ROW].name);
     return fence_err_set(err, -EINVAL, "%s is not an option; see --help", given);
 }
 
@@ -307,13 +314,14 @@ static int parse(struct fence_options *options, int argc, char *const *argv,
     for (size_t i = 0; i < ROWS; i++)
         known[i] = (struct option){.name = rows[i].name,
                                    .has_arg = rows[i].argument ? required_argument : no_argument,
-                                   .val = (int)i + 256};
+                                   .val = (int)i + FIRST_ROW};
     optind = 1;
     opterr = 0;
     while (*ret_action == FENCE_OPTIONS_RUN &&
            (found = getopt_long(argc, argv, ":", known, NULL)) != -1) {
-        int result = found < 256 ? check_parse_error(found, argv, optind - 1, err)
-                                 : use_row(options, &rows[found - 256], ret_action, err);
+        int result = found < FIRST_ROW
+                         ? check_parse_error(found, argv, optind - 1, err)
+                         : use_row(options, &rows[found - FIRST_ROW], ret_action, err);
 
         if (result < 0)
             return result;

@@ -3,8 +3,9 @@
  * From the world to the pinned maps: objects, endpoints and addresses -> fence_compile ->
  * fence_apply. Called at the end of a turn of the loop when anything of these has changed.
  *
- * Until every folder has been read once since the start nothing is applied at all: what is pinned
- * stays in force, because a missing folder must not read as "no policies".
+ * Until every folder has been read once since the start, or its last good objects in --state have
+ * been, nothing is applied at all: what is pinned stays in force, because a missing folder must not
+ * read as "no policies".
  */
 #pragma once
 

@@ -20,7 +20,8 @@ static void read_folder(struct fence_source *source)
                   err.text);
     if (result > 0)
         daemon->dirty = true;
-    if (!source->seen && fence_folder_present(source->folder)) {
+    /* a missing folder that changes something: its last good objects, from --state */
+    if (!source->seen && (fence_folder_present(source->folder) || result > 0)) {
         source->seen = true;
         daemon->dirty = true;
     }

@@ -15,7 +15,7 @@ struct fence_source {
     struct fence_folder *folder;
     struct fence_fd_watch watch;
     struct fence_timer timer;
-    bool seen; /* has been there and been read since the start */
+    bool seen; /* since the start: has been read, or its last good objects have been */
 };
 
 struct fence_sources {
@@ -30,5 +30,5 @@ void fence_sources_done(struct fence_daemon *daemon);
 /* Read all of them now: finds what inotify does not tell (a volume mounted over the folder). */
 void fence_sources_read(struct fence_daemon *daemon);
 
-/* False as long as a folder has never been read: then nothing may be loosened. */
+/* False as long as a folder's objects are not known at all: then nothing may be loosened. */
 bool fence_sources_all_seen(const struct fence_sources *sources);

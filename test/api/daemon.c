@@ -263,7 +263,7 @@ static void test_policies(void **state)
     struct daemon_lab *lab = *state;
     cJSON *answer, *list;
 
-    daemon_write(lab, "a.yaml", POLICY("a", "80") POLICY("never", "x-1"));
+    daemon_write(lab, "a.yaml", POLICY("a", "80") POLICY("never", "70000"));
     daemon_write(lab, "b.yaml",
                  "apiVersion: podfence.io/v1alpha1\nkind: SegmentPolicy\n"
                  "metadata: { name: old, namespace: shop }\n"

@@ -242,13 +242,14 @@ static void test_restart_changes_nothing(void **state)
     assert_memory_equal(&before, &after, sizeof(before));
 }
 
-/* Without the folder that its policy came from, what is pinned stays. */
+/* Without the folder that its policy came from, the last good objects count; without those too,
+ * nothing is touched. */
 static void test_missing_folder_loosens_nothing(void **state)
 {
     struct lab *lab = *state;
     struct fence_endpoint before, after;
     FENCE_CLOSE int fd = -1;
-    char other[128];
+    char folder[128], kept[128];
 
     daemon_write(lab->daemon, "a.yaml", POD ISOLATE);
     start(lab, NULL);
@@ -257,13 +258,24 @@ static void test_missing_folder_loosens_nothing(void **state)
     assert_int_equal(answer(fd, 5000), 1);
     before = endpoint(lab);
     daemon_stop(lab->daemon, SIGKILL);
-    snprintf(other, sizeof(other), "%s.away", lab->daemon->objects);
-    assert_int_equal(rename(lab->daemon->objects, other), 0);
+    snprintf(folder, sizeof(folder), "%s.away", lab->daemon->objects);
+    snprintf(kept, sizeof(kept), "%s.away", lab->daemon->state);
+    assert_int_equal(rename(lab->daemon->objects, folder), 0);
+
     start(lab, NULL);
     daemon_expect(lab->daemon, "ready", 0);
+    daemon_expect(lab->daemon, "objects.NetworkPolicy", 1);
+    daemon_expect(lab->daemon, "applies", 1);
+    daemon_expect(lab->daemon, "lastApply.writes", 0);
+    daemon_stop(lab->daemon, SIGKILL);
+
+    assert_int_equal(rename(lab->daemon->state, kept), 0);
+    start(lab, NULL);
+    daemon_expect(lab->daemon, "ready", 0);
+    daemon_expect(lab->daemon, "applies", 0);
     after = endpoint(lab);
     assert_memory_equal(&before, &after, sizeof(before));
-    assert_int_equal(rename(other, lab->daemon->objects), 0);
+    assert_int_equal(rename(folder, lab->daemon->objects), 0);
     daemon_expect(lab->daemon, "ready", 1);
     daemon_expect(lab->daemon, "lastApply.writes", 0);
 }
