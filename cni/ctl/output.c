@@ -51,10 +51,9 @@ const cJSON *ctl_member(const cJSON *object, const char *path)
 {
     while (object) {
         size_t length = strcspn(path, ".");
-        FENCE_FREE char *name = strndup(path, length);
+        char name[64];
 
-        if (!name)
-            return NULL;
+        snprintf(name, sizeof(name), "%.*s", (int)length, path);
         object = cJSON_GetObjectItemCaseSensitive(object, name);
         if (!path[length])
             return object;

@@ -44,6 +44,8 @@ struct ctl_column {
     size_t max; /* cut longer texts to so many characters and an ellipsis; 0 = never */
 };
 
+#define CTL_COLUMNS_MAX 16
+
 /* `rows` is an array of objects. Without rows it prints "(none)". */
 void ctl_table_print(FILE *out, bool color, const cJSON *rows, const struct ctl_column *columns,
                      size_t count);

@@ -102,11 +102,11 @@ static void widen(size_t *widths, const cJSON *row, const struct ctl_column *col
 void ctl_table_print(FILE *out, bool color, const cJSON *rows, const struct ctl_column *columns,
                      size_t count)
 {
-    FENCE_FREE size_t *widths = calloc(count, sizeof(*widths));
+    size_t widths[CTL_COLUMNS_MAX] = {0};
     const cJSON *row;
 
-    if (!widths)
-        return;
+    if (count > CTL_COLUMNS_MAX)
+        count = CTL_COLUMNS_MAX;
     if (!cJSON_GetArraySize(rows)) {
         fputs("(none)\n", out);
         return;

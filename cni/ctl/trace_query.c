@@ -76,10 +76,9 @@ int trace_parse_target(const char *port, const char *type, const char *code,
                        struct fence_query *query, struct fence_err *err)
 {
     const char *slash = strchr(port, '/');
-    FENCE_FREE char *number = strndup(port, slash ? (size_t)(slash - port) : strlen(port));
+    char number[16]; /* longer ones are none anyway */
 
-    if (!number)
-        return fence_err_set(err, -ENOMEM, "out of memory");
+    snprintf(number, sizeof(number), "%.*s", slash ? (int)(slash - port) : (int)strlen(port), port);
     if (!slash && strncmp(port, "ICMP", 4) == 0 &&
         fence_protocol_parse(port, &query->protocol) == 0)
         return parse_icmp(type, code, query, err);

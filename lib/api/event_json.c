@@ -192,10 +192,10 @@ static bool add_labels(cJSON *end, const char *text)
 
     while (*text) {
         size_t length = strcspn(text, ",");
-        FENCE_FREE char *label = strndup(text, length);
-        cJSON *item = label ? cJSON_CreateString(label) : NULL;
+        char label[FENCE_LABELS_MAX];
 
-        if (!item || !cJSON_AddItemToArray(list, item))
+        snprintf(label, sizeof(label), "%.*s", (int)length, text);
+        if (!cJSON_AddItemToArray(list, cJSON_CreateString(label)))
             return false;
         text += length + (text[length] == ',');
     }

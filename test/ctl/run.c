@@ -79,7 +79,7 @@ void run_done(struct run *run)
 
 void folder_make(char ret_path[64])
 {
-    strcpy(ret_path, "/tmp/fence-ctl-XXXXXX");
+    snprintf(ret_path, 64, "/tmp/fence-ctl-XXXXXX");
     assert_non_null(mkdtemp(ret_path));
 }
 
