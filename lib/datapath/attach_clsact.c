@@ -156,7 +156,7 @@ static int attach_one(const struct hook *hook, struct fence_err *err)
     ours = find_ours(&filters);
     if (ours && ours->prog_id != hook->prog_id)
         r = add_filter(hook, ours->priority, ours->handle, BPF_TC_F_REPLACE);
-    if (r == 0 && ours != filters.items) {
+    if (r == 0 && (!ours || ours != filters.items)) {
         r = add_first(hook, &filters, !ours);
         if (ours && r == -EINVAL)
             r = 0; /* stays behind: fence_clsact_check tells */

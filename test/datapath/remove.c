@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Removing an endpoint leaves nothing of it, and everything of the others. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/memory.h"
+#include "lib/datapath/attach.h"
+#include "test/cmocka.h"
+#include "test/datapath/node.h"
+
+#define PER_ENDPOINT 300
+
+static const enum fence_map kernel_maps[] = {
+    FENCE_MAP_CONNECTIONS,
+    FENCE_MAP_HANDSHAKES,
+    FENCE_MAP_FRAGMENTS,
+    FENCE_MAP_EVENT_LIMITS,
+};
+
+static void put(const struct fence_pins *pins, enum fence_map map, const void *key,
+                const void *value)
+{
+    assert_int_equal(bpf_map_update_elem(pins->maps[map], key, value, BPF_ANY), 0);
+}
+
+static void fill(const struct fence_pins *pins, __u32 ifindex)
+{
+    const struct fence_event_limit limit = {.sent = 1};
+    const struct fence_connection connection = {.set = 1};
+    const struct fence_fragment fragment = {.seen = 1};
+
+    for (unsigned int i = 0; i < PER_ENDPOINT; i++) {
+        struct fence_connection_key tuple = {.ifindex = ifindex, .local_port = (__u16)i};
+        struct fence_fragment_key piece = {.ifindex = ifindex, .id = i};
+        struct fence_event_key event = {.ifindex = ifindex, .port = i};
+
+        put(pins, FENCE_MAP_CONNECTIONS, &tuple, &connection);
+        put(pins, FENCE_MAP_HANDSHAKES, &tuple, &connection);
+        put(pins, FENCE_MAP_FRAGMENTS, &piece, &fragment);
+        put(pins, FENCE_MAP_EVENT_LIMITS, &event, &limit);
+    }
+}
+
+static void test_remove(void **state)
+{
+    static const enum fence_attach_mode modes[] = {FENCE_ATTACH_MODE_TCX, FENCE_ATTACH_MODE_CLSACT};
+
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(modes); i++) {
+        struct fence_pins pins = node_load(NULL, 0);
+        enum fence_attach attach = FENCE_ATTACH_NONE;
+        struct fence_endpoint_record record;
+        struct fence_err err = {{0}};
+
+        for (unsigned int link = 0; link < 2; link++) {
+            node_add(&pins, link, link ? "db" : "web", "10.0.0.1");
+            node_check(fence_attach(&pins, node_ifindex(link), modes[i], &attach, &err), &err);
+            fill(&pins, node_ifindex(link));
+        }
+        node_check(fence_endpoint_remove(&pins, node_ifindex(0), &err), &err);
+        assert_int_equal(fence_endpoint_find(&pins, "web-id", "eth0", &record), -ENOENT);
+        assert_int_equal(node_count(&pins, FENCE_MAP_ENDPOINT_INFO), 1);
+        for (size_t k = 0; k < FENCE_ARRAY_SIZE(kernel_maps); k++)
+            assert_int_equal(node_count(&pins, kernel_maps[k]), PER_ENDPOINT);
+        assert_int_equal(fence_attach_check(&pins, node_ifindex(0), attach, NULL), -ENOENT);
+        node_check(fence_attach_check(&pins, node_ifindex(1), attach, &err), &err);
+        node_check(fence_endpoint_remove(&pins, node_ifindex(1), &err), &err);
+        for (size_t k = 0; k < FENCE_ARRAY_SIZE(kernel_maps); k++)
+            assert_int_equal(node_count(&pins, kernel_maps[k]), 0);
+        node_shell("test -z \"$(ls %s/links)\"", pins.root);
+        fence_pins_close(&pins);
+    }
+}
+
+/* Nothing there, half there, or the device gone: all the same. */
+static void test_missing(void **state)
+{
+    struct fence_pins pins = node_load(NULL, 0);
+    __u32 ifindex = node_ifindex(2);
+    enum fence_attach attach = FENCE_ATTACH_NONE;
+    struct fence_endpoint_record record;
+    struct fence_err err = {{0}};
+
+    (void)state;
+    node_check(fence_endpoint_remove(&pins, 4711, &err), &err);
+
+    node_add(&pins, 2, "web", "10.0.0.1");
+    assert_int_equal(bpf_map_delete_elem(pins.maps[FENCE_MAP_ENDPOINTS], &ifindex), 0);
+    assert_int_equal(fence_endpoint_find(&pins, "web-id", "eth0", &record), 0);
+    assert_int_equal(record.ifindex, ifindex);
+    assert_int_equal(record.endpoint.slot, 0);
+    node_check(fence_endpoint_remove(&pins, ifindex, &err), &err);
+    assert_int_equal(fence_endpoint_find(&pins, "web-id", "eth0", &record), -ENOENT);
+
+    node_add(&pins, 2, "web", "10.0.0.1");
+    node_check(fence_attach(&pins, ifindex, FENCE_ATTACH_MODE_TCX, &attach, &err), &err);
+    node_shell("ip link del host2");
+    node_check(fence_endpoint_remove(&pins, ifindex, &err), &err);
+    assert_int_equal(node_count(&pins, FENCE_MAP_ENDPOINTS), 0);
+    node_shell("test -z \"$(ls %s/links)\"", pins.root);
+    fence_pins_close(&pins);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_remove),
+        cmocka_unit_test(test_missing),
+    };
+
+    return cmocka_run_group_tests(tests, node_setup, node_teardown);
+}
