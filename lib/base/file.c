@@ -44,6 +44,7 @@ int fence_fd_read(int fd, size_t max, char **ret_data, size_t *ret_size, struct 
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): dirfd and path are one name, as in openat(2) */
 int fence_file_read(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size,
                     struct fence_err *err)
 {

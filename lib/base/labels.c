@@ -22,40 +22,39 @@ void fence_labels_done(struct fence_labels *labels)
     *labels = (struct fence_labels){0};
 }
 
-/* Index of the key, or of where it belongs. */
-static size_t position(const struct fence_labels *labels, const char *key, bool *ret_found)
+/* The label of that key, or NULL and where it belongs. */
+static struct fence_label *find(const struct fence_labels *labels, const char *key, size_t *ret_at)
 {
     size_t low = 0, high = labels->count;
 
-    *ret_found = false;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        int order = strcmp(labels->items[middle].key, key);
+        struct fence_label *label = &labels->items[middle];
+        int order = strcmp(label->key, key);
 
-        if (order == 0) {
-            *ret_found = true;
-            return middle;
-        }
+        if (order == 0)
+            return label;
         if (order < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return low;
+    *ret_at = low;
+    return NULL;
 }
 
 int fence_labels_set(struct fence_labels *labels, const char *key, const char *value)
 {
     FENCE_FREE char *new_key = strdup(key);
     FENCE_FREE char *new_value = strdup(value);
-    bool found;
-    size_t at = position(labels, key, &found);
+    size_t at = 0;
+    struct fence_label *label = find(labels, key, &at);
 
     if (!new_key || !new_value)
         return -ENOMEM;
-    if (found) {
-        free(labels->items[at].value);
-        labels->items[at].value = TAKE_PTR(new_value);
+    if (label) {
+        free(label->value);
+        label->value = TAKE_PTR(new_value);
         return 0;
     }
     if (FENCE_GROW(labels->items, labels->capacity, labels->count) < 0)
@@ -84,10 +83,10 @@ int fence_labels_copy(const struct fence_labels *from, struct fence_labels *ret_
 
 const char *fence_labels_get(const struct fence_labels *labels, const char *key)
 {
-    bool found;
-    size_t at = position(labels, key, &found);
+    size_t at = 0;
+    const struct fence_label *label = find(labels, key, &at);
 
-    return found ? labels->items[at].value : NULL;
+    return label ? label->value : NULL;
 }
 
 bool fence_labels_equal(const struct fence_labels *a, const struct fence_labels *b)
@@ -120,8 +119,8 @@ static bool is_subdomain(const char *text, size_t length)
     char before = '.';
 
     for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        char after = i + 1 < length ? text[i + 1] : '.';
+        const char c = text[i];
+        const char after = (char)(i + 1 < length ? text[i + 1] : '.');
         bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 
         if (!plain && !(c == '-' && before != '.' && after != '.') && !(c == '.' && before != '.'))

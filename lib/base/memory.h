@@ -55,4 +55,10 @@ static inline void fence_fclose_p(FILE **file)
  */
 int fence_array_grow(void **items, size_t *capacity, size_t count, size_t element_size);
 #define FENCE_GROW(items, capacity, count)                                                         \
-    fence_array_grow((void **)&(items), &(capacity), (count), sizeof(*(items)))
+    ({                                                                                             \
+        int grown_ = fence_array_grow((void **)&(items), &(capacity), (count), sizeof(*(items)));  \
+        /* what compilers and analysers cannot follow through the void pointer */                  \
+        if (grown_ == 0 && !(items))                                                               \
+            __builtin_unreachable();                                                               \
+        grown_;                                                                                    \
+    })

@@ -17,7 +17,7 @@ static const char *name_of(const char *const *names, size_t count, unsigned int 
 const char *fence_reason_name(unsigned int reason)
 {
     static const char *const names[] = {
-#define REASON_NAME(symbol, name) [FENCE_REASON_##symbol] = name,
+#define REASON_NAME(symbol, name) [FENCE_REASON_##symbol] = (name),
         FENCE_REASONS(REASON_NAME)
 #undef REASON_NAME
     };

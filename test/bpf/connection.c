@@ -206,7 +206,7 @@ static void test_expired_counts_as_absent(void **state)
     lab_expect("answer", lab_run(FENCE_EGRESS, answer), true, FENCE_REASON_ESTABLISHED);
     assert_int_equal(bpf_map_get_next_key(lab_map(FENCE_MAP_CONNECTIONS), NULL, &key), 0);
     assert_int_equal(bpf_map_lookup_elem(lab_map(FENCE_MAP_CONNECTIONS), &key, &connection), 0);
-    connection.last_seen -= 181 * 1000;
+    connection.last_seen -= 181ull * 1000;
     assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_CONNECTIONS), &key, &connection, 0), 0);
     lab_expect("a late answer", lab_run(FENCE_EGRESS, answer), false, FENCE_REASON_NO_RULE);
 }
