@@ -187,6 +187,12 @@ struct fence_judgement {
     enum fence_direction direction;
     uint32_t peer;
 };
+/*
+ * Behind the last peer of the plan stands "nobody": a peer that only rules without peers mean. Its
+ * table is what most peers of an allow-list share.
+ */
+const struct fence_peer_view *fence_book_view(const struct fence_compile_state *state,
+                                              uint32_t peer);
 /* Is the rule one that means the peer? */
 static inline bool fence_book_rule_means(const struct fence_book_rule *rule, uint32_t peer)
 {

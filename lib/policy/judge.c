@@ -18,7 +18,7 @@ struct brush {
 
 static const struct fence_peer_view *view_of(const struct fence_judgement *judgement)
 {
-    return &judgement->state->plan->peers[judgement->peer].view->view;
+    return fence_book_view(judgement->state, judgement->peer);
 }
 
 static int paint_range(const struct brush *brush, unsigned int protocol, unsigned int first,

@@ -81,9 +81,9 @@ struct fence_plan_entry {
 
 struct fence_plan_set {
     char *content; /* the rules that apply to its endpoints, named ports resolved */
-    uint32_t
-        fallback[FENCE_DIRECTIONS];   /* table of each peer without an entry: that of "pending" */
-    struct fence_plan_entry *entries; /* peers whose table is another one */
+    uint32_t fallback[FENCE_DIRECTIONS]; /* table of each peer without an entry; depends on content
+                                            only and allows nothing that "pending" is denied */
+    struct fence_plan_entry *entries;    /* peers whose table is another one */
     size_t entry_count;
     size_t entry_capacity;
     char *problem; /* why it cannot be used (its endpoints are closed), NULL when fine */

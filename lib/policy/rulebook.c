@@ -168,6 +168,15 @@ static bool means(const struct fence_book_policy *policy, const struct fence_rul
     return false;
 }
 
+const struct fence_peer_view *fence_book_view(const struct fence_compile_state *state,
+                                              uint32_t peer)
+{
+    static const struct fence_peer_view nobody = {.kind = FENCE_VIEW_WORLD,
+                                                  .where = {.length = FENCE_WHERE_NONE}};
+
+    return peer < state->plan->peers_count ? &state->plan->peers[peer].view->view : &nobody;
+}
+
 static int match_rule(const struct fence_compile_state *state,
                       const struct fence_book_policy *policy, struct fence_book_rule *rule)
 {
@@ -176,8 +185,8 @@ static int match_rule(const struct fence_compile_state *state,
     rule->matches = calloc(plan->peers_count / 64 + 1, sizeof(*rule->matches));
     if (!rule->matches)
         return -ENOMEM;
-    for (size_t i = 0; i < plan->peers_count; i++)
-        if (means(policy, rule->rule, &plan->peers[i].view->view))
+    for (uint32_t i = 0; i <= plan->peers_count; i++)
+        if (means(policy, rule->rule, fence_book_view(state, i)))
             rule->matches[i / 64] |= UINT64_C(1) << i % 64;
     return 0;
 }

@@ -190,7 +190,7 @@ static int paint_table(struct set_builder *builder, const struct fence_judgement
 static void sign(struct set_builder *builder, const struct fence_judgement *judgement)
 {
     const struct fence_compile_state *state = builder->state;
-    const struct fence_peer_view *view = &state->plan->peers[judgement->peer].view->view;
+    const struct fence_peer_view *view = fence_book_view(state, judgement->peer);
     enum fence_direction direction = judgement->direction;
     struct fence_text *text = &builder->signature;
     char kind = (char)((view->kind == FENCE_VIEW_HOST) | (view->kind == FENCE_VIEW_PENDING) << 1);
@@ -244,17 +244,62 @@ static int add_entry(struct set_builder *builder, const struct fence_plan_entry 
     return 0;
 }
 
-/* The first peer of every plan is the reserved "pending". */
-static int build_direction(struct set_builder *builder, enum fence_direction direction)
+/* Does `table` deny, now and in the shadow, wherever `other` does? */
+static bool is_as_closed(const struct fence_plan_table *table, const struct fence_plan_table *other)
+{
+    size_t i = 0;
+    size_t j = 0;
+
+    while (i < table->count && j < other->count) {
+        const struct fence_interval *one = &table->intervals[i];
+        const struct fence_interval *two = &other->intervals[j];
+        uint32_t next_one = i + 1 < table->count ? one[1].low : FENCE_POSITION_END;
+        uint32_t next_two = j + 1 < other->count ? two[1].low : FENCE_POSITION_END;
+
+        if (one->verdict > two->verdict || one->shadow > two->shadow)
+            return false;
+        i += next_one <= next_two;
+        j += next_two <= next_one;
+    }
+    return true;
+}
+
+/*
+ * What holds for peers that the set does not list, and for those that it has never heard of: so it
+ * must be as closed as "pending", and depend on nothing but the rules, since sets are immutable.
+ * The table of "nobody" saves most entries; where a Denylist selects workloads it is too open.
+ * The first peer of every plan is the reserved "pending".
+ */
+static int choose_fallback(struct set_builder *builder, enum fence_direction direction)
 {
     struct fence_judgement judgement = {.state = builder->state,
                                         .subject = builder->subject,
                                         .policies = builder->policies,
                                         .direction = direction,
                                         .peer = 0};
-    int r = table_for(builder, &judgement, &builder->set.fallback[direction]);
+    const struct fence_plan *plan = builder->state->plan;
+    uint32_t pending;
+    uint32_t nobody;
+    int r = table_for(builder, &judgement, &pending);
 
-    for (uint32_t i = 1; r == 0 && i < builder->state->plan->peers_count; i++) {
+    judgement.peer = (uint32_t)plan->peers_count;
+    if (r == 0)
+        r = table_for(builder, &judgement, &nobody);
+    if (r == 0)
+        builder->set.fallback[direction] =
+            is_as_closed(&plan->tables[nobody], &plan->tables[pending]) ? nobody : pending;
+    return r;
+}
+
+static int build_direction(struct set_builder *builder, enum fence_direction direction)
+{
+    struct fence_judgement judgement = {.state = builder->state,
+                                        .subject = builder->subject,
+                                        .policies = builder->policies,
+                                        .direction = direction};
+    int r = choose_fallback(builder, direction);
+
+    for (uint32_t i = 0; r == 0 && i < builder->state->plan->peers_count; i++) {
         struct fence_plan_entry entry = {.peer = i, .direction = direction};
 
         judgement.peer = i;

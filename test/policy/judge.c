@@ -62,7 +62,8 @@ static const char objects[] =
                        "later: {} } ], protocols: [ { tcp: { destinationPort: { number: 80 } } } " \
                        "] } ] }")
 
-enum { IN = FENCE_INGRESS, OUT = FENCE_EGRESS };
+#define IN  FENCE_INGRESS
+#define OUT FENCE_EGRESS
 
 /* What db's table for a peer says. `peer`: an address, or a reserved peer's name. */
 static const struct {
@@ -200,6 +201,50 @@ static void test_answers(void **context)
     }
 }
 
+static const struct {
+    const char *policies;
+    uint8_t verdict, reason;
+    bool world_has_entry;
+} fallbacks[] = {
+    {"", 1, FENCE_REASON_NO_POLICY, false},
+    {ALLOW_WEB, 0, FENCE_REASON_NO_RULE, false},
+    {ALLOW_WORLD, 0, FENCE_REASON_NO_RULE, true},
+    {DENY_TEN, 1, FENCE_REASON_NOT_ISOLATED, false},
+    /* whoever is unknown may be the one that is denied */
+    {DENY_WEB, 0, FENCE_REASON_DENYLIST, true},
+    {PASS_UNKNOWN, 0, FENCE_REASON_DENY_RULE, false},
+};
+
+/* What a set says of peers that it does not list, on port 80 inwards. */
+static void test_fallbacks(void **context)
+{
+    (void)context;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(fallbacks); i++) {
+        struct plan_query query = {
+            .ifindex = 2, .direction = IN, .protocol = IPPROTO_TCP, .port = 80};
+        FENCE_FREE char *text = NULL;
+        struct lab lab = {0};
+        struct fence_plan *plan = NULL;
+        const struct fence_interval *got;
+        bool listed = false;
+
+        assert_true(asprintf(&text, "%s%s", objects, fallbacks[i].policies) > 0);
+        assert_int_equal(lab_load(&lab, text, NULL), 0);
+        lab_add_local(&lab, 2, "s", "db");
+        assert_int_equal(fence_compile(&lab.world, NULL, &plan, NULL), 0);
+        got = plan_interval(plan, &query, FENCE_PLAN_NONE);
+        if (got->verdict != fallbacks[i].verdict || got->reason != fallbacks[i].reason)
+            fail_msg("fallback %zu: %s", i, fence_reason_name(got->reason));
+        for (size_t j = 0; j < plan->sets[0].entry_count; j++)
+            listed |= plan->sets[0].entries[j].direction == IN &&
+                      plan->sets[0].entries[j].peer == peer_named(plan, "203.0.113.1");
+        if (listed != fallbacks[i].world_has_entry)
+            fail_msg("fallback %zu: the world %s an entry", i, listed ? "has" : "lacks");
+        fence_plan_free(&plan);
+        lab_done(&lab);
+    }
+}
+
 /* Shadow intervals and enforced ones have edges of their own. */
 static void test_edges_of_both(void **context)
 {
@@ -243,6 +288,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_fallbacks),
         cmocka_unit_test(test_edges_of_both),
     };
 

@@ -113,27 +113,38 @@ uint32_t plan_peer_reserved(const struct fence_plan *plan, enum fence_peer_numbe
     return FENCE_PLAN_NONE;
 }
 
+static const struct fence_plan_table *table_of(const struct fence_plan *plan,
+                                               const struct fence_plan_set *set, uint32_t peer,
+                                               uint32_t direction)
+{
+    uint32_t number = set->fallback[direction];
+
+    for (size_t i = 0; i < set->entry_count; i++)
+        if (set->entries[i].peer == peer && set->entries[i].direction == direction)
+            number = set->entries[i].table;
+    return &plan->tables[number];
+}
+
+static const struct fence_interval *interval_at(const struct fence_plan_table *table,
+                                                uint32_t position)
+{
+    const struct fence_interval *found = NULL;
+
+    for (size_t i = 0; i < table->count; i++)
+        if (table->intervals[i].low <= position)
+            found = &table->intervals[i];
+    return found;
+}
+
 const struct fence_interval *plan_interval(const struct fence_plan *plan,
                                            const struct plan_query *query, uint32_t peer)
 {
     const struct fence_plan_endpoint *endpoint = plan_endpoint(plan, query->ifindex);
-    const struct fence_interval *found = NULL;
-    const struct fence_plan_table *table;
-    const struct fence_plan_set *set;
-    uint32_t number;
 
     if (!endpoint || endpoint->set == FENCE_PLAN_NONE)
         return NULL;
-    set = &plan->sets[endpoint->set];
-    number = set->fallback[query->direction];
-    for (size_t i = 0; i < set->entry_count; i++)
-        if (set->entries[i].peer == peer && set->entries[i].direction == query->direction)
-            number = set->entries[i].table;
-    table = &plan->tables[number];
-    for (size_t i = 0; i < table->count; i++)
-        if (table->intervals[i].low <= FENCE_POSITION(query->protocol, query->port))
-            found = &table->intervals[i];
-    return found;
+    return interval_at(table_of(plan, &plan->sets[endpoint->set], peer, query->direction),
+                       FENCE_POSITION(query->protocol, query->port));
 }
 
 static const char *check_tables(const struct fence_plan *plan)
@@ -162,6 +173,25 @@ static const char *check_tables(const struct fence_plan *plan)
     return NULL;
 }
 
+/* A peer that a set has never heard of must get nothing that "pending" does not get. */
+static bool fallback_is_closed(const struct fence_plan *plan, const struct fence_plan_set *set,
+                               uint32_t direction)
+{
+    const struct fence_plan_table *fallback = &plan->tables[set->fallback[direction]];
+    const struct fence_plan_table *pending =
+        table_of(plan, set, plan_peer_reserved(plan, FENCE_PEER_PENDING), direction);
+
+    for (size_t i = 0; i < fallback->count; i++)
+        if (fallback->intervals[i].verdict >
+            interval_at(pending, fallback->intervals[i].low)->verdict)
+            return false;
+    for (size_t i = 0; i < pending->count; i++)
+        if (interval_at(fallback, pending->intervals[i].low)->verdict >
+            pending->intervals[i].verdict)
+            return false;
+    return true;
+}
+
 static const char *check_sets(const struct fence_plan *plan)
 {
     for (size_t i = 0; i < plan->sets_count; i++) {
@@ -173,6 +203,9 @@ static const char *check_sets(const struct fence_plan *plan)
             if (set->entries[j].peer >= plan->peers_count ||
                 set->entries[j].table >= plan->tables_count)
                 return "an entry names a peer or table that is not there";
+        if (!fallback_is_closed(plan, set, FENCE_EGRESS) ||
+            !fallback_is_closed(plan, set, FENCE_INGRESS))
+            return "a fallback table is more open than that of a pending peer";
     }
     return NULL;
 }
