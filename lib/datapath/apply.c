@@ -52,6 +52,8 @@ int apply_put(struct fence_apply *apply, enum fence_map map, const void *key, co
 
     if (r == 0)
         apply->writes++;
+    else
+        apply->failed_map = map;
     return r;
 }
 
@@ -217,6 +219,7 @@ static void run_done(struct apply_run *run)
     free(run->peers);
     free(run->tables);
     free(run->sets);
+    free(run->told);
 }
 
 static int run_init(struct apply_run *run)
@@ -228,24 +231,28 @@ static int run_init(struct apply_run *run)
     run->peers = calloc(plan->peers_count + 1, sizeof(*run->peers));
     run->tables = calloc(plan->tables_count + 1, sizeof(struct apply_table *));
     run->sets = calloc(plan->sets_count + 1, sizeof(struct apply_set *));
-    return run->identities && run->rules && run->peers && run->tables && run->sets ? 0 : -ENOMEM;
+    run->told = calloc(plan->endpoints_count + 1, sizeof(*run->told));
+    if (!run->identities || !run->rules || !run->peers || !run->tables || !run->sets || !run->told)
+        return -ENOMEM;
+    return 0;
 }
 
 static int run_all(struct apply_run *run)
 {
-    static int (*const steps[])(struct apply_run *) = {
+    static int (*const usual[])(struct apply_run *) = {
         apply_identities, apply_rules,     apply_peers,    apply_sets,
         apply_endpoints,  apply_addresses, apply_prefixes,
     };
+    /* everything is closed for want of a prefix: opened only when all prefixes are there */
+    static int (*const closed[])(struct apply_run *) = {
+        apply_identities, apply_rules,    apply_peers,     apply_sets,
+        apply_addresses,  apply_prefixes, apply_endpoints,
+    };
+    int (*const *steps)(struct apply_run *) = run->apply->prefixes_failed ? closed : usual;
     int r = 0;
 
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(steps) && r == 0; i++) {
-        /* everything is closed for want of a prefix: those first, it cannot get worse */
-        if (steps[i] == apply_endpoints && run->apply->prefixes_failed)
-            r = apply_prefixes(run);
-        if (r == 0)
-            r = steps[i](run);
-    }
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(usual) && r == 0; i++)
+        r = steps[i](run);
     return r;
 }
 
@@ -279,5 +286,5 @@ __u32 fence_apply_set_number(const struct fence_apply *apply, const char *conten
 {
     const struct apply_set *set = apply_set_by_content(apply, apply_hash_text(apply, content));
 
-    return set && set->plan == apply->serial ? set->number : 0;
+    return set && apply->serial && set->plan == apply->serial ? set->number : 0;
 }

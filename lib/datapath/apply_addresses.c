@@ -131,6 +131,39 @@ static int move_address(struct fence_apply *apply, struct apply_address *address
     return 0;
 }
 
+static int remove_address(struct fence_apply *apply, struct apply_address *address)
+{
+    int r = begin_moving(apply);
+
+    if (r == 0)
+        r = apply_delete(apply, FENCE_MAP_ADDRESSES, &address->addr);
+    if (r < 0)
+        return r;
+    apply_peer_moved(apply, address->peer);
+    fence_index_remove(&apply->addresses, &address->node);
+    free(address);
+    return 0;
+}
+
+static int report_incomplete(struct apply_run *run, int code)
+{
+    int r = set_flag(run->apply, FENCE_SETTING_ADDRESSES_INCOMPLETE, true);
+
+    run->lacks_addresses = true;
+    return r < 0 ? r
+                 : apply_report_map(run, FENCE_MAP_ADDRESSES, code,
+                                    "an address that is not in it counts as pending, also "
+                                    "outside the cluster");
+}
+
+/* It must not go on as what it was. */
+static int give_up_address(struct apply_run *run, struct apply_address *address, int code)
+{
+    int r = report_incomplete(run, code);
+
+    return r < 0 ? r : remove_address(run->apply, address);
+}
+
 static int move_addresses(struct apply_run *run)
 {
     struct fence_apply *apply = run->apply;
@@ -146,6 +179,8 @@ static int move_addresses(struct apply_run *run)
         address->plan = apply->serial;
         if (address->peer != peer)
             r = move_address(apply, address, peer);
+        if (r < 0)
+            r = give_up_address(run, address, r);
         if (r < 0)
             return r;
     }
@@ -163,14 +198,9 @@ static int remove_addresses(struct fence_apply *apply)
         next = fence_index_next(node);
         if (address->plan == apply->serial)
             continue;
-        r = begin_moving(apply);
-        if (r == 0)
-            r = apply_delete(apply, FENCE_MAP_ADDRESSES, &address->addr);
+        r = remove_address(apply, address);
         if (r < 0)
             return r;
-        apply_peer_moved(apply, address->peer);
-        fence_index_remove(&apply->addresses, node);
-        free(address);
     }
     return 0;
 }
@@ -190,20 +220,9 @@ static int add_address(struct fence_apply *apply, const struct fence_addr *addr,
     return r < 0 ? r : remember_address(apply, addr, peer);
 }
 
-static int report_incomplete(struct apply_run *run, int code)
-{
-    int r = set_flag(run->apply, FENCE_SETTING_ADDRESSES_INCOMPLETE, true);
-
-    return r < 0 ? r
-                 : apply_report_map(run, FENCE_MAP_ADDRESSES, code,
-                                    "an address that is not in it counts as pending, also "
-                                    "outside the cluster");
-}
-
 static int add_addresses(struct apply_run *run)
 {
     struct fence_apply *apply = run->apply;
-    bool incomplete = false;
     int r = 0;
 
     for (size_t i = 0; i < run->plan->addresses_count && r == 0; i++) {
@@ -213,11 +232,10 @@ static int add_addresses(struct apply_run *run)
             continue;
         r = add_address(apply, &plan->addr, peer_of(run, plan->peer));
         if (r < 0) {
-            incomplete = true;
             r = report_incomplete(run, r);
         }
     }
-    if (r < 0 || incomplete)
+    if (r < 0 || run->lacks_addresses)
         return r;
     if (apply->settings.flags & FENCE_SETTING_ADDRESSES_INCOMPLETE)
         apply_peer_moved(apply, FENCE_PEER_PENDING);
@@ -227,12 +245,14 @@ static int add_addresses(struct apply_run *run)
 int apply_addresses(struct apply_run *run)
 {
     int r = move_addresses(run);
+    int raised;
 
     if (r == 0)
         r = remove_addresses(run->apply);
     if (r == 0)
         r = add_addresses(run);
-    return r < 0 ? r : apply_peers_raise(run->apply);
+    raised = apply_peers_raise(run->apply);
+    return r < 0 ? r : raised;
 }
 
 static struct fence_prefix_key key_of(const struct fence_prefix *prefix)
@@ -348,5 +368,5 @@ int apply_prefixes(struct apply_run *run)
     r = apply_report_map(
         run, FENCE_MAP_PREFIXES, failure,
         "a Denylist might miss a block, so every endpoint with a policy is closed");
-    return r < 0 ? r : apply_endpoints(run);
+    return r < 0 || !run->has_flipped ? r : apply_endpoints(run);
 }

@@ -149,8 +149,9 @@ static void subject_of(const struct fence_endpoint_record *record, char *text, s
                  info->host_ifname);
 }
 
-static int apply_one(struct apply_run *run, const struct fence_plan_endpoint *plan)
+static int apply_one(struct apply_run *run, size_t index)
 {
+    const struct fence_plan_endpoint *plan = &run->plan->endpoints[index];
     const char *closed = closed_because(run, plan);
     struct fence_endpoint_record record;
     struct fence_err err = {{0}};
@@ -165,8 +166,9 @@ static int apply_one(struct apply_run *run, const struct fence_plan_endpoint *pl
         run->apply->writes++;
         run->report->changed_endpoints++;
     }
-    if (r >= 0 && !closed)
+    if ((r >= 0 && !closed) || run->told[index])
         return 0;
+    run->told[index] = true;
     subject_of(&record, subject, sizeof(subject));
     if (r < 0)
         return apply_report(run, subject, "could not be updated and keeps what it had: %s",
@@ -177,10 +179,11 @@ static int apply_one(struct apply_run *run, const struct fence_plan_endpoint *pl
 int apply_endpoints(struct apply_run *run)
 {
     for (size_t i = 0; i < run->plan->endpoints_count; i++) {
-        int r = apply_one(run, &run->plan->endpoints[i]);
+        int r = apply_one(run, i);
 
         if (r < 0)
             return r;
     }
+    run->has_flipped = true;
     return 0;
 }

@@ -94,6 +94,7 @@ struct fence_apply {
     struct fence_settings settings; /* as in the map */
     __u32 serial;                   /* of the last plan */
     size_t writes;
+    enum fence_map failed_map; /* that could not be written last */
     bool prefixes_failed; /* everything is closed until all prefixes are written */
     struct apply_numbers identities;
     struct apply_numbers rules;
@@ -123,6 +124,9 @@ struct apply_run {
     struct apply_table **tables;
     struct apply_set **sets; /* NULL = could not be written: closed */
     const char *closed;      /* why every endpoint with a policy is closed, NULL = is not */
+    bool *told;              /* by endpoint: its failure is in the report */
+    bool has_flipped;        /* step 4 is done */
+    bool lacks_addresses;    /* some could not be written */
     bool swept;
     __u64 failed_maps; /* bits: reported once each */
 };
@@ -184,7 +188,8 @@ void apply_grace(void);
 int apply_sets_load(struct fence_apply *apply);
 int apply_sets(struct apply_run *run);
 int apply_set_remove(struct fence_apply *apply, struct apply_set *set);
-void apply_set_forget_peer(struct fence_apply *apply, struct apply_set *set, __u32 peer);
+/* Drop the set's entries for a peer. */
+int apply_set_forget_peer(struct fence_apply *apply, struct apply_set *set, __u32 peer);
 void apply_sets_done(struct fence_apply *apply);
 struct apply_set *apply_set_by_number(struct fence_apply *apply, __u32 number);
 struct apply_set *apply_set_by_content(const struct fence_apply *apply, struct fence_hash content);

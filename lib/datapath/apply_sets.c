@@ -370,18 +370,6 @@ static int write_set_or_sweep(struct apply_run *run, const struct fence_plan_set
     return r < 0 ? r : write_set(run, plan, ret_set);
 }
 
-/* Which map it was, for the report: the tables of a set come first. */
-static enum fence_map full_map(const struct apply_run *run, const struct fence_plan_set *plan)
-{
-    for (size_t i = 0; i < FENCE_DIRECTIONS; i++)
-        if (!run->tables[plan->fallback[i]])
-            return FENCE_MAP_INTERVALS;
-    for (size_t i = 0; i < plan->entry_count; i++)
-        if (!run->tables[plan->entries[i].table])
-            return FENCE_MAP_INTERVALS;
-    return FENCE_MAP_POLICIES;
-}
-
 int apply_sets(struct apply_run *run)
 {
     for (size_t i = 0; i < run->plan->sets_count; i++) {
@@ -392,7 +380,7 @@ int apply_sets(struct apply_run *run)
             continue;
         r = write_set_or_sweep(run, plan, &run->sets[i]);
         if (r < 0)
-            r = apply_report_map(run, full_map(run, plan), r,
+            r = apply_report_map(run, run->apply->failed_map, r,
                                  "endpoints whose policy does not fit are closed");
         if (r < 0)
             return r;
@@ -400,18 +388,23 @@ int apply_sets(struct apply_run *run)
     return 0;
 }
 
-void apply_set_forget_peer(struct fence_apply *apply, struct apply_set *set, __u32 peer)
+int apply_set_forget_peer(struct fence_apply *apply, struct apply_set *set, __u32 peer)
 {
     size_t kept = 0;
+    int first = 0;
 
     for (size_t i = 0; i < set->count; i++) {
         struct apply_entry entry = set->entries[i];
         struct fence_policy_key key = key_of(set, entry.where);
+        int r = key.peer == peer ? apply_delete(apply, FENCE_MAP_POLICIES, &key) : 0;
 
-        if (key.peer != peer || apply_delete(apply, FENCE_MAP_POLICIES, &key) < 0)
-            set->entries[kept++] = entry;
-        else
+        if (key.peer == peer && r == 0) {
             entry.table->references--;
+            continue;
+        }
+        set->entries[kept++] = entry;
+        first = first ? first : r;
     }
     set->count = kept;
+    return first;
 }

@@ -129,17 +129,27 @@ static void refer_peers(struct fence_apply *apply)
         refer_peer(apply, ((const struct apply_prefix *)node->item)->peer);
 }
 
+static int forget_peer(struct fence_apply *apply, __u32 peer)
+{
+    int r = 0;
+
+    for (struct fence_index_node *node = apply->sets.head; node && r == 0;
+         node = fence_index_next(node))
+        r = apply_set_forget_peer(apply, node->item, peer);
+    return r;
+}
+
 static int sweep_peers(struct fence_apply *apply)
 {
     refer_peers(apply);
     for (__u32 i = 0; i < apply->peer_limit; i++) {
-        int r;
+        int r = 0;
 
         if (apply->peers[i].referenced || !apply_peer_is_used(apply, i))
             continue;
-        for (struct fence_index_node *node = apply->sets.head; node; node = fence_index_next(node))
-            apply_set_forget_peer(apply, node->item, i);
-        r = apply_peer_free(apply, i);
+        r = forget_peer(apply, i);
+        if (r == 0)
+            r = apply_peer_free(apply, i);
         if (r < 0)
             return r;
     }

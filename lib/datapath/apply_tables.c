@@ -315,8 +315,9 @@ int apply_table(struct apply_run *run, __u32 index, struct apply_table **ret_tab
     int r;
 
     if (!table) {
+        run->apply->failed_map = FENCE_MAP_INTERVALS;
         if (plan->count == 0 || plan->count > FENCE_TABLE_MAX)
-            return -E2BIG;
+            return -EMSGSIZE;
         table = translate(run, plan);
         if (!table)
             return -ENOMEM;

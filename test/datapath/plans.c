@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test/datapath/plans.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/datapath/probe.h"
+#include "lib/datapath/read.h"
+#include "test/cmocka.h"
+
+/* Room for one more at the end of a plan's array; yields its index. */
+#define APPEND(plan, name)                                                                         \
+    ({                                                                                             \
+        assert_int_equal(FENCE_GROW((plan)->name, (plan)->name##_capacity, (plan)->name##_count),  \
+                         0);                                                                       \
+        memset(&(plan)->name[(plan)->name##_count], 0, sizeof(*(plan)->name));                     \
+        (uint32_t)(plan)->name##_count++;                                                          \
+    })
+
+static char *copy(const char *text)
+{
+    char *made = strdup(text);
+
+    assert_non_null(made);
+    return made;
+}
+
+uint32_t plan_identity(struct fence_plan *plan, const char *content, uint32_t reserved)
+{
+    uint32_t index = APPEND(plan, identities);
+
+    plan->identities[index] = (struct fence_plan_identity){
+        .content = copy(content),
+        .reserved = reserved,
+        .kind = reserved ? FENCE_KIND_RESERVED : FENCE_KIND_POD,
+        .namespace_name = copy("shop"),
+        .app = copy(content),
+        .labels = copy(""),
+    };
+    return index;
+}
+
+uint32_t plan_peer(struct fence_plan *plan, const char *content, uint32_t identity,
+                   uint32_t reserved)
+{
+    uint32_t index = APPEND(plan, peers);
+
+    plan->peers[index].content = copy(content);
+    plan->peers[index].identity = identity;
+    plan->peers[index].reserved = reserved;
+    return index;
+}
+
+uint32_t plan_rule(struct fence_plan *plan, const char *policy, uint32_t index, uint32_t direction)
+{
+    uint32_t made = APPEND(plan, rules);
+
+    plan->rules[made] = (struct fence_plan_rule){
+        .policy = copy(policy),
+        .index = index,
+        .direction = direction,
+    };
+    return made;
+}
+
+uint32_t plan_table(struct fence_plan *plan, const struct fence_interval *intervals, size_t count)
+{
+    uint32_t index = APPEND(plan, tables);
+    struct fence_plan_table *table = &plan->tables[index];
+
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(FENCE_GROW(table->intervals, table->capacity, table->count), 0);
+        table->intervals[table->count++] = intervals[i];
+    }
+    return index;
+}
+
+uint32_t plan_set(struct fence_plan *plan, const char *content, uint32_t egress, uint32_t ingress)
+{
+    uint32_t index = APPEND(plan, sets);
+
+    plan->sets[index].content = copy(content);
+    plan->sets[index].fallback[FENCE_EGRESS] = egress;
+    plan->sets[index].fallback[FENCE_INGRESS] = ingress;
+    return index;
+}
+
+void plan_address(struct fence_plan *plan, const char *text, uint32_t peer)
+{
+    uint32_t index = APPEND(plan, addresses);
+
+    plan->addresses[index] = (struct fence_plan_address){.addr = node_addr(text), .peer = peer};
+}
+
+void plan_prefix(struct fence_plan *plan, const char *text, uint32_t peer)
+{
+    uint32_t index = APPEND(plan, prefixes);
+
+    plan->prefixes[index].peer = peer;
+    assert_int_equal(fence_prefix_parse(text, &plan->prefixes[index].prefix, NULL), 0);
+}
+
+void plan_entry(struct fence_plan *plan, uint32_t set, const struct fence_plan_entry *entry)
+{
+    struct fence_plan_set *made = &plan->sets[set];
+
+    assert_int_equal(FENCE_GROW(made->entries, made->entry_capacity, made->entry_count), 0);
+    made->entries[made->entry_count++] = *entry;
+}
+
+void plan_endpoint(struct fence_plan *plan, unsigned int link, uint32_t identity, uint32_t set)
+{
+    uint32_t index = APPEND(plan, endpoints);
+
+    plan->endpoints[index] = (struct fence_plan_endpoint){
+        .ifindex = node_ifindex(link),
+        .identity = identity,
+        .set = set,
+        .next_set = FENCE_PLAN_NONE,
+    };
+}
+
+static void add_tables(struct fence_plan *plan, uint32_t rule)
+{
+    const struct fence_interval deny[] = {
+        {.reason = FENCE_REASON_NO_RULE, .shadow_reason = FENCE_REASON_NO_RULE},
+    };
+    const struct fence_interval allow[] = {{
+        .verdict = FENCE_ALLOW,
+        .reason = FENCE_REASON_NOT_ISOLATED,
+        .shadow = FENCE_ALLOW,
+        .shadow_reason = FENCE_REASON_NOT_ISOLATED,
+    }};
+    const struct fence_interval sql[] = {
+        deny[0],
+        {
+            .low = FENCE_POSITION(IPPROTO_TCP, 5432),
+            .rule = rule + 1,
+            .shadow_rule = rule + 1,
+            .verdict = FENCE_ALLOW,
+            .reason = FENCE_REASON_RULE,
+            .shadow = FENCE_ALLOW,
+            .shadow_reason = FENCE_REASON_RULE,
+        },
+        {
+            .low = FENCE_POSITION(IPPROTO_TCP, 5433),
+            .reason = FENCE_REASON_NO_RULE,
+            .shadow_reason = FENCE_REASON_NO_RULE,
+        },
+    };
+
+    plan_table(plan, deny, 1);
+    plan_table(plan, allow, 1);
+    plan_table(plan, sql, 3);
+}
+
+struct fence_plan *plan_shop_without_addresses(void)
+{
+    const struct fence_plan_entry web_in = {SHOP_WEB, FENCE_INGRESS, SHOP_SQL};
+    struct fence_plan *plan = calloc(1, sizeof(*plan));
+
+    assert_non_null(plan);
+    plan_identity(plan, "world", FENCE_IDENTITY_WORLD);
+    plan_identity(plan, "pending", FENCE_IDENTITY_PENDING);
+    plan_identity(plan, "web", 0);
+    plan_identity(plan, "db", 0);
+    plan_peer(plan, "pending", SHOP_PENDING_ID, FENCE_PEER_PENDING);
+    plan_peer(plan, "world 0.0.0.0/0", SHOP_WORLD_ID, 0);
+    plan_peer(plan, "world ::/0", SHOP_WORLD_ID, 0);
+    plan_peer(plan, "web 10.0.0.0/24", SHOP_WEB_ID, 0);
+    plan_peer(plan, "db 10.0.0.0/24", SHOP_DB_ID, 0);
+    plan_prefix(plan, "0.0.0.0/0", SHOP_WORLD4);
+    plan_prefix(plan, "::/0", SHOP_WORLD6);
+    plan_prefix(plan, "10.0.0.0/24", SHOP_PENDING);
+    add_tables(plan, plan_rule(plan, "NetworkPolicy/shop/db-in", 0, FENCE_INGRESS));
+    plan_set(plan, "no policy", SHOP_ALLOW, SHOP_ALLOW);
+    plan_set(plan, "db-in", SHOP_ALLOW, SHOP_DENY);
+    plan_entry(plan, SHOP_DB_SET, &web_in);
+    plan_endpoint(plan, 0, SHOP_WEB_ID, SHOP_OPEN);
+    plan_endpoint(plan, 1, SHOP_DB_ID, SHOP_DB_SET);
+    return plan;
+}
+
+struct fence_plan *plan_shop(void)
+{
+    struct fence_plan *plan = plan_shop_without_addresses();
+
+    plan_address(plan, "10.0.0.1", SHOP_WEB);
+    plan_address(plan, "10.0.0.2", SHOP_DB);
+    return plan;
+}
+
+void shop_pods(const struct fence_pins *pins)
+{
+    node_add(pins, 0, "web", "10.0.0.1");
+    node_add(pins, 1, "db", "10.0.0.2");
+}
+
+struct fence_apply *apply_begin(const struct fence_pins *pins)
+{
+    struct fence_apply *apply = NULL;
+    struct fence_err err = {{0}};
+
+    node_check(fence_apply_new(pins, &apply, &err), &err);
+    return apply;
+}
+
+struct fence_apply_report apply_plan(struct fence_apply *apply, struct fence_plan *plan)
+{
+    struct fence_apply_report report = {0};
+    struct fence_err err = {{0}};
+
+    node_check(fence_apply(apply, plan, &report, &err), &err);
+    fence_plan_free(&plan);
+    return report;
+}
+
+size_t apply_well(struct fence_apply *apply, struct fence_plan *plan)
+{
+    struct fence_apply_report report = apply_plan(apply, plan);
+    size_t writes = report.writes;
+
+    if (report.failure_count)
+        fail_msg("%s: %s", report.failures[0].subject, report.failures[0].text);
+    fence_apply_report_done(&report);
+    return writes;
+}
+
+void apply_sweep(struct fence_apply *apply)
+{
+    struct fence_err err = {{0}};
+
+    node_check(fence_apply_sweep(apply, &err), &err);
+}
+
+__u32 peer_of(const struct fence_pins *pins, const char *addr)
+{
+    struct fence_addr parsed = node_addr(addr);
+    __u32 peer = 0;
+
+    assert_int_equal(fence_address_resolve(pins, &parsed, &peer), 0);
+    return peer;
+}
+
+__u32 generation_of(const struct fence_pins *pins, __u32 peer)
+{
+    struct fence_peer value = {0};
+
+    assert_int_equal(fence_peer_read(pins, peer, &value), 0);
+    return value.generation;
+}
+
+int ask(const struct fence_pins *pins, unsigned int link, enum fence_direction direction,
+        const char *remote, unsigned int port)
+{
+    struct fence_packet packet = {
+        .protocol = IPPROTO_TCP,
+        .source_port = 40000,
+        .destination_port = port,
+    };
+    struct fence_probe_result result = {0};
+    struct fence_err err = {{0}};
+
+    if (direction == FENCE_EGRESS)
+        packet.destination = node_addr(remote);
+    else
+        packet.source = node_addr(remote);
+    node_check(fence_probe(pins, node_ifindex(link), direction, FENCE_ORIGIN_FORWARDED, &packet,
+                           &result, &err),
+               &err);
+    return result.verdict == FENCE_ALLOW ? FENCE_ALLOW : -(int)result.reason;
+}
