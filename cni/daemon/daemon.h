@@ -35,5 +35,6 @@ struct fence_daemon {
     int64_t started_at; /* seconds since 1970 */
     bool pods_are_here; /* an endpoint's interface was seen: this is the pods' node namespace */
     bool dirty;         /* something that the plan depends on has changed */
+    bool ready;         /* as last logged */
     bool stopping;
 };

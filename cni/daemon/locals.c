@@ -46,10 +46,9 @@ static int read_labels(struct fence_locals *locals, size_t i)
 
 static int fill(struct fence_locals *locals, size_t i, bool annotations)
 {
-    struct fence_endpoint_record *record = &locals->records.items[i];
+    const struct fence_endpoint_record *record = &locals->records.items[i];
     const struct fence_endpoint *endpoint = &record->endpoint;
 
-    end_texts(record);
     locals->items[i] = (struct fence_local){
         .ifindex = record->ifindex,
         .namespace_name = record->info.namespace_name,
@@ -81,14 +80,28 @@ static int fill_all(struct fence_locals *locals, bool annotations)
     return result;
 }
 
+int fence_locals_list(const struct fence_pins *pins, struct fence_endpoint_list *ret_list,
+                      struct fence_err *err)
+{
+    struct fence_endpoint_list list = {0};
+    int result = fence_endpoints_list(pins, &list, err);
+
+    if (result < 0)
+        return fence_err_prefix(err, result, "endpoints map");
+    for (size_t i = 0; i < list.count; i++)
+        end_texts(&list.items[i]);
+    *ret_list = list;
+    return 0;
+}
+
 int fence_locals_read(const struct fence_pins *pins, bool annotations,
                       struct fence_locals *ret_locals, struct fence_err *err)
 {
     struct fence_locals locals = {0};
-    int result = fence_endpoints_list(pins, &locals.records, err);
+    int result = fence_locals_list(pins, &locals.records, err);
 
     if (result < 0)
-        return fence_err_prefix(err, result, "endpoints map");
+        return result;
     result = fill_all(&locals, annotations);
     if (result < 0) {
         fence_locals_done(&locals);

@@ -22,6 +22,10 @@ int fence_locals_read(const struct fence_pins *pins, bool annotations,
                       struct fence_locals *ret_locals, struct fence_err *err);
 void fence_locals_done(struct fence_locals *locals);
 
+/* The records alone, with an end to every text. */
+int fence_locals_list(const struct fence_pins *pins, struct fence_endpoint_list *ret_list,
+                      struct fence_err *err);
+
 /* The same endpoints, as far as the policy engine is concerned? */
 bool fence_locals_same(const struct fence_endpoint_list *a, const struct fence_endpoint_list *b);
 /* Equal to the last byte? */

@@ -11,6 +11,9 @@
 /* Events handled in one turn: what they change is compiled once. */
 #define TURN_MAX 64
 
+/* In the year 2200; a timer that is not armed would not tell that the clock was set. */
+#define FAR_FUTURE 7258118400
+
 int fence_loop_init(struct fence_loop *loop, struct fence_err *err)
 {
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -46,5 +46,5 @@ int fence_timer_open(struct fence_loop *loop, struct fence_timer *timer, int clo
 void fence_timer_close(struct fence_loop *loop, struct fence_timer *timer);
 /* Once in `ms` (0: at once); period_ms 0 = once only. */
 int fence_timer_after(struct fence_timer *timer, int ms, int period_ms);
-/* Once at `seconds` since 1970; 0 = never. */
+/* Once at `seconds` since 1970; 0 = only when the clock is set. */
 int fence_timer_at(struct fence_timer *timer, int64_t seconds);

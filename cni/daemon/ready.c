@@ -71,6 +71,17 @@ static void add_condition(void *context, enum fence_log_level level, const char 
     fence_conditions_add(context, level, "%s", text);
 }
 
+/* Of the conditions named so far: none means that all is well. */
+static void log_readiness(struct fence_daemon *daemon)
+{
+    bool ready = daemon->conditions.named.count == 0;
+
+    if (ready && !daemon->ready)
+        fence_log(FENCE_LOG_INFO, "ready: %zu endpoints, %zu policy sets",
+                  daemon->reconcile.plan->endpoints_count, daemon->reconcile.plan->sets_count);
+    daemon->ready = ready;
+}
+
 static void log_problem(struct fence_conditions *conditions, const struct fence_problem *problem)
 {
     const char *outcome = problem->warning ? "" : "; it is as absent";
@@ -110,6 +121,7 @@ void fence_ready_log(struct fence_daemon *daemon)
     daemon->reconcile.problems_changed = false;
     fence_conditions_begin(&daemon->conditions);
     fence_ready_each(daemon, add_condition, &daemon->conditions);
+    log_readiness(daemon);
     for (size_t i = 0; i < count; i++)
         log_problem(&daemon->conditions, &problems[i]);
     log_notes(daemon);

@@ -37,8 +37,8 @@ static bool endpoints_changed(struct fence_daemon *daemon)
     struct fence_err err = {""};
     bool changed;
 
-    if (fence_endpoints_list(&daemon->pins, &now, &err) < 0) {
-        fence_log(FENCE_LOG_ERROR, "endpoints map: %s", err.text);
+    if (fence_locals_list(&daemon->pins, &now, &err) < 0) {
+        fence_log(FENCE_LOG_ERROR, "%s", err.text);
         return false;
     }
     changed = !fence_locals_identical(&now, &daemon->reconcile.after);
@@ -127,7 +127,7 @@ static void take_after(struct fence_daemon *daemon)
     struct fence_reconcile *reconcile = &daemon->reconcile;
     struct fence_endpoint_list after = {0};
 
-    if (fence_endpoints_list(&daemon->pins, &after, NULL) < 0)
+    if (fence_locals_list(&daemon->pins, &after, NULL) < 0)
         return;
     fence_endpoint_list_done(&reconcile->after);
     reconcile->after = after;

@@ -61,7 +61,7 @@ void fence_vanished_remove(struct fence_daemon *daemon)
 {
     struct fence_endpoint_list list = {0};
 
-    if (fence_endpoints_list(&daemon->pins, &list, NULL) < 0)
+    if (fence_locals_list(&daemon->pins, &list, NULL) < 0)
         return;
     for (size_t i = 0; i < list.count && !daemon->pods_are_here; i++)
         daemon->pods_are_here = is_here(&list.items[i]);

@@ -61,11 +61,11 @@ static void test_bad_options(void **state)
     (void)state;
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(bad_options); i++) {
         const struct bad_option *bad = &bad_options[i];
-        char *argv[6] = {(char *)(uintptr_t) "podfenced"};
+        const char *argv[6] = {"podfenced"};
         char text[4096];
 
         for (size_t arg = 0; arg < 4 && bad->args[arg]; arg++)
-            argv[arg + 1] = (char *)(uintptr_t)bad->args[arg];
+            argv[arg + 1] = bad->args[arg];
         assert_int_equal(daemon_run(argv, text, sizeof(text)), 2);
         print_message("%s", text);
         for (size_t said = 0; said < 2 && bad->says[said]; said++)
@@ -75,8 +75,8 @@ static void test_bad_options(void **state)
 
 static void test_help_and_version(void **state)
 {
-    char *help[] = {(char *)(uintptr_t) "podfenced", (char *)(uintptr_t) "--help", NULL};
-    char *version[] = {(char *)(uintptr_t) "podfenced", (char *)(uintptr_t) "--version", NULL};
+    static const char *const help[] = {"podfenced", "--help", NULL};
+    static const char *const version[] = {"podfenced", "--version", NULL};
     static const char *const names[] = {"--objects DIR", "--state",        "--bpffs",
                                         "--socket",      "--node-name",    "--attach",
                                         "--map-size",    "--source-check", "Example:"};

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -378,6 +379,38 @@ static void test_full_map_closes(void **state)
     cJSON_Delete(status);
 }
 
+/* A Denylist that ends by itself: the set without it takes over, and is the daemon's word too. */
+static void test_expiry(void **state)
+{
+    struct lab *lab = *state;
+    const time_t end = time(NULL) + 3;
+    struct fence_endpoint before;
+    FENCE_CLOSE int fd = -1;
+    char text[1024], when[32];
+    struct tm parts;
+
+    assert_non_null(gmtime_r(&end, &parts));
+    assert_true(strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &parts) > 0);
+    snprintf(text, sizeof(text),
+             POD "---\napiVersion: podfence.io/v1alpha1\nkind: SegmentPolicy\n"
+                 "metadata: { name: cut, namespace: shop }\nspec: { mode: Denylist,\n"
+                 "  enforcement: Enforce, appliesTo: {}, ingress: [ {} ], expiresAt: %s }\n",
+             when);
+    daemon_write(lab->daemon, "a.yaml", text);
+    start(lab, NULL);
+    put_endpoint(lab, "", FENCE_LABELS_NONE);
+    fd = wait_for_endpoint(lab);
+    assert_int_equal(answer(fd, 5000), 1);
+    before = endpoint(lab);
+    assert_true(before.takeover_ns > fence_clock_boot_ns());
+    assert_true(before.next_set != 0 && before.next_set != before.set);
+    for (int i = 0; i < 500 && endpoint(lab).takeover_ns; i++)
+        sleep_ms(10);
+    assert_int_equal(endpoint(lab).set, before.next_set);
+    assert_int_equal(endpoint(lab).next_set, 0);
+    assert_true(time(NULL) >= end);
+}
+
 /* One packet through the program that the pod's traffic goes through. */
 static void send_packet(const struct lab *lab)
 {
@@ -401,8 +434,9 @@ static void send_packet(const struct lab *lab)
 static void test_events_reach_observers(void **state)
 {
     struct lab *lab = *state;
-    FENCE_CLOSE int fd = -1, observer = -1;
+    FENCE_CLOSE int fd = -1;
     cJSON *event = NULL;
+    int observer;
     char *text;
 
     daemon_write(lab->daemon, "a.yaml", POD ISOLATE);
@@ -425,7 +459,6 @@ static void test_events_reach_observers(void **state)
     free(text);
     cJSON_Delete(event);
     close(observer);
-    observer = -1;
     daemon_expect(lab->daemon, "events.observers", 0);
     daemon_expect(lab->daemon, "events.seen", 1);
 }
@@ -444,6 +477,7 @@ int main(void)
         TEST(test_never_seen_interface_is_kept),
         TEST(test_untold_endpoint_is_found),
         TEST(test_full_map_closes),
+        TEST(test_expiry),
         TEST(test_events_reach_observers),
     };
 

@@ -23,7 +23,8 @@
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
 
-#define PROGRAM   FENCE_BIN_DIR "/podfenced"
+static const char program[] = FENCE_BIN_DIR "/podfenced";
+
 #define ARGS_MAX  32
 #define ANSWER_MS 5000
 
@@ -83,10 +84,24 @@ int daemon_lab_teardown(void **state)
     return 0;
 }
 
+/* execv() wants texts that it may write to, and does not. */
+static void exec_program(const char *const *argv)
+{
+    char *copy[ARGS_MAX];
+    size_t count = 0;
+
+    while (argv[count] && count < ARGS_MAX - 1)
+        count++;
+    memcpy(copy, argv, count * sizeof(copy[0]));
+    copy[count] = NULL;
+    execv(program, copy);
+    _exit(127);
+}
+
 static void exec_daemon(const struct daemon_lab *lab, const char *const *extra)
 {
     const char *argv[ARGS_MAX] = {
-        PROGRAM,    "--objects", lab->objects,  "--state", lab->state,    "--bpffs", lab->bpffs,
+        program,    "--objects", lab->objects,  "--state", lab->state,    "--bpffs", lab->bpffs,
         "--socket", lab->socket, "--node-name", "n1",      "--log-level", "debug"};
     int count = 13;
     int log = open(lab->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -96,8 +111,7 @@ static void exec_daemon(const struct daemon_lab *lab, const char *const *extra)
     argv[count] = NULL;
     if (log >= 0)
         (void)dup2(log, STDERR_FILENO);
-    execv(PROGRAM, (char *const *)(uintptr_t)argv);
-    _exit(127);
+    exec_program(argv);
 }
 
 void daemon_spawn(struct daemon_lab *lab, const char *const *extra)
@@ -160,7 +174,7 @@ int daemon_stop(struct daemon_lab *lab, int signal)
     return daemon_wait(lab);
 }
 
-int daemon_run(char *const *argv, char *text, size_t size)
+int daemon_run(const char *const *argv, char *text, size_t size)
 {
     FENCE_FREE char *all = NULL;
     int ends[2], status = 0;
@@ -173,8 +187,7 @@ int daemon_run(char *const *argv, char *text, size_t size)
     if (pid == 0) {
         (void)dup2(ends[1], STDOUT_FILENO);
         (void)dup2(ends[1], STDERR_FILENO);
-        execv(PROGRAM, argv);
-        _exit(127);
+        exec_program(argv);
     }
     close(ends[1]);
     assert_int_equal(fence_fd_read(ends[0], 1 << 20, &all, &got, NULL), 0);
@@ -258,6 +271,8 @@ double json_number(const cJSON *json, const char *path)
         path += size + (path[size] == '.');
         json = cJSON_GetObjectItemCaseSensitive(json, name);
     }
+    if (!json)
+        return -1;
     if (cJSON_IsBool(json))
         return cJSON_IsTrue(json);
     if (cJSON_IsArray(json))
@@ -287,6 +302,8 @@ bool daemon_logged(const struct daemon_lab *lab, const char *text)
     FENCE_FREE char *log = NULL;
     size_t size;
 
-    return fence_file_read(AT_FDCWD, lab->log, 16 << 20, &log, &size, NULL) == 0 &&
-           strstr(log, text);
+    if (fence_file_read(AT_FDCWD, lab->log, 16 << 20, &log, &size, NULL) == 0 && strstr(log, text))
+        return true;
+    show_log(lab);
+    return false;
 }

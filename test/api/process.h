@@ -35,7 +35,7 @@ int daemon_stop(struct daemon_lab *lab, int signal);
 int daemon_wait(struct daemon_lab *lab);
 
 /* Run podfenced with these arguments to its end: exit status; output and errors into `text`. */
-int daemon_run(char *const *argv, char *text, size_t size);
+int daemon_run(const char *const *argv, char *text, size_t size);
 
 /* Write a file of the objects folder, as kubelet would not: in place. */
 void daemon_write(const struct daemon_lab *lab, const char *name, const char *text);
