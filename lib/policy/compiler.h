@@ -150,11 +150,11 @@ struct fence_prefix fence_whole_prefix(const struct fence_addr *addr);
 /* peers.c */
 /* What a peer is made of; everything is borrowed and copied when the peer is a new one. */
 struct fence_peer_draft {
-    enum fence_identity_number reserved; /* FENCE_IDENTITY_NONE: by identity_text */
+    enum fence_identity_number reserved; /* FENCE_IDENTITY_NONE when it is none of them */
     enum fence_identity_kind kind;
-    const char *app; /* NULL: none */
-    const struct fence_text *identity_text;
-    struct fence_peer_view view; /* `where` is filled in from the address */
+    const char *app;                        /* NULL: none */
+    const struct fence_text *identity_text; /* NULL: by the reserved name */
+    struct fence_peer_view view;            /* `where` is filled in from the address */
     uint32_t flags;
 };
 /* `where` is an address with full length, or a prefix: its class is what counts. */

@@ -55,8 +55,8 @@ static int split(struct fence_canvas *canvas, uint32_t position, size_t *ret_ind
 int fence_canvas_paint(struct fence_canvas *canvas, uint32_t low, uint32_t end,
                        const struct fence_decision *decision)
 {
-    size_t first;
-    size_t last;
+    size_t first = 0;
+    size_t last = 0;
     int r = split(canvas, low, &first);
 
     if (r == 0)

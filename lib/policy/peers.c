@@ -45,10 +45,14 @@ static int push_identity(struct fence_compile_state *state, const struct fence_p
     return 0;
 }
 
+/* NULL when memory ended. */
 static const char *identity_content(const struct fence_peer_draft *draft)
 {
-    return draft->reserved ? fence_identity_reserved_name(draft->reserved)
-                           : draft->identity_text->data;
+    const struct fence_text *text = draft->identity_text;
+
+    if (!text)
+        return fence_identity_reserved_name(draft->reserved);
+    return text->failed ? NULL : text->data;
 }
 
 int fence_identity_add(struct fence_compile_state *state, const struct fence_peer_draft *draft,
@@ -58,7 +62,7 @@ int fence_identity_add(struct fence_compile_state *state, const struct fence_pee
     uint32_t number = (uint32_t)state->plan->identities_count;
     int r = -ENOMEM;
 
-    if (content && (draft->reserved || !draft->identity_text->failed))
+    if (content)
         r = fence_intern_put(&state->identities, content, strlen(content), number, &number);
     if (r < 0)
         return fence_out_of_memory(state->err);

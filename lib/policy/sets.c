@@ -278,8 +278,8 @@ static int choose_fallback(struct set_builder *builder, enum fence_direction dir
                                         .direction = direction,
                                         .peer = 0};
     const struct fence_plan *plan = builder->state->plan;
-    uint32_t pending;
-    uint32_t nobody;
+    uint32_t pending = 0;
+    uint32_t nobody = 0;
     int r = table_for(builder, &judgement, &pending);
 
     judgement.peer = (uint32_t)plan->peers_count;

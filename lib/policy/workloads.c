@@ -152,10 +152,10 @@ static void describe(const struct fence_claimant *claimant, char *text, size_t s
 {
     if (claimant->pod)
         snprintf(text, size, "%s/%s", claimant->pod->namespace_name, claimant->pod->name);
-    else if (*claimant->local->pod)
+    else if (claimant->local && *claimant->local->pod)
         snprintf(text, size, "%s/%s", claimant->local->namespace_name, claimant->local->pod);
     else
-        snprintf(text, size, "container %s", claimant->local->container_id);
+        snprintf(text, size, "container %s", claimant->local ? claimant->local->container_id : "");
 }
 
 static int note_dispute(struct fence_compile_state *state, const struct fence_addr *addr,

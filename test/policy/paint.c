@@ -23,7 +23,7 @@ static uint32_t at(const struct fence_canvas *canvas, uint32_t position)
             found = &canvas->strokes[i];
     }
     assert_non_null(found);
-    if (found->state == FENCE_STROKE_PASSED)
+    if (!found || found->state == FENCE_STROKE_PASSED)
         return 99;
     return found->state == FENCE_STROKE_DECIDED ? found->decision.rule : 0;
 }
