@@ -45,7 +45,7 @@ run_tests() {
     local -a list
     shift
     rm -f "$report"
-    ctest --test-dir "$build" --output-on-failure --output-junit report.xml "$@" || true
+    ctest --test-dir "$build" -j "$(nproc)" --output-on-failure --output-junit report.xml "$@" || true
     if [ ! -s "$report" ]; then
         failed=$((failed + 1))
         failures+=("ctest in $build made no report")
