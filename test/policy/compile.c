@@ -109,6 +109,57 @@ static void test_places(void **context)
     lab_done(&lab);
 }
 
+/* IPv4 lies inside ::/0 as far as bytes go, but blocks of the families never hold each other. */
+static void test_blocks_of_both_families(void **context)
+{
+    static const char *const apart[] = {"10.1.2.3", "11.1.2.3", "ff::1", "2001:db8::1"};
+    static const char *const same[][2] = {
+        {"10.0.0.1", "10.255.0.1"}, {"ff::1", "0:1::1"}, {"2001:db8::1", "fd00::1"}};
+    struct lab lab = {0};
+    struct fence_plan *plan;
+
+    (void)context;
+    load(&lab, POD("shop", "web", "", "10.9.9.9")
+                   SEGMENT("shop", "p",
+                           "{ mode: Allowlist, appliesTo: {}, ingress: [ { from: [ { ipBlock: { "
+                           "cidr: 10.0.0.0/8 } }, { ipBlock: { cidr: '::/8' } } ] } ] }"));
+    lab_add_local(&lab, 1, "shop", "web");
+    plan = compile(&lab, NULL);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(apart); i++)
+        for (size_t j = 0; j < i; j++)
+            assert_ptr_not_equal(peer_at(plan, apart[i]), peer_at(plan, apart[j]));
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(same); i++)
+        assert_ptr_equal(peer_at(plan, same[i][0]), peer_at(plan, same[i][1]));
+    for (size_t i = 0; i < plan->prefixes_count; i++)
+        assert_true(fence_prefix_covers(&plan->peers[plan->prefixes[i].peer].view->view.where,
+                                        &plan->prefixes[i].prefix));
+    fence_plan_free(&plan);
+    lab_done(&lab);
+}
+
+static void test_nodes_class_in_a_wide_block(void **context)
+{
+    static const char text[] =
+        "---\napiVersion: v1\nkind: Node\nmetadata: { name: n1 }\n"
+        "status: { addresses: [ { type: InternalIP, address: 'ff::1' } ] }\n" POD("shop", "web", "",
+                                                                                  "10.9.9.9")
+            SEGMENT("shop", "p",
+                    "{ mode: Allowlist, appliesTo: {}, ingress: [ { from: [ { ipBlock: { cidr: "
+                    "10.0.0.0/8 } }, { ipBlock: { cidr: '::/8' } } ] } ] }");
+    struct plan_query query = {.ifindex = 1, .direction = FENCE_INGRESS, .protocol = IPPROTO_TCP};
+    struct fence_addr addr = addr_of("ff::1");
+    struct lab lab = {0};
+    struct fence_plan *plan;
+
+    (void)context;
+    load(&lab, text);
+    lab_add_local(&lab, 1, "shop", "web");
+    plan = compile(&lab, NULL);
+    assert_int_equal(plan_interval(plan, &query, plan_peer_of(plan, &addr))->verdict, FENCE_ALLOW);
+    fence_plan_free(&plan);
+    lab_done(&lab);
+}
+
 /* ---- identities and peers ------------------------------------------------------------------- */
 
 static void test_system_labels(void **context)
@@ -368,6 +419,8 @@ int main(void)
         cmocka_unit_test(test_pods_that_own_no_address),
         cmocka_unit_test(test_disputed_address),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_blocks_of_both_families),
+        cmocka_unit_test(test_nodes_class_in_a_wide_block),
         cmocka_unit_test(test_system_labels),
         cmocka_unit_test(test_names_are_never_glued),
         cmocka_unit_test(test_named_ports_make_peers),
