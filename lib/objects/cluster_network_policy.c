@@ -73,14 +73,13 @@ static int decode_namespaced_pods(const struct fence_field *field,
     return r;
 }
 
-static int add_peer(struct fence_rule *rule, struct fence_peer_spec **ret_peer,
-                    struct fence_err *err)
+/* NULL when out of memory. */
+static struct fence_peer_spec *add_peer(struct fence_rule *rule)
 {
     if (FENCE_GROW(rule->peers, rule->peer_capacity, rule->peer_count) < 0)
-        return fence_err_set(err, -ENOMEM, "out of memory");
+        return NULL;
     rule->peers[rule->peer_count] = (struct fence_peer_spec){0};
-    *ret_peer = &rule->peers[rule->peer_count++];
-    return 0;
+    return &rule->peers[rule->peer_count++];
 }
 
 static int decode_pods_peer(const struct fence_field *field, struct fence_peer_spec *peer,
@@ -96,11 +95,10 @@ static int decode_pods_peer(const struct fence_field *field, struct fence_peer_s
 static int decode_network(const struct fence_field *field, struct fence_rule *rule,
                           struct fence_err *err)
 {
-    struct fence_peer_spec *peer;
-    int r = add_peer(rule, &peer, err);
+    struct fence_peer_spec *peer = add_peer(rule);
 
-    if (r < 0)
-        return r;
+    if (!peer)
+        return fence_err_set(err, -ENOMEM, "out of memory");
     peer->block = calloc(1, sizeof(*peer->block));
     if (!peer->block)
         return fence_err_set(err, -ENOMEM, "out of memory");
@@ -207,8 +205,10 @@ static int decode_peer(const struct fence_field *field, unsigned int direction,
         return fence_field_refuse(&member, err, "can be used in egress rules only");
     if (strcmp(member.key, "networks") == 0)
         return decode_networks(&member, rule, err);
-    r = add_peer(rule, &peer, err);
-    return r < 0 ? r : decode_workload_peer(&member, peer, err);
+    peer = add_peer(rule);
+    if (!peer)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    return decode_workload_peer(&member, peer, err);
 }
 
 /* ---- protocols ------------------------------------------------------------------------------ */
@@ -369,7 +369,7 @@ static int decode_rule(const struct fence_field *field, unsigned int direction,
     struct fence_field action = fence_field_get(field, "action");
     struct fence_field peers = fence_field_get(field, peer_keys[direction]);
     struct fence_field protocols = fence_field_get(field, "protocols");
-    unsigned int choice;
+    unsigned int choice = 0;
     int r = fence_field_expect(field, FENCE_DOC_MAP, err);
 
     if (r == 0)

@@ -93,27 +93,25 @@ static enum fence_refused refused_scope(struct fence_doc *doc, const struct fenc
     return strchr(text_of(doc, "kind"), '/') ? FENCE_REFUSED_ANYONE : FENCE_REFUSED_NAMED;
 }
 
-static int add_decoded(struct reader *reader, struct fence_doc *doc,
-                       struct fence_decoded **ret_decoded, struct fence_err *err)
+/* NULL when out of memory. */
+static struct fence_decoded *add_decoded(struct reader *reader, const struct fence_doc *doc)
 {
     struct fence_decoded_list *list = &reader->list;
 
     if (FENCE_GROW(list->items, list->capacity, list->count) < 0)
-        return no_memory(err);
+        return NULL;
     list->items[list->count] = (struct fence_decoded){.line = doc->line};
-    *ret_decoded = &list->items[list->count++];
-    return 0;
+    return &list->items[list->count++];
 }
 
 static int add_refused(struct reader *reader, struct fence_doc *doc,
                        const struct fence_object_kind *kind, const struct fence_err *reason,
                        struct fence_err *err)
 {
-    struct fence_decoded *decoded;
-    int r = add_decoded(reader, doc, &decoded, err);
+    struct fence_decoded *decoded = add_decoded(reader, doc);
 
-    if (r < 0)
-        return r;
+    if (!decoded)
+        return no_memory(err);
     decoded->refused = refused_scope(doc, kind);
     decoded->error = strdup(reason->text);
     if (!decoded->error || refused_id(doc, kind, &decoded->id) < 0) {
@@ -153,11 +151,9 @@ static int read_object(struct reader *reader, struct fence_doc *doc,
     struct fence_err reason;
     int r = set_namespace(doc, kind);
 
-    if (r < 0)
+    decoded = r < 0 ? NULL : add_decoded(reader, doc);
+    if (!decoded)
         return no_memory(err);
-    r = add_decoded(reader, doc, &decoded, err);
-    if (r < 0)
-        return r;
     r = fence_object_decode(&root, kind, &decoded->object, &reason);
     decoded->warning = warnings.text;
     if (r == 0)

@@ -102,22 +102,28 @@ static unsigned int event_line(const yaml_event_t *event)
     return (unsigned int)event->start_mark.line + 1;
 }
 
+/* The list or map that the parser is in, NULL at the top. */
+static struct fence_doc *innermost(const struct builder *builder)
+{
+    return builder->depth ? builder->open[builder->depth - 1] : NULL;
+}
+
 static bool wants_key(const struct builder *builder)
 {
-    return builder->depth > 0 && builder->open[builder->depth - 1]->type == FENCE_DOC_MAP &&
-           !builder->key;
+    const struct fence_doc *parent = innermost(builder);
+
+    return parent && parent->type == FENCE_DOC_MAP && !builder->key;
 }
 
 /* Put a node where the parser stands: takes it, also when it fails. */
 static int attach(struct builder *builder, struct fence_doc *node, struct fence_err *err)
 {
-    struct fence_doc *parent;
+    struct fence_doc *parent = innermost(builder);
 
-    if (builder->depth == 0) {
+    if (!parent) {
         builder->root = node;
         return 0;
     }
-    parent = builder->open[builder->depth - 1];
     node->key = TAKE_PTR(builder->key);
     if (grow(&parent->items, &parent->capacity, parent->count) < 0) {
         fence_doc_free(&node);
@@ -127,7 +133,7 @@ static int attach(struct builder *builder, struct fence_doc *node, struct fence_
     return 0;
 }
 
-/* `text` is taken. */
+/* Takes the text of `value`. */
 static int add_node(struct builder *builder, const yaml_event_t *event,
                     const struct fence_doc *value, struct fence_doc **ret_node,
                     struct fence_err *err)
@@ -217,7 +223,7 @@ static int on_start(struct builder *builder, const yaml_event_t *event, enum fen
         return fence_err_set(err, -EFBIG, "line %u: nested more than %u levels deep",
                              event_line(event), FENCE_DOC_MAX_DEPTH);
     r = add_node(builder, event, &value, &node, err);
-    if (r == 0)
+    if (r == 0 && node)
         builder->open[builder->depth++] = node;
     return r;
 }
@@ -266,6 +272,16 @@ static int check_keys(const struct fence_doc *map, struct fence_err *err)
     return 0;
 }
 
+static int on_end(struct builder *builder, struct fence_err *err)
+{
+    const struct fence_doc *node = innermost(builder);
+
+    if (!node)
+        return 0;
+    builder->depth--;
+    return node->type == FENCE_DOC_MAP ? check_keys(node, err) : 0;
+}
+
 static int on_document_end(struct builder *builder, struct fence_err *err)
 {
     struct fence_docs *docs = &builder->docs;
@@ -290,10 +306,8 @@ static int on_event(struct builder *builder, const yaml_event_t *event, struct f
     case YAML_MAPPING_START_EVENT:
         return on_start(builder, event, FENCE_DOC_MAP, err);
     case YAML_SEQUENCE_END_EVENT:
-        builder->depth--;
-        return 0;
     case YAML_MAPPING_END_EVENT:
-        return check_keys(builder->open[--builder->depth], err);
+        return on_end(builder, err);
     case YAML_DOCUMENT_END_EVENT:
         return on_document_end(builder, err);
     case YAML_ALIAS_EVENT:

@@ -122,7 +122,7 @@ static int note_decoded(struct fence_merge *merge, const struct fence_decoded *d
         if (r == 0)
             note->warning = true;
     }
-    return r == 0 && decoded != first ? note_twin(merge, decoded, first) : r;
+    return r == 0 && first && decoded != first ? note_twin(merge, decoded, first) : r;
 }
 
 /* ---- choosing ------------------------------------------------------------------------------- */

@@ -19,19 +19,17 @@ static int no_memory(struct fence_err *err)
     return fence_err_set(err, -ENOMEM, "out of memory");
 }
 
-/* A new requirement at the end of the selector, still without values. */
-static int add_requirement(struct fence_selector *selector, const char *key,
-                           struct fence_requirement **ret_item, struct fence_err *err)
+/* A new requirement at the end of the selector, still without values; NULL when out of memory. */
+static struct fence_requirement *add_requirement(struct fence_selector *selector, const char *key)
 {
     struct fence_requirement item = {.key = strdup(key)};
 
     if (!item.key || FENCE_GROW(selector->items, selector->capacity, selector->count) < 0) {
         free(item.key);
-        return no_memory(err);
+        return NULL;
     }
     selector->items[selector->count] = item;
-    *ret_item = &selector->items[selector->count++];
-    return 0;
+    return &selector->items[selector->count++];
 }
 
 static int set_values(struct fence_requirement *item, size_t count, struct fence_err *err)
@@ -62,9 +60,10 @@ static int decode_match_label(const struct fence_field *field, struct fence_sele
 
     if (r < 0)
         return fence_field_prefix(field, r, err);
-    r = add_requirement(selector, field->key, &item, err);
-    if (r == 0)
-        r = set_values(item, 1, err);
+    item = add_requirement(selector, field->key);
+    if (!item)
+        return no_memory(err);
+    r = set_values(item, 1, err);
     return r < 0 ? r : add_value(field, item, err);
 }
 
@@ -101,7 +100,7 @@ static int decode_expression(const struct fence_field *field, struct fence_selec
     struct fence_field op = fence_field_get(field, "operator");
     struct fence_field values = fence_field_get(field, "values");
     struct fence_requirement *item;
-    unsigned int choice;
+    unsigned int choice = 0;
     int r = fence_field_expect(field, FENCE_DOC_MAP, err);
 
     if (r == 0)
@@ -114,9 +113,9 @@ static int decode_expression(const struct fence_field *field, struct fence_selec
     if (r < 0)
         return fence_field_prefix(&key, r, err);
     fence_field_warn_unknown(field, known);
-    r = add_requirement(selector, key.doc->text, &item, err);
-    if (r < 0)
-        return r;
+    item = add_requirement(selector, key.doc->text);
+    if (!item)
+        return no_memory(err);
     item->op = (enum fence_operator)choice;
     return decode_values(&values, item, err);
 }

@@ -149,7 +149,7 @@ static int check_owner(const char *data, const char *unit, struct fence_err *err
     struct fence_state_unit owner = {0};
     int r = parse_head(data, &owner, err);
 
-    if (r == 0 && strcmp(owner.unit, unit) != 0)
+    if (r == 0 && owner.unit && strcmp(owner.unit, unit) != 0)
         r = fence_err_set(err, -EINVAL, "keeps the objects of %s", owner.unit);
     free(owner.unit);
     return r;

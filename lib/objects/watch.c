@@ -122,7 +122,7 @@ void fence_watch_refresh(struct fence_watch *watch)
 
     /* the parent first: a folder that appears in between is then an event of the parent */
     watch->climbed = false;
-    while (above) {
+    while (parent) {
         bool top = strcmp(parent, "/") == 0 || strcmp(parent, ".") == 0;
 
         parent = dirname(parent);

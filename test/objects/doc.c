@@ -158,7 +158,7 @@ static char *repeat(const char *head, const char *piece, size_t count, const cha
 
     for (size_t i = 0; i < count; i++)
         at = stpcpy(at, piece);
-    strcpy(at, tail);
+    memcpy(at, tail, strlen(tail) + 1);
     return text;
 }
 
