@@ -95,7 +95,7 @@ struct fence_apply {
     __u32 serial;                   /* of the last plan */
     size_t writes;
     enum fence_map failed_map; /* that could not be written last */
-    bool prefixes_failed; /* everything is closed until all prefixes are written */
+    bool prefixes_failed;      /* everything is closed until all prefixes are written */
     struct apply_numbers identities;
     struct apply_numbers rules;
     struct apply_peer *peers; /* by number */
@@ -188,8 +188,8 @@ void apply_grace(void);
 int apply_sets_load(struct fence_apply *apply);
 int apply_sets(struct apply_run *run);
 int apply_set_remove(struct fence_apply *apply, struct apply_set *set);
-/* Drop the set's entries for a peer. */
-int apply_set_forget_peer(struct fence_apply *apply, struct apply_set *set, __u32 peer);
+/* Drop the set's entries for peers that are not referenced. */
+int apply_set_forget_peers(struct fence_apply *apply, struct apply_set *set);
 void apply_sets_done(struct fence_apply *apply);
 struct apply_set *apply_set_by_number(struct fence_apply *apply, __u32 number);
 struct apply_set *apply_set_by_content(const struct fence_apply *apply, struct fence_hash content);

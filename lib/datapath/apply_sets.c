@@ -388,7 +388,7 @@ int apply_sets(struct apply_run *run)
     return 0;
 }
 
-int apply_set_forget_peer(struct fence_apply *apply, struct apply_set *set, __u32 peer)
+int apply_set_forget_peers(struct fence_apply *apply, struct apply_set *set)
 {
     size_t kept = 0;
     int first = 0;
@@ -396,9 +396,10 @@ int apply_set_forget_peer(struct fence_apply *apply, struct apply_set *set, __u3
     for (size_t i = 0; i < set->count; i++) {
         struct apply_entry entry = set->entries[i];
         struct fence_policy_key key = key_of(set, entry.where);
-        int r = key.peer == peer ? apply_delete(apply, FENCE_MAP_POLICIES, &key) : 0;
+        bool goes = key.peer < apply->peer_limit && !apply->peers[key.peer].referenced;
+        int r = goes ? apply_delete(apply, FENCE_MAP_POLICIES, &key) : 0;
 
-        if (key.peer == peer && r == 0) {
+        if (goes && r == 0) {
             entry.table->references--;
             continue;
         }

@@ -129,31 +129,19 @@ static void refer_peers(struct fence_apply *apply)
         refer_peer(apply, ((const struct apply_prefix *)node->item)->peer);
 }
 
-static int forget_peer(struct fence_apply *apply, __u32 peer)
+static int sweep_peers(struct fence_apply *apply)
 {
     int r = 0;
 
+    refer_peers(apply);
+    /* entries first: a peer that is free may be given to somebody else */
     for (struct fence_index_node *node = apply->sets.head; node && r == 0;
          node = fence_index_next(node))
-        r = apply_set_forget_peer(apply, node->item, peer);
-    return r;
-}
-
-static int sweep_peers(struct fence_apply *apply)
-{
-    refer_peers(apply);
-    for (__u32 i = 0; i < apply->peer_limit; i++) {
-        int r = 0;
-
-        if (apply->peers[i].referenced || !apply_peer_is_used(apply, i))
-            continue;
-        r = forget_peer(apply, i);
-        if (r == 0)
+        r = apply_set_forget_peers(apply, node->item);
+    for (__u32 i = 0; i < apply->peer_limit && r == 0; i++)
+        if (!apply->peers[i].referenced && apply_peer_is_used(apply, i))
             r = apply_peer_free(apply, i);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    return r;
 }
 
 static int sweep_identities(struct fence_apply *apply, const struct fence_endpoint_list *endpoints)

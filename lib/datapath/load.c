@@ -238,15 +238,15 @@ static int load_error(int code, struct fence_err *err)
     const size_t shown = 600;
     char text[601];
 
+    if (code == -EPERM)
+        return fence_err_set(err, code,
+                             "loading the BPF programs: %s; this needs root, or the capabilities "
+                             "BPF, NET_ADMIN and PERFMON",
+                             strerror(-code));
     snprintf(text, sizeof(text), "%s", log_text + (log_used > shown ? log_used - shown : 0));
     for (char *at = text; *at; at++)
         if (*at == '\n')
             *at = ' ';
-    if (code == -EPERM)
-        return fence_err_set(err, code,
-                             "loading the BPF programs: %s; this needs root or the capabilities "
-                             "BPF, NET_ADMIN and PERFMON (%s)",
-                             strerror(-code), text);
     return fence_err_set(err, code, "loading the BPF programs: %s (%s)", strerror(-code), text);
 }
 

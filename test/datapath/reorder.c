@@ -100,7 +100,7 @@ static void test_tcx_before_us(void **state)
 
 static void test_tcx_gets_ahead(void **state)
 {
-    FENCE_CLOSE int foreign = -1;
+    int foreign;
 
     (void)state;
     attach(FENCE_ATTACH_MODE_TCX);
@@ -109,18 +109,20 @@ static void test_tcx_gets_ahead(void **state)
     attach(FENCE_ATTACH_MODE_TCX);
     assert_int_equal(check(FENCE_ATTACH_TCX), 0);
     assert_int_equal(count_filters(), 0);
+    close(foreign);
     detach();
     drop_qdisc(); /* of the stand-in */
 }
 
 static void test_tcx_ahead_of_clsact(void **state)
 {
-    FENCE_CLOSE int foreign = -1;
+    int foreign;
 
     (void)state;
     attach(FENCE_ATTACH_MODE_CLSACT);
     foreign = foreign_tcx();
     assert_int_equal(check(FENCE_ATTACH_CLSACT), -EBUSY);
+    close(foreign);
     detach();
     drop_qdisc();
 }

@@ -228,19 +228,19 @@ static void test_expired_connections(void **state)
     (void)state;
     assert_int_equal(fence_settings_read(&pins, &settings), 0);
     assert_int_equal(fence_jiffies(&pins, &now), 0);
-    for (__u16 i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
         struct fence_connection connection = {.flags = rows[i].flags};
 
         connection.last_seen = now - (__u64)rows[i].idle * settings.hz;
-        add_connection(&pins, FENCE_MAP_CONNECTIONS, i, &connection);
-        add_connection(&pins, FENCE_MAP_HANDSHAKES, i, &connection);
+        add_connection(&pins, FENCE_MAP_CONNECTIONS, (__u16)i, &connection);
+        add_connection(&pins, FENCE_MAP_HANDSHAKES, (__u16)i, &connection);
     }
     apply_sweep(apply);
-    for (__u16 i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
         const struct fence_connection_key key = {
             .ifindex = node_ifindex(0),
             .protocol = IPPROTO_TCP,
-            .local_port = i,
+            .local_port = (__u16)i,
         };
         struct fence_connection connection;
         int wanted = rows[i].stays ? 0 : -ENOENT;
