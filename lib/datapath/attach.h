@@ -18,7 +18,8 @@ enum fence_attach_mode {
 
 int fence_attach_mode_parse(const char *text, enum fence_attach_mode *ret_mode);
 
-/* Idempotent. On failure nothing of ours is left attached. */
+/* Idempotent; puts ours first again where somebody got ahead. On failure nothing of ours is left
+ * attached, but what was whole before the call goes on enforcing. -EEXIST: an `ingress` qdisc. */
 int fence_attach(const struct fence_pins *pins, __u32 ifindex, enum fence_attach_mode mode,
                  enum fence_attach *ret_attach, struct fence_err *err);
 

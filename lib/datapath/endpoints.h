@@ -33,7 +33,8 @@ void fence_endpoint_list_done(struct fence_endpoint_list *list);
 /* -ENOENT when there is none. */
 int fence_endpoint_get(const struct fence_pins *pins, __u32 ifindex,
                        struct fence_endpoint_record *ret_record);
-/* Exact match of container ID and interface name. */
+/* Exact match of container ID and interface name. One that was half written or half removed is
+ * found too: its endpoint is all zero. */
 int fence_endpoint_find(const struct fence_pins *pins, const char *container_id, const char *ifname,
                         struct fence_endpoint_record *ret_record);
 
@@ -49,5 +50,6 @@ int fence_endpoint_update(const struct fence_pins *pins, __u32 ifindex,
                           const struct fence_endpoint *endpoint, struct fence_err *err);
 
 /* Detach, then remove the endpoint, its info, connections, handshakes, fragments and event limits.
- * Goes on after an error and returns the first. Caller holds the lock. */
+ * Goes on after an error and returns the first; the info then stays, so that the endpoint is found
+ * again by fence_endpoint_find. Caller holds the lock. */
 int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
