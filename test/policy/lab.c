@@ -128,9 +128,9 @@ static const struct fence_plan_table *table_of(const struct fence_plan *plan,
 static const struct fence_interval *interval_at(const struct fence_plan_table *table,
                                                 uint32_t position)
 {
-    const struct fence_interval *found = NULL;
+    const struct fence_interval *found = table->intervals;
 
-    for (size_t i = 0; i < table->count; i++)
+    for (size_t i = 1; i < table->count; i++)
         if (table->intervals[i].low <= position)
             found = &table->intervals[i];
     return found;
