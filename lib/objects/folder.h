@@ -3,7 +3,11 @@
  * A folder of files as a source: what a ConfigMap volume looks like (data behind ..data, swapped
  * as one), or plain files edited in place. Follows changes by inotify; a change is read when the
  * folder has been quiet for a moment or at most 100 ms after the first event, so that a half
- * written file is rarely seen and never kept.
+ * written file is rarely seen and never kept. What inotify cannot tell (a volume mounted over the
+ * folder) is found within 5 s.
+ *
+ * A folder that cannot be read, or that was a mounted volume and is an empty folder now, keeps
+ * what it contributed.
  */
 #pragma once
 
@@ -12,7 +16,8 @@
 struct fence_folder; /* opaque */
 
 /*
- * `state_dir` NULL: nothing is kept across restarts. Opens inotify; the folder need not exist yet.
+ * `state_dir` NULL: nothing is kept across restarts; else it is made when missing. Opens inotify;
+ * the folder need not exist yet.
  * `order` as in fence_store_put.
  */
 int fence_folder_new(const char *path, unsigned int order, const char *state_dir,
@@ -22,8 +27,11 @@ void fence_folder_free(struct fence_folder **folder);
 /* Poll this for reading, then call fence_folder_handle. */
 int fence_folder_fd(const struct fence_folder *folder);
 
-/* Read everything now. Returns 1 when objects in force changed. Errors end up as problems in the
- * store; a negative return means that memory or inotify ended. */
+/*
+ * Read what changed, the first time everything. Returns 1 when objects changed. Errors end up as
+ * problems in the store: under the path of the file or folder, or "state of <folder>". A negative
+ * return means that memory ended; reading again goes on where it stopped.
+ */
 int fence_folder_read(struct fence_folder *folder, struct fence_store *store,
                       struct fence_err *err);
 
@@ -33,6 +41,7 @@ int fence_folder_read(struct fence_folder *folder, struct fence_store *store,
  */
 int fence_folder_handle(struct fence_folder *folder);
 
-/* True when the folder is there and has been read: part of the daemon's readiness. */
+/* True when the folder was there and could be read the last time: part of the daemon's readiness.
+ */
 bool fence_folder_present(const struct fence_folder *folder);
 const char *fence_folder_path(const struct fence_folder *folder);

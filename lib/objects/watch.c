@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * inotify says nothing of a volume that is mounted over the folder, of files behind a symbolic link
- * that leads elsewhere, or of changes on a network file system: hence the tick.
+ * that leads elsewhere, of changes on a network file system, or of anything at all when its limits
+ * are reached: hence the tick.
  */
 #include "lib/objects/watch.h"
 
@@ -73,8 +74,11 @@ int fence_watch_new(const char *path, struct fence_watch **ret_watch, struct fen
     watch->inotify = watch->timer = watch->epoll = watch->folder = watch->parent = -1;
     watch->path = strdup(path);
     watch->name = strdup(basename(copy));
-    r = watch->path && watch->name ? open_all(watch, err)
-                                   : fence_err_set(err, -ENOMEM, "out of memory");
+    if (!watch->path || !watch->name) {
+        fence_watch_free(&watch);
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    }
+    r = open_all(watch, err);
     if (r < 0) {
         fence_watch_free(&watch);
         return r;
@@ -115,22 +119,29 @@ static void move_watch(struct fence_watch *watch, int *descriptor, const char *p
     *descriptor = now;
 }
 
-void fence_watch_refresh(struct fence_watch *watch)
+/* The next folder above that is there; `path` is cut. */
+static void watch_above(struct fence_watch *watch, char *path)
 {
-    FENCE_FREE char *above = strdup(watch->path);
-    char *parent = above;
+    bool top;
 
-    /* the parent first: a folder that appears in between is then an event of the parent */
     watch->climbed = false;
-    while (parent) {
-        bool top = strcmp(parent, "/") == 0 || strcmp(parent, ".") == 0;
-
-        parent = dirname(parent);
-        move_watch(watch, &watch->parent, parent, PARENT_EVENTS);
+    for (;;) {
+        top = strcmp(path, "/") == 0 || strcmp(path, ".") == 0;
+        path = dirname(path);
+        move_watch(watch, &watch->parent, path, PARENT_EVENTS);
         if (watch->parent >= 0 || top)
-            break;
+            return;
         watch->climbed = true;
     }
+}
+
+void fence_watch_refresh(struct fence_watch *watch)
+{
+    FENCE_FREE char *copy = strdup(watch->path);
+
+    /* the parent first: a folder that appears in between is then an event of the parent */
+    if (copy)
+        watch_above(watch, copy);
     move_watch(watch, &watch->folder, watch->path, FOLDER_EVENTS);
 }
 
