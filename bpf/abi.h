@@ -422,6 +422,7 @@ struct fence_event {
 enum fence_setting_flag {
     FENCE_SETTING_ADDRESSES_INCOMPLETE = 1
                                          << 0, /* an address could not be written: see peer.bpf.h */
+    FENCE_SETTING_MOVING = 1 << 1, /* addresses move between peers: see lib/datapath/apply.c */
 };
 
 /* settings: ARRAY of one. Daemon only. hz 0 = the daemon has never finished loading. */

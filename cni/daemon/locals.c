@@ -51,6 +51,7 @@ static int fill(struct fence_locals *locals, size_t i, bool annotations)
 
     locals->items[i] = (struct fence_local){
         .ifindex = record->ifindex,
+        .created_ns = record->info.created_ns,
         .namespace_name = record->info.namespace_name,
         .pod = record->info.pod,
         .uid = record->info.uid,

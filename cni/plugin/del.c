@@ -2,23 +2,16 @@
 #include <errno.h>
 
 #include "cni/plugin/daemon.h"
-#include "cni/plugin/log.h"
 #include "cni/plugin/plugin.h"
 #include "cni/plugin/unenforced.h"
-#include "lib/base/memory.h"
 #include "lib/datapath/endpoints.h"
 
 static int remove_endpoint(const struct fence_plugin *plugin, const struct fence_pins *pins,
                            struct fence_err *err)
 {
-    FENCE_CLOSE int lock = fence_endpoints_lock(pins, err);
     struct fence_endpoint_record record;
-    int r;
+    int r = fence_endpoint_find(pins, plugin->env.container_id, plugin->env.ifname, &record);
 
-    /* leaving the endpoint behind would be worse than a rare loss of order with the daemon */
-    if (lock < 0)
-        fence_log(FENCE_LOG_WARNING, "removing without the lock: %s", err->text);
-    r = fence_endpoint_find(pins, plugin->env.container_id, plugin->env.ifname, &record);
     if (r == -ENOENT)
         return 0;
     if (r < 0)

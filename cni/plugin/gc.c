@@ -17,15 +17,14 @@ static bool is_stale(const struct fence_plugin *plugin, const cJSON *attachments
 }
 
 /* Goes on after an error and returns the last. */
-static int remove_stale(const struct fence_plugin *plugin, const struct fence_pins *pins,
-                        const cJSON *attachments, struct fence_err *err)
+static int remove_of(const struct fence_plugin *plugin, const struct fence_pins *pins,
+                     const struct fence_endpoint_list *list, const cJSON *attachments,
+                     struct fence_err *err)
 {
-    FENCE_CLOSE int lock = fence_endpoints_lock(pins, err);
-    struct fence_endpoint_list list = {0};
-    int r = lock < 0 ? lock : fence_endpoints_list(pins, &list, err);
+    int r = 0;
 
-    for (size_t i = 0; i < list.count; i++) {
-        const struct fence_endpoint_record *record = &list.items[i];
+    for (size_t i = 0; i < list->count; i++) {
+        const struct fence_endpoint_record *record = &list->items[i];
         int removed;
 
         if (!is_stale(plugin, attachments, &record->info))
@@ -35,7 +34,22 @@ static int remove_stale(const struct fence_plugin *plugin, const struct fence_pi
         removed = fence_endpoint_remove(pins, record->ifindex, err);
         r = removed < 0 ? removed : r;
     }
-    fence_endpoint_list_done(&list);
+    return r;
+}
+
+static int remove_stale(const struct fence_plugin *plugin, const struct fence_pins *pins,
+                        const cJSON *attachments, struct fence_err *err)
+{
+    FENCE_CLEANUP(fence_endpoint_list_done) struct fence_endpoint_list whole = {0};
+    FENCE_CLEANUP(fence_endpoint_list_done) struct fence_endpoint_list leftover = {0};
+    int r = fence_endpoints_list(pins, &whole, err);
+
+    if (r == 0)
+        r = fence_endpoints_leftover(pins, &leftover, err);
+    if (r == 0)
+        r = remove_of(plugin, pins, &whole, attachments, err);
+    if (r == 0)
+        r = remove_of(plugin, pins, &leftover, attachments, err);
     return r;
 }
 

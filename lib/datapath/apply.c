@@ -25,9 +25,9 @@
  *   restarted daemon with an unchanged plan writes nothing.
  * - A peer's number is given to another peer only after its generation was raised and its entries
  *   are gone; an interval is written again only after a grace period without references.
- * - Between moving an address and raising generations SETTING_MOVING is set; who finds it at start
- *   raises them all. A packet in flight may pair an old address look-up with a new generation, so
- *   they are raised once more at the next sweep, after a grace period.
+ * - Between moving an address and raising generations FENCE_SETTING_MOVING is set; who finds it at
+ * start raises them all. A packet in flight may pair an old address look-up with a new generation,
+ * so they are raised once more at the next sweep, after a grace period.
  * - What cannot be written closes: a set -> its endpoints get set 0; a prefix -> all endpoints with
  *   a policy (an unwritten block would be lost from every Denylist); an address -> all prefixes
  *   count as pending. All is tried again with the next plan.

@@ -109,7 +109,7 @@ static int set_flag(struct fence_apply *apply, __u32 flag, bool on)
 /* Before anything moves: see apply.c. */
 static int begin_moving(struct fence_apply *apply)
 {
-    return set_flag(apply, SETTING_MOVING, true);
+    return set_flag(apply, FENCE_SETTING_MOVING, true);
 }
 
 /* A peer that got no number is pending: no rule allows it. */

@@ -105,6 +105,13 @@ static struct fence_endpoint wanted_endpoint(const struct apply_run *run,
     return wanted;
 }
 
+/* The index may have gone to another pod since the plan was made. */
+static bool is_meant(const struct fence_plan_endpoint *plan,
+                     const struct fence_endpoint_record *record)
+{
+    return plan->created_ns == 0 || plan->created_ns == record->info.created_ns;
+}
+
 /* Under the lock. 1 = written. */
 static int flip_locked(struct apply_run *run, const struct fence_plan_endpoint *plan,
                        struct fence_err *err)
@@ -116,6 +123,8 @@ static int flip_locked(struct apply_run *run, const struct fence_plan_endpoint *
 
     if (r < 0)
         return r == -ENOENT ? 0 : r;
+    if (!is_meant(plan, &record))
+        return 0;
     wanted = wanted_endpoint(run, plan, &record.endpoint);
     if (memcmp(&wanted, &record.endpoint, sizeof(wanted)) == 0)
         return 0;

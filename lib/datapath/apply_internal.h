@@ -9,9 +9,6 @@
 #include "lib/datapath/apply.h"
 #include "lib/datapath/index.h"
 
-/* In settings.flags: an address has moved and not every peer concerned has its new generation. */
-#define SETTING_MOVING (1u << 31)
-
 /* An entry of `identities` or `rules`. */
 struct apply_number {
     struct fence_hash content; /* what it stands for */

@@ -49,7 +49,7 @@ static int finish_moving(struct fence_apply *apply)
     struct fence_settings settings = apply->settings;
     int r;
 
-    if (!(settings.flags & SETTING_MOVING))
+    if (!(settings.flags & FENCE_SETTING_MOVING))
         return 0;
     for (__u32 i = 0; i < apply->peer_limit; i++)
         if (apply_peer_is_used(apply, i))
@@ -190,7 +190,7 @@ int apply_peers_settle(struct fence_apply *apply)
     struct fence_settings settings = apply->settings;
     int first = 0;
 
-    if (!(settings.flags & SETTING_MOVING))
+    if (!(settings.flags & FENCE_SETTING_MOVING))
         return 0;
     apply_grace();
     for (__u32 i = 0; i < apply->peer_limit; i++) {
@@ -207,7 +207,7 @@ int apply_peers_settle(struct fence_apply *apply)
     }
     if (first < 0)
         return first;
-    settings.flags &= ~SETTING_MOVING;
+    settings.flags &= ~FENCE_SETTING_MOVING;
     return apply_settings(apply, &settings);
 }
 

@@ -114,6 +114,41 @@ int fence_endpoints_list(const struct fence_pins *pins, struct fence_endpoint_li
     return 0;
 }
 
+static int info_visit(void *context, const void *key, const void *value)
+{
+    static const struct fence_endpoint none;
+    struct fence_endpoint_list *list = context;
+    int r = list_visit(list, key, &none);
+
+    if (r < 0)
+        return r;
+    memcpy(&list->items[list->count - 1].info, value, sizeof(struct fence_endpoint_info));
+    end_strings(&list->items[list->count - 1].info);
+    return 0;
+}
+
+int fence_endpoints_leftover(const struct fence_pins *pins, struct fence_endpoint_list *ret_list,
+                             struct fence_err *err)
+{
+    FENCE_CLEANUP(fence_endpoint_list_done) struct fence_endpoint_list list = {0};
+    int r = fence_map_walk(pins->maps[FENCE_MAP_ENDPOINT_INFO], info_visit, &list);
+    size_t kept = 0;
+
+    if (r < 0)
+        return fence_err_set(err, r, "reading the endpoint_info map: %s", strerror(-r));
+    for (size_t i = 0; i < list.count; i++) {
+        struct fence_endpoint endpoint;
+
+        if (bpf_map_lookup_elem(pins->maps[FENCE_MAP_ENDPOINTS], &list.items[i].ifindex,
+                                &endpoint) == -ENOENT)
+            list.items[kept++] = list.items[i];
+    }
+    list.count = kept;
+    *ret_list = list;
+    list = (struct fence_endpoint_list){0};
+    return 0;
+}
+
 int fence_endpoint_get(const struct fence_pins *pins, __u32 ifindex,
                        struct fence_endpoint_record *ret_record)
 {

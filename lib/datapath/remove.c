@@ -47,9 +47,11 @@ static int remove_entry(const struct fence_pins *pins, enum fence_map map, __u32
 }
 
 /*
- * Detached first: with the filter on and the endpoint gone, everything is dropped, which is right
- * for a pod that ends, but a filter that stayed on would be noise. The info goes last, and
- * only when all else has gone: until then the endpoint can be found and removed again.
+ * The endpoint goes first: with the filter on and no endpoint everything is dropped, so nothing
+ * passes unjudged in between. The info goes last, and only when all else has gone: until then
+ * the endpoint can be found and removed again. No lock: detaching waits for the kernel (tens of
+ * ms with TCX), each map operation is atomic, and nobody revives an entry that has gone
+ * (fence_endpoint_update asks for an existing one).
  */
 int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
 {
@@ -59,11 +61,14 @@ int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct f
         FENCE_MAP_FRAGMENTS,
         FENCE_MAP_EVENT_LIMITS,
     };
-    int first = fence_detach(pins, ifindex, err);
-    int r = remove_entry(pins, FENCE_MAP_ENDPOINTS, ifindex);
+    int first = remove_entry(pins, FENCE_MAP_ENDPOINTS, ifindex);
+    int r;
 
-    if (r < 0 && first == 0)
-        first = fence_err_set(err, r, "endpoints map: interface %u: %s", ifindex, strerror(-r));
+    if (first < 0)
+        fence_err_set(err, first, "endpoints map: interface %u: %s", ifindex, strerror(-first));
+    r = fence_detach(pins, ifindex, first < 0 ? NULL : err);
+    if (first == 0)
+        first = r;
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(kernel_maps); i++) {
         r = remove_all(pins->maps[kernel_maps[i]], ifindex);
         if (r < 0 && first == 0)

@@ -97,6 +97,7 @@ static int plan_endpoint(struct fence_compile_state *state, const struct fence_s
 {
     struct fence_plan *plan = state->plan;
     struct fence_plan_endpoint endpoint = {
+        .created_ns = subject->local->created_ns,
         .ifindex = subject->local->ifindex,
         .identity = FENCE_PLAN_NONE,
         .set = FENCE_PLAN_NONE,

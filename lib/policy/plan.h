@@ -90,6 +90,7 @@ struct fence_plan_set {
 };
 
 struct fence_plan_endpoint {
+    uint64_t created_ns; /* of the endpoint that is meant; 0 = whatever has the index */
     uint32_t ifindex;
     uint32_t flags;      /* FENCE_EP_PENDING, INCOMPLETE, EXEMPT, NOT_APPLIED as it should be */
     uint32_t identity;   /* index, or FENCE_PLAN_NONE while pending */

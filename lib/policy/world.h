@@ -14,6 +14,7 @@
 /* A pod interface of this node, as the plugin recorded it. */
 struct fence_local {
     uint32_t ifindex;
+    uint64_t created_ns;        /* when it was enrolled (boot time): tells a reused index apart */
     const char *namespace_name; /* "" when the runtime gave none */
     const char *pod;
     const char *uid;
