@@ -177,6 +177,30 @@ static void test_vanished_endpoint(void **state)
     fence_pins_close(&pins);
 }
 
+/* The plan was made for a pod that has gone; its index belongs to another one by now. */
+static void test_reused_index(void **state)
+{
+    struct fence_pins pins = node_load(NULL, 0);
+    struct fence_apply *apply = apply_begin(&pins);
+    struct fence_endpoint_record record = node_record(0, "web", "10.0.0.1");
+    struct fence_plan *plan = plan_shop();
+
+    (void)state;
+    record.endpoint.flags = FENCE_EP_PENDING;
+    record.info.created_ns = 1000;
+    assert_int_equal(fence_endpoint_put(&pins, &record, NULL), 0);
+    plan->endpoints[0].created_ns = 999;
+    apply_well(apply, plan);
+    assert_int_equal(node_endpoint(&pins, 0).flags, FENCE_EP_PENDING);
+    assert_int_equal(node_endpoint(&pins, 0).set, 0);
+    plan = plan_shop();
+    plan->endpoints[0].created_ns = 1000;
+    apply_well(apply, plan);
+    assert_int_equal(node_endpoint(&pins, 0).flags, 0);
+    fence_apply_free(&apply);
+    fence_pins_close(&pins);
+}
+
 static struct fence_plan *with_takeover(__s64 takeover)
 {
     struct fence_plan *plan = plan_shop();
@@ -222,7 +246,7 @@ int main(void)
         cmocka_unit_test(test_verdicts),        cmocka_unit_test(test_names),
         cmocka_unit_test(test_endpoint_fields), cmocka_unit_test(test_pending),
         cmocka_unit_test(test_problem),         cmocka_unit_test(test_vanished_endpoint),
-        cmocka_unit_test(test_takeover),
+        cmocka_unit_test(test_reused_index),    cmocka_unit_test(test_takeover),
     };
 
     return cmocka_run_group_tests(tests, node_setup, node_teardown);

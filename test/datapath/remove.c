@@ -103,11 +103,36 @@ static void test_missing(void **state)
     fence_pins_close(&pins);
 }
 
+/* What somebody who was killed half-way has left is found by itself. */
+static void test_leftover(void **state)
+{
+    struct fence_pins pins = node_load(NULL, 0);
+    struct fence_endpoint_list list = {0};
+    struct fence_err err = {{0}};
+    __u32 ifindex = node_ifindex(3);
+
+    (void)state;
+    node_add(&pins, 3, "web", "10.0.0.1");
+    node_check(fence_endpoints_leftover(&pins, &list, &err), &err);
+    assert_int_equal(list.count, 0);
+    fence_endpoint_list_done(&list);
+    assert_int_equal(bpf_map_delete_elem(pins.maps[FENCE_MAP_ENDPOINTS], &ifindex), 0);
+    node_check(fence_endpoints_leftover(&pins, &list, &err), &err);
+    assert_int_equal(list.count, 1);
+    assert_int_equal(list.items[0].ifindex, ifindex);
+    assert_string_equal(list.items[0].info.container_id, "web-id");
+    fence_endpoint_list_done(&list);
+    node_check(fence_endpoint_remove(&pins, ifindex, &err), &err);
+    assert_int_equal(node_count(&pins, FENCE_MAP_ENDPOINT_INFO), 0);
+    fence_pins_close(&pins);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_remove),
         cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_leftover),
     };
 
     return cmocka_run_group_tests(tests, node_setup, node_teardown);
