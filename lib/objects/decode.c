@@ -156,6 +156,7 @@ static int read_object(struct reader *reader, struct fence_doc *doc,
         return no_memory(err);
     r = fence_object_decode(&root, kind, &decoded->object, &reason);
     decoded->warning = warnings.text;
+    free(warnings.refused);
     if (r == 0)
         return finish_object(doc, kind, decoded, err);
     if (r == -ENOMEM)

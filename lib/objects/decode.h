@@ -2,8 +2,8 @@
 /*
  * From a document to objects, with the validation of the API server (NetworkPolicy: Kubernetes
  * pkg/apis/networking/validation; ClusterNetworkPolicy: the CRD's schema; SegmentPolicy: DESIGN
- * section 4.4). Unknown fields are a warning, as the API server drops them; unknown values are
- * errors.
+ * section 4.4). Unknown values are errors. Unknown fields are a warning, as the API server drops
+ * them, but an error in our own kinds: a rule with `form:` for `from:` would match everyone.
  */
 #pragma once
 

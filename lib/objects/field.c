@@ -142,6 +142,20 @@ bool fence_field_is_one_of(const char *name, const char *const *names)
     return false;
 }
 
+static void unknown_member(const struct fence_field *field)
+{
+    struct fence_warnings *warnings = field->warnings;
+    struct fence_err text;
+
+    if (!warnings->strict) {
+        fence_field_warn(field, "unknown field, ignored");
+        return;
+    }
+    fence_field_refuse(field, &text, "unknown field");
+    if (!warnings->refused)
+        warnings->refused = strdup(text.text);
+}
+
 void fence_field_warn_unknown(const struct fence_field *map, const char *const *known)
 {
     for (size_t i = 0; i < fence_field_count(map); i++) {
@@ -151,7 +165,7 @@ void fence_field_warn_unknown(const struct fence_field *map, const char *const *
             struct fence_field field = fence_field_get(map, member->key);
 
             field.doc = member;
-            fence_field_warn(&field, "unknown field, ignored");
+            unknown_member(&field);
         }
     }
 }

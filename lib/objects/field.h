@@ -16,6 +16,10 @@
 struct fence_warnings {
     char *text;
     unsigned int count;
+    /* Unknown fields are an error: a rule with `form:` for `from:` would match everyone. Set for
+     * our own kinds only, since the API server drops such fields of the others. */
+    bool strict;
+    char *refused; /* the first unknown field while strict, NULL = none */
 };
 
 /*
@@ -44,7 +48,8 @@ fence_field_refuse(const struct fence_field *field, struct fence_err *err, const
 int fence_field_prefix(const struct fence_field *field, int code, struct fence_err *err);
 __attribute__((format(printf, 2, 3))) void fence_field_warn(const struct fence_field *field,
                                                             const char *format, ...);
-/* Warn of each member that is not in `known` (ended by NULL). */
+/* Warn of each member that is not in `known` (ended by NULL), or while strict, refuse: the caller
+ * who set `strict` looks at `refused` in the end. */
 void fence_field_warn_unknown(const struct fence_field *map, const char *const *known);
 bool fence_field_is_one_of(const char *name, const char *const *names);
 

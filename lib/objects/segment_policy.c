@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SegmentPolicy and ClusterSegmentPolicy, podfence.io/v1alpha1. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -218,6 +219,7 @@ int fence_decode_segment_policy(const struct fence_field *field, struct fence_ob
         r = fence_field_choice(&mode, modes, &choice, err);
     if (r < 0)
         return r;
+    spec.warnings->strict = true;
     fence_field_warn_unknown(&spec, known);
     warn_of_annotation(field);
     policy->tier = choice == MODE_DENYLIST ? FENCE_TIER_DENYLIST : FENCE_TIER_ALLOWLIST;
@@ -231,5 +233,8 @@ int fence_decode_segment_policy(const struct fence_field *field, struct fence_ob
         r = set_directions(&spec, policy, err);
     if (r == 0 && expiry.doc)
         r = decode_expiry(&expiry, policy, err);
+    spec.warnings->strict = false;
+    if (r == 0 && spec.warnings->refused)
+        r = fence_err_set(err, -EINVAL, "%s", spec.warnings->refused);
     return r;
 }
