@@ -72,7 +72,18 @@ fence_inline int connection_expired(const struct packet *packet,
            (__u64)packet->hz * fence_connection_lifetime(protocol, connection->flags);
 }
 
-/* A live entry and where it lives, or NULL. */
+/* An entry that is alive and this packet's: the node's own connection carries only the node's own
+ * packets towards the pod. */
+fence_inline int connection_usable(const struct packet *packet,
+                                   const struct fence_connection *connection, __u8 protocol)
+{
+    if ((connection->flags & FENCE_CONN_FROM_HOST) && packet->direction == FENCE_INGRESS &&
+        packet->origin != FENCE_ORIGIN_LOCAL)
+        return 0;
+    return !connection_expired(packet, connection, protocol);
+}
+
+/* A usable entry and where it lives, or NULL. */
 fence_inline struct fence_connection *connection_find(const struct packet *packet,
                                                       const struct fence_connection_key *key,
                                                       int *ret_established)
@@ -80,11 +91,11 @@ fence_inline struct fence_connection *connection_find(const struct packet *packe
     struct fence_connection *connection = bpf_map_lookup_elem(&connections, key);
 
     *ret_established = 1;
-    if (connection && !connection_expired(packet, connection, key->protocol))
+    if (connection && connection_usable(packet, connection, key->protocol))
         return connection;
     *ret_established = 0;
     connection = bpf_map_lookup_elem(&handshakes, key);
-    if (connection && !connection_expired(packet, connection, key->protocol))
+    if (connection && connection_usable(packet, connection, key->protocol))
         return connection;
     return NULL;
 }
@@ -221,12 +232,19 @@ fence_inline void connection_continue(const struct packet *packet,
     judgement->reason = FENCE_REASON_ESTABLISHED;
 }
 
-/* May a packet without an entry pass by the rule of the connection that it seems to answer? */
+/*
+ * May a packet without an entry pass by the rule of the connection that it seems to answer? Only
+ * where an allow-list is silent: what is denied by name stays denied, so that a bare ACK does not
+ * walk around a cut.
+ */
 fence_inline int connection_may_reverse(const struct packet *packet,
-                                        const struct fence_endpoint *endpoint, __u8 *ret_reason)
+                                        const struct fence_endpoint *endpoint,
+                                        const struct judgement *judgement, __u8 *ret_reason)
 {
     int tcp = packet->outer.protocol == IPPROTO_TCP;
 
+    if (judgement->reason != FENCE_REASON_NO_RULE && judgement->reason != FENCE_REASON_PEER_PENDING)
+        return 0;
     *ret_reason = FENCE_REASON_REVERSE_RULE;
     if (tcp && (packet->tcp_flags & TCP_BIT_ACK) && !(packet->tcp_flags & TCP_BIT_SYN))
         return 1;
@@ -269,18 +287,19 @@ fence_inline void connection_judge_new(const struct packet *packet,
 
     *ret_direction = packet->direction;
     /* a reply has the type of a reply, not of the request that the entry would have */
-    if (is_icmp(key->protocol) && icmp_is_reply(key->protocol, packet->outer.icmp_type))
+    if (packet->fragment != PACKET_LATER && is_icmp(key->protocol) &&
+        icmp_is_reply(key->protocol, packet->outer.icmp_type))
         question.position =
             FENCE_POSITION(key->protocol, packet->outer.icmp_type << 8 | packet->outer.icmp_code);
     policy_judge(packet, endpoint, &question, judgement);
     if (judgement->verdict == FENCE_ALLOW || packet->probe ||
-        !connection_may_reverse(packet, endpoint, &reason))
+        !connection_may_reverse(packet, endpoint, judgement, &reason))
         return;
 
     question.direction = packet->direction == FENCE_EGRESS ? FENCE_INGRESS : FENCE_EGRESS;
     question.position = connection_position(key, question.direction);
-    /* the pod's answer to its own node: the opener was local, as far as can be known */
-    question.from_host = question.direction == FENCE_INGRESS;
+    /* whether a local process opened it cannot be known from an answer */
+    question.from_host = 0;
     policy_judge(packet, endpoint, &question, &reverse);
     if (reverse.verdict != FENCE_ALLOW)
         return;
@@ -350,7 +369,7 @@ fence_step int connection_judge(const struct packet *packet, const struct fence_
 }
 
 /* An ICMP error goes with the connection that it quotes: 0 or the reason to drop. */
-fence_step int connection_judge_error(const struct __sk_buff *skb, struct packet *packet,
+fence_step int connection_judge_error(struct __sk_buff *skb, struct packet *packet,
                                       const struct fence_endpoint *endpoint)
 {
     /* an error towards the pod quotes what the pod sent, and the other way round */
@@ -360,10 +379,16 @@ fence_step int connection_judge_error(const struct __sk_buff *skb, struct packet
     struct judgement judgement = {};
     int established;
 
-    if (!packet || !endpoint || parse_quoted(skb, packet) != 0)
+    if (!packet || !endpoint)
+        return FENCE_REASON_UNRELATED;
+    parse_pull(skb);
+    if (parse_quoted(skb, packet) != 0)
         return FENCE_REASON_UNRELATED;
     connection_key(packet->ifindex, &packet->quoted, pod_sent, &key);
     if (!address_equal(&key.local, packet_local(packet)))
+        return FENCE_REASON_UNRELATED;
+    /* any router may tell the pod; the pod may tell the other end, and nobody else */
+    if (!pod_sent && !address_equal(&key.remote, packet_remote(packet)))
         return FENCE_REASON_UNRELATED;
     connection = connection_find(packet, &key, &established);
     if (!connection)

@@ -17,6 +17,7 @@
 #define ND_NEIGHBOUR_ADVERTISEMENT 136
 #define ND_REDIRECT                137
 #define ND_HOP_LIMIT               255
+#define ND_MAX_BYTES               256 /* with options */
 
 #define DHCP_SERVER_PORT   67
 #define DHCPV6_SERVER_PORT 547
@@ -59,10 +60,43 @@ fence_inline int is_own_link_local(const struct fence_endpoint *endpoint,
            addr->bytes[13] == mac[3] && addr->bytes[14] == mac[4] && addr->bytes[15] == mac[5];
 }
 
-fence_inline int is_neighbour_type(__u8 type)
+fence_inline int is_link_local(const struct fence_addr *addr)
 {
-    return (type >= ND_ROUTER_SOLICITATION && type <= ND_REDIRECT) || /* ND */
-           (type >= 130 && type <= 132) || type == 143;               /* MLD */
+    return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
+}
+
+fence_inline int is_nd(__u8 type)
+{
+    return type >= ND_ROUTER_SOLICITATION && type <= ND_REDIRECT;
+}
+
+/* Somebody on this link, as far as an address can tell: a known one, for unicast probes. */
+fence_inline int is_near(const struct fence_endpoint *endpoint, const struct fence_addr *addr)
+{
+    return is_link_local(addr) || endpoint_owns(endpoint, addr) ||
+           bpf_map_lookup_elem(&addresses, addr);
+}
+
+/*
+ * ND and MLD that keep the link alive, under any policy. They stay on the link (hop limit), are
+ * small, and go to a group of the link or to a neighbour; whatever else has these types is
+ * ordinary ICMPv6 and policy's to judge.
+ */
+fence_inline int is_neighbour(const struct packet *packet, const struct fence_endpoint *endpoint)
+{
+    const struct tuple *tuple = &packet->outer;
+    __u8 type = tuple->icmp_type;
+
+    if (tuple->protocol != IPPROTO_ICMPV6 || packet->fragment != PACKET_WHOLE)
+        return 0;
+    if (is_nd(type))
+        return packet->end - packet->offset <= ND_MAX_BYTES &&
+               ((tuple->destination.bytes[0] == 0xff && tuple->destination.bytes[1] == 0x02) ||
+                is_near(endpoint, &tuple->destination));
+    if ((type < 130 || type > 132) && type != 143)
+        return 0;
+    return packet->hop_limit == 1 && tuple->destination.bytes[0] == 0xff &&
+           (is_link_local(&tuple->source) || address_is_none(&tuple->source));
 }
 
 /* Loopback and multicast never leave a pod as a source, and nobody reaches loopback from outside.
@@ -123,22 +157,35 @@ fence_inline int check_address(const struct packet *packet, const struct fence_e
     return FENCE_REASON_SPOOFED_ADDRESS;
 }
 
-/* Neighbour discovery and MLD that a pod sends. */
+/* The target of a solicitation or advertisement; 0 or the reason. */
+fence_inline int nd_target(const struct __sk_buff *skb, const struct packet *packet,
+                           struct fence_addr *target)
+{
+    void *at = parse_transport(skb, packet, sizeof(struct icmp_head) + sizeof(*target));
+
+    if (!at)
+        return FENCE_REASON_TRUNCATED;
+    __builtin_memcpy(target, at + sizeof(struct icmp_head), sizeof(*target));
+    return 0;
+}
+
+/* Neighbour discovery that a pod sends: it may ask for anybody, and answer for itself. Asking from
+ * :: is a claim too (duplicate address detection). */
 fence_inline int check_neighbour(const struct __sk_buff *skb, const struct packet *packet,
                                  const struct fence_endpoint *endpoint)
 {
     __u8 type = packet->outer.icmp_type;
     struct fence_addr target;
-    void *at;
+    int reason;
 
     if (type == ND_ROUTER_ADVERTISEMENT || type == ND_REDIRECT)
         return FENCE_REASON_ROUTER_ADVERTISEMENT;
-    if (type != ND_NEIGHBOUR_ADVERTISEMENT)
+    if (type != ND_NEIGHBOUR_ADVERTISEMENT &&
+        !(type == ND_NEIGHBOUR_SOLICITATION && address_is_none(&packet->outer.source)))
         return 0;
-    at = parse_transport(skb, packet, sizeof(struct icmp_head) + sizeof(target));
-    if (!at)
-        return FENCE_REASON_TRUNCATED;
-    __builtin_memcpy(&target, at + sizeof(struct icmp_head), sizeof(target));
+    reason = nd_target(skb, packet, &target);
+    if (reason)
+        return reason;
     if (endpoint_owns(endpoint, &target) || is_own_link_local(endpoint, &target))
         return 0;
     return FENCE_REASON_SPOOFED_ND;
@@ -165,7 +212,8 @@ fence_inline int check_source(const struct __sk_buff *skb, const struct packet *
 
     if (!reason)
         reason = check_address(packet, endpoint);
-    if (!reason && packet->neighbour)
+    if (!reason && packet->outer.protocol == IPPROTO_ICMPV6 && is_nd(packet->outer.icmp_type) &&
+        packet->fragment == PACKET_WHOLE)
         reason = check_neighbour(skb, packet, endpoint);
     return reason;
 }
@@ -173,9 +221,8 @@ fence_inline int check_source(const struct __sk_buff *skb, const struct packet *
 /* ND must come from this link (RFC 4861 section 6.1 and 7.1): 0 or the reason. */
 fence_inline int check_hop_limit(const struct packet *packet)
 {
-    __u8 type = packet->outer.icmp_type;
-
-    if (type >= ND_ROUTER_SOLICITATION && type <= ND_REDIRECT &&
+    if (packet->outer.protocol == IPPROTO_ICMPV6 && packet->fragment == PACKET_WHOLE &&
+        is_nd(packet->outer.icmp_type) &&
         (packet->hop_limit != ND_HOP_LIMIT || packet->outer.icmp_code != 0))
         return FENCE_REASON_BAD_HEADER;
     return 0;

@@ -20,6 +20,7 @@
 
 #define PARSE_EXTENSIONS 6    /* IPv6 extension headers, more are refused */
 #define PARSE_MAX_OFFSET 1024 /* of a transport header */
+#define PARSE_PULL       256
 
 /* linux/icmp.h pulls in half of libc */
 #define ICMP_DEST_UNREACH  3
@@ -80,13 +81,17 @@ fence_inline void *parse_at(const struct __sk_buff *skb, __u32 offset, __u32 siz
     return at + size > end ? NULL : at;
 }
 
-/* Headers must be in the linear part; the kernel keeps them there but for odd senders. */
-fence_inline void parse_pull(struct __sk_buff *skb)
+/*
+ * Headers must be in the linear part. The stack's own packets always have them there, with the data
+ * in pages behind, so pulling is only for the odd sender: 1 when it was worth parsing again.
+ */
+fence_inline int parse_pull(struct __sk_buff *skb)
 {
-    __u32 wanted = skb->len < 256 ? skb->len : 256;
+    __u32 wanted = skb->len < PARSE_PULL ? skb->len : PARSE_PULL;
 
-    if (packet_data(skb) + wanted > packet_data_end(skb))
-        bpf_skb_pull_data(skb, wanted);
+    if (packet_data(skb) + wanted <= packet_data_end(skb))
+        return 0;
+    return bpf_skb_pull_data(skb, wanted) == 0;
 }
 
 /* Inside the IP packet, not merely inside the frame: padding is not payload. */
@@ -423,7 +428,6 @@ fence_inline int parse_link(struct __sk_buff *skb, struct packet *packet)
 {
     struct ethhdr *ethernet;
 
-    parse_pull(skb);
     ethernet = parse_at(skb, 0, sizeof(*ethernet));
     if (!ethernet)
         return FENCE_REASON_TRUNCATED;

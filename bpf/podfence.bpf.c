@@ -56,16 +56,18 @@ fence_step int check_packet(struct __sk_buff *skb, struct packet *packet,
         return FENCE_REASON_NO_ENDPOINT;
     if (packet->ethertype != ETH_P_ARP) {
         reason = parse_ip(skb, packet);
+        if (reason && parse_pull(skb)) {
+            packet->offset = sizeof(struct ethhdr);
+            packet->fragment = PACKET_WHOLE;
+            reason = parse_ip(skb, packet);
+        }
         if (reason)
             return reason;
         if (is_martian(&packet->outer))
             return FENCE_REASON_MARTIAN;
     }
-    packet->neighbour =
-        packet->ethertype == ETH_P_ARP ||
-        (packet->outer.protocol == IPPROTO_ICMPV6 && packet->fragment == PACKET_WHOLE &&
-         is_neighbour_type(packet->outer.icmp_type));
-    if (packet->neighbour && packet->ethertype != ETH_P_ARP)
+    packet->neighbour = packet->ethertype == ETH_P_ARP || is_neighbour(packet, endpoint);
+    if (packet->ethertype == ETH_P_IPV6)
         reason = check_hop_limit(packet);
     if (!reason && packet->direction == FENCE_EGRESS)
         reason = check_sent(skb, packet, endpoint);
@@ -149,14 +151,17 @@ int from_pod(struct __sk_buff *skb)
     return pipeline(skb, &packet, &judgement);
 }
 
-/* TC egress of the host veth: the pod receives. What a process of this node sends has a socket,
- * what is forwarded has none. */
+/*
+ * TC egress of the host veth: the pod receives. What a process of this node sends has a socket and
+ * came in by no device. (A frame that a bridge passes on without netfilter keeps the socket of the
+ * pod that sent it.)
+ */
 SEC("tc")
 int to_pod(struct __sk_buff *skb)
 {
     struct packet packet = {
         .direction = FENCE_INGRESS,
-        .origin = skb->sk ? FENCE_ORIGIN_LOCAL : FENCE_ORIGIN_FORWARDED,
+        .origin = skb->sk && !skb->ingress_ifindex ? FENCE_ORIGIN_LOCAL : FENCE_ORIGIN_FORWARDED,
     };
     struct judgement judgement = {};
 

@@ -68,10 +68,11 @@ fence_inline void policy_allow(struct judgement *judgement, __u8 reason)
     judgement->rule = judgement->shadow_rule = 0;
 }
 
-fence_inline void policy_apply(struct judgement *judgement, __u32 direction, __u32 position)
+fence_inline void policy_apply(struct judgement *judgement, __u32 peer,
+                               const struct question *question)
 {
-    struct fence_policy_table *table = policy_table(judgement->set, judgement->peer, direction);
-    struct fence_interval *interval = table ? policy_search(table, position) : NULL;
+    struct fence_policy_table *table = policy_table(judgement->set, peer, question->direction);
+    struct fence_interval *interval = table ? policy_search(table, question->position) : NULL;
 
     if (!interval) {
         policy_deny(judgement, FENCE_REASON_NOT_APPLIED);
@@ -112,7 +113,7 @@ fence_inline int policy_without_set(const struct fence_endpoint *endpoint,
 fence_step int policy_judge(const struct packet *packet, const struct fence_endpoint *endpoint,
                             const struct question *question, struct judgement *judgement)
 {
-    __u32 peer_flags;
+    __u32 peer_flags, peer;
     int inbound_host;
 
     if (!packet || !endpoint || !question || !judgement)
@@ -122,14 +123,16 @@ fence_step int policy_judge(const struct packet *packet, const struct fence_endp
 
     judgement->flags = 0;
     judgement->set = policy_set(endpoint);
+    /* peer and generation stay the address's own: they say when to judge again */
+    peer = judgement->peer;
     if (inbound_host && !question->from_host) {
         judgement->flags = FENCE_CONN_MASQUERADED;
         judgement->peer_identity = FENCE_IDENTITY_MASQUERADED;
-        judgement->peer =
+        peer =
             address_is_ipv4(&question->remote) ? FENCE_PEER_MASQUERADED4 : FENCE_PEER_MASQUERADED6;
     }
     if (!policy_without_set(endpoint, judgement))
-        policy_apply(judgement, question->direction, question->position);
+        policy_apply(judgement, peer, question);
     if (inbound_host && question->from_host) {
         judgement->flags = FENCE_CONN_FROM_HOST;
         policy_allow(judgement, judgement->reason == FENCE_REASON_DENYLIST

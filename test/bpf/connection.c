@@ -279,6 +279,27 @@ static void test_cut_datagrams_the_other_way(void **state)
     lab_expect("out, all closed", lab_run(FENCE_EGRESS, out), false, FENCE_REASON_NO_RULE);
 }
 
+/* What is denied by name is not let out by a bare ACK, even where the other direction is open. */
+static void test_bare_ack_does_not_walk_around_a_cut(void **state)
+{
+    struct lab_interval denylist = {0, FENCE_DENY, FENCE_REASON_DENYLIST, 5};
+    struct fence_packet to_host = lab_packet(FENCE_EGRESS, lab_host(4), IPPROTO_TCP, 80, 40000);
+    struct fence_endpoint endpoint;
+
+    (void)state;
+    lab_reset();
+    lab_table_plain(LAB_SET_STRICT, LAB_PEER_STRANGER, FENCE_INGRESS, FENCE_ALLOW);
+    lab_table(LAB_SET_STRICT, LAB_PEER_STRANGER, FENCE_EGRESS, &denylist, 1);
+    RUN(lab_stranger(4), 80, {"ACK under a Denylist", '<', ACK, false, FENCE_REASON_DENYLIST});
+    to_host.tcp_flags = ACK;
+    lab_expect("ACK to the node", lab_run(FENCE_EGRESS, to_host), false, FENCE_REASON_NO_RULE);
+    endpoint = lab_endpoint();
+    endpoint.flags = FENCE_EP_PENDING;
+    lab_endpoint_write(&endpoint);
+    lab_expect("ACK of a pending pod", lab_run(FENCE_EGRESS, to_host), false, FENCE_REASON_PENDING);
+    assert_int_equal(lab_map_count(FENCE_MAP_HANDSHAKES), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_unasked_answers_open_nothing),
         cmocka_unit_test(test_lost_entry_cuts_nothing),
         cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_bare_ack_does_not_walk_around_a_cut),
         cmocka_unit_test(test_policy_change_reaches_both_directions),
         cmocka_unit_test(test_relabelled_peer),
         cmocka_unit_test(test_syn_is_judged_anew),

@@ -104,11 +104,42 @@ static void test_errors_belong_to_a_connection(void **state)
     }
 }
 
+/* An error of the pod itself goes to the other end of the connection, and nowhere else. */
+static void test_errors_of_the_pod(void **state)
+{
+    (void)state;
+    for (int family = 4; family <= 6; family += 2) {
+        struct fence_packet came =
+            lab_packet(FENCE_INGRESS, lab_friend(family), IPPROTO_UDP, 40000, 80);
+        unsigned char inner[FENCE_PACKET_MAX], frame[FENCE_PACKET_MAX];
+        size_t header = family == 4 ? 20 : 40;
+        size_t inner_size = fence_packet_build(&came, inner) - ETHERNET;
+        unsigned int type = family == 4 ? 0x0303 : 0x0104;
+        struct fence_packet error =
+            lab_packet(FENCE_EGRESS, lab_friend(family), icmp(family), 0, type);
+        size_t size;
+
+        lab_reset();
+        lab_expect("request", lab_run(FENCE_INGRESS, came), true, FENCE_REASON_RULE);
+        error.payload = (unsigned int)inner_size;
+        size = fence_packet_build(&error, frame);
+        memcpy(frame + ETHERNET + header + 8, inner + ETHERNET, inner_size);
+        lab_expect("port unreachable, to who asked", lab_run_frame(FENCE_EGRESS, frame, size), true,
+                   FENCE_REASON_RELATED);
+        error.destination = lab_world(family);
+        size = fence_packet_build(&error, frame);
+        memcpy(frame + ETHERNET + header + 8, inner + ETHERNET, inner_size);
+        lab_expect("the same to somebody else", lab_run_frame(FENCE_EGRESS, frame, size), false,
+                   FENCE_REASON_NO_RULE);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo),
         cmocka_unit_test(test_errors_belong_to_a_connection),
+        cmocka_unit_test(test_errors_of_the_pod),
     };
 
     return cmocka_run_group_tests_name("bpf.icmp", tests, lab_setup, lab_teardown);

@@ -142,11 +142,11 @@ static void test_arp(void **state)
 /* ---- neighbour discovery -------------------------------------------------------------------- */
 
 /* An ICMPv6 message with a target address behind its first eight bytes. */
-static size_t build_nd(unsigned char *frame, unsigned int type, const char *source,
-                       const char *target)
+static size_t build_nd_to(unsigned char *frame, unsigned int type, const char *source,
+                          const char *target, const char *destination)
 {
     struct fence_packet packet =
-        lab_packet(FENCE_EGRESS, lab_addr("ff02::1"), IPPROTO_ICMPV6, 0, type << 8);
+        lab_packet(FENCE_EGRESS, lab_addr(destination), IPPROTO_ICMPV6, 0, type << 8);
     struct fence_addr addr = lab_addr(target);
     size_t size;
 
@@ -155,6 +155,16 @@ static size_t build_nd(unsigned char *frame, unsigned int type, const char *sour
     size = fence_packet_build(&packet, frame);
     frame[ETHERNET + 7] = 255;
     memcpy(frame + ETHERNET + 40 + 8, addr.bytes, 16);
+    return size;
+}
+
+static size_t build_nd(unsigned char *frame, unsigned int type, const char *source,
+                       const char *target)
+{
+    size_t size = build_nd_to(frame, type, source, target, "ff02::1");
+
+    if (type == 143)
+        frame[ETHERNET + 7] = 1;
     return size;
 }
 
@@ -169,6 +179,8 @@ static void test_neighbour_discovery(void **state)
     } rows[] = {
         {"solicitation", 135, "fd00:10:244:1::5", "fd00:10:244:1::1", true, FENCE_REASON_NEIGHBOUR},
         {"duplicate detection", 135, "::", "fd00:10:244:1::5", true, FENCE_REASON_NEIGHBOUR},
+        {"duplicate detection of another's", 135, "::", "fd00:10:244:1::6", false,
+         FENCE_REASON_SPOOFED_ND},
         {"advertisement", 136, "fd00:10:244:1::5", "fd00:10:244:1::5", true,
          FENCE_REASON_NEIGHBOUR},
         {"advertisement of the link-local", 136, "fe80::ff:fe00:a", "fe80::ff:fe00:a", true,
@@ -200,12 +212,55 @@ static void test_neighbour_discovery(void **state)
                FENCE_REASON_BAD_HEADER);
 }
 
+/* Types that pass under any policy must not carry data elsewhere. */
+static void test_neighbour_types_stay_on_the_link(void **state)
+{
+    static const struct {
+        const char *what;
+        unsigned int type, hop_limit;
+        const char *source, *destination;
+        bool passed;
+        int reason;
+    } rows[] = {
+        {"unicast probe of a neighbour", 135, 255, "fd00:10:244:1::5", "fd00:10:244:1::1", true,
+         FENCE_REASON_NEIGHBOUR},
+        {"solicitation to the world", 135, 255, "fd00:10:244:1::5", "2001:db8::7", false,
+         FENCE_REASON_NO_RULE},
+        {"advertisement to the world", 136, 255, "fd00:10:244:1::5", "2001:db8::7", false,
+         FENCE_REASON_SPOOFED_ND},
+        {"multicast report to the world", 143, 1, "fe80::ff:fe00:a", "2001:db8::7", false,
+         FENCE_REASON_NO_RULE},
+        {"multicast report that could be routed", 143, 64, "fe80::ff:fe00:a", "ff02::16", false,
+         FENCE_REASON_NO_RULE},
+        {"multicast report from a routable address", 143, 1, "fd00:10:244:1::5", "ff02::16", false,
+         FENCE_REASON_NO_RULE},
+        {"multicast report", 143, 1, "fe80::ff:fe00:a", "ff02::16", true, FENCE_REASON_NEIGHBOUR},
+    };
+    unsigned char frame[FENCE_PACKET_MAX];
+
+    (void)state;
+    lab_reset();
+    lab_use_set(LAB_SET_CLOSED);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
+        size_t size = build_nd_to(frame, rows[i].type, rows[i].source, "fd00:10:244:1::1",
+                                  rows[i].destination);
+
+        frame[ETHERNET + 7] = (unsigned char)rows[i].hop_limit;
+        lab_expect(rows[i].what, lab_run_frame(FENCE_EGRESS, frame, size), rows[i].passed,
+                   rows[i].reason);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_addresses),     cmocka_unit_test(test_loopback_destination),
-        cmocka_unit_test(test_mac_and_modes), cmocka_unit_test(test_dhcp_server),
-        cmocka_unit_test(test_arp),           cmocka_unit_test(test_neighbour_discovery),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_loopback_destination),
+        cmocka_unit_test(test_mac_and_modes),
+        cmocka_unit_test(test_dhcp_server),
+        cmocka_unit_test(test_arp),
+        cmocka_unit_test(test_neighbour_discovery),
+        cmocka_unit_test(test_neighbour_types_stay_on_the_link),
     };
 
     return cmocka_run_group_tests_name("bpf.source", tests, lab_setup, lab_teardown);
