@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/daemon/filters.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cni/daemon/daemon.h"
+#include "lib/base/clock.h"
+#include "lib/base/memory.h"
+#include "lib/datapath/attach.h"
+#include "lib/datapath/endpoints.h"
+#include "lib/net/links.h"
+
+#define CHECK_MS 2000
+
+/* An ADD writes the endpoint before it attaches; that long it is the plugin's business. */
+#define ADDING_NS (30ull * 1000000000ull)
+
+static bool is_being_added(const struct fence_endpoint_record *record)
+{
+    return record->info.attach == FENCE_ATTACH_NONE &&
+           fence_clock_boot_ns() - record->info.created_ns < ADDING_NS;
+}
+
+/* Is its interface here, under the name that it was enrolled with? */
+static bool is_here(const struct fence_endpoint_record *record)
+{
+    char name[16];
+
+    return fence_link_name(record->ifindex, name) == 0 &&
+           strncmp(name, record->info.host_ifname, sizeof(name)) == 0;
+}
+
+static enum fence_attach_mode mode_of(const struct fence_daemon *daemon,
+                                      const struct fence_endpoint_record *record)
+{
+    switch (record->info.attach) {
+    case FENCE_ATTACH_TCX:
+        return FENCE_ATTACH_MODE_TCX;
+    case FENCE_ATTACH_CLSACT:
+        return FENCE_ATTACH_MODE_CLSACT;
+    default:
+        return daemon->options.attach;
+    }
+}
+
+static void note(struct fence_filters *filters, uint32_t ifindex, const char *text)
+{
+    struct fence_unfiltered *item;
+
+    if (FENCE_GROW(filters->items, filters->capacity, filters->count) < 0)
+        return;
+    item = &filters->items[filters->count++];
+    item->ifindex = ifindex;
+    snprintf(item->text, sizeof(item->text), "%s", text);
+}
+
+/* Under the lock, so that the endpoint is not given to somebody else meanwhile. */
+static int put_back(struct fence_daemon *daemon, const struct fence_endpoint_record *seen,
+                    struct fence_err *err)
+{
+    FENCE_CLOSE int lock = fence_endpoints_lock(&daemon->pins, err);
+    enum fence_attach attach = FENCE_ATTACH_NONE;
+    struct fence_endpoint_record now;
+    int r;
+
+    if (lock < 0)
+        return lock;
+    if (fence_endpoint_get(&daemon->pins, seen->ifindex, &now) < 0 ||
+        memcmp(&now.info, &seen->info, sizeof(now.info)) != 0)
+        return 0;
+    r = fence_attach(&daemon->pins, now.ifindex, mode_of(daemon, &now), &attach, err);
+    if (r < 0)
+        return r;
+    if (now.info.attach != attach) {
+        now.info.attach = attach;
+        r = fence_endpoint_put(&daemon->pins, &now, err);
+    }
+    return r < 0 ? r : fence_attach_check(&daemon->pins, now.ifindex, attach, err);
+}
+
+static void check(struct fence_daemon *daemon, const struct fence_endpoint_record *record)
+{
+    struct fence_err why = {""};
+    struct fence_err err = {""};
+
+    if (is_being_added(record) || !is_here(record) ||
+        fence_attach_check(&daemon->pins, record->ifindex, record->info.attach, &why) == 0)
+        return;
+    if (put_back(daemon, record, &err) < 0) {
+        note(&daemon->filters, record->ifindex, err.text);
+        return;
+    }
+    daemon->filters.restored++;
+    fence_log(FENCE_LOG_WARNING, "put the filters of %s/%s back, somebody had removed them: %s",
+              record->info.namespace_name, record->info.pod, why.text);
+}
+
+static void check_all(void *context)
+{
+    struct fence_daemon *daemon = context;
+    struct fence_endpoint_list list = {0};
+    size_t before = daemon->filters.count;
+
+    if (fence_endpoints_list(&daemon->pins, &list, NULL) < 0)
+        return;
+    daemon->filters.count = 0;
+    for (size_t i = 0; i < list.count; i++)
+        check(daemon, &list.items[i]);
+    fence_endpoint_list_done(&list);
+    if (before || daemon->filters.count)
+        daemon->reconcile.problems_changed = true;
+}
+
+int fence_filters_init(struct fence_daemon *daemon, struct fence_err *err)
+{
+    struct fence_timer *timer = &daemon->filters.timer;
+    int r = fence_timer_open(&daemon->loop, timer, CLOCK_MONOTONIC, err);
+
+    if (r < 0)
+        return r;
+    timer->fire = check_all;
+    timer->context = daemon;
+    check_all(daemon);
+    return fence_timer_after(timer, CHECK_MS, CHECK_MS);
+}
+
+void fence_filters_done(struct fence_daemon *daemon)
+{
+    fence_timer_close(&daemon->loop, &daemon->filters.timer);
+    free(daemon->filters.items);
+}
