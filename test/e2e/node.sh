@@ -75,8 +75,24 @@ node > web tcp 80 ok
 node > web icmp 0 ok
 TABLE
 lab_object_remove cut
+lab_publish
+
+lab_say "an exempt pod, whose source nobody checks, cannot pass for the node"
+lab_chain "$1" '{"exemptNamespaces": ["free"]}'
+LAB_NAMESPACE=free lab_pods_add evil
+for filtered in 0 1; do # a bridge without netfilter hands on the sender's socket
+    sysctl -qw "net.bridge.bridge-nf-call-iptables=$filtered" "net.bridge.bridge-nf-call-ip6tables=$filtered"
+    for family in 4 6; do
+        expect_equal "web hears evil as the gateway over IPv$family" "$(heard evil gateway web "$family")" 0
+    done
+done
 lab_object_remove policies
 lab_publish
+# a router would drop it anyway, as a martian
+for family in 4 6; do
+    [ "$1" != bridge ] ||
+        expect_equal "without policy web hears it over IPv$family" "$(heard evil gateway web "$family")" 1
+done
 
 lab_say "forged sources"
 for family in 4 6; do
