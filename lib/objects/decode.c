@@ -242,17 +242,33 @@ static int read_stream(struct reader *reader, const char *data, size_t size, str
     return r;
 }
 
-static int read_value(struct reader *reader, const struct fence_field *value, struct fence_err *err)
+/* It or a value of it: what that held before must not be taken for deleted. */
+static int refuse_config_map(struct reader *reader, struct fence_doc *config_map,
+                             const struct fence_err *reason, struct fence_err *err)
+{
+    int r = add_refused(reader, config_map, NULL, reason, err);
+
+    if (r == 0)
+        reader->list.items[reader->list.count - 1].refused = FENCE_REFUSED_ANYONE;
+    return r;
+}
+
+/* One that does not parse withholds nothing of the values beside it. */
+static int read_value(struct reader *reader, struct fence_doc *config_map,
+                      const struct fence_doc *value, struct fence_err *err)
 {
     size_t first = reader->list.count;
+    struct fence_err reason;
     int r;
 
     reader->inside_config_map = true;
-    r = read_stream(reader, value->doc->text, strlen(value->doc->text), err);
+    r = read_stream(reader, value->text, strlen(value->text), &reason);
     reader->inside_config_map = false;
+    if (r == -ENOMEM)
+        return no_memory(err);
     if (r < 0)
-        return fence_field_prefix(value, r, err);
-    return place_values(reader, first, value->doc, err);
+        r = refuse_config_map(reader, config_map, &reason, err);
+    return r < 0 ? r : place_values(reader, first, value, err);
 }
 
 static int check_config_map(const struct reader *reader, const struct fence_field *root,
@@ -277,18 +293,13 @@ static int read_config_map(struct reader *reader, struct fence_doc *doc, struct 
     struct fence_err reason;
     int r = check_config_map(reader, &root, &data, &reason);
 
-    if (r < 0) {
-        r = add_refused(reader, doc, NULL, &reason, err);
-        /* whatever it held before must not be taken for deleted */
-        if (r == 0)
-            reader->list.items[reader->list.count - 1].refused = FENCE_REFUSED_ANYONE;
-        return r;
-    }
+    if (r < 0)
+        return refuse_config_map(reader, doc, &reason, err);
     for (size_t i = 0; r == 0 && i < fence_field_count(&data); i++) {
         struct fence_field value = fence_field_get(&data, data.doc->items[i]->key);
 
         if (value.doc)
-            r = read_value(reader, &value, err);
+            r = read_value(reader, doc, value.doc, err);
     }
     return r;
 }

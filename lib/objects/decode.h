@@ -44,8 +44,8 @@ void fence_decoded_list_done(struct fence_decoded_list *list);
 /*
  * All objects of a stream: List kinds are unrolled, a ConfigMap's data values are read as files
  * (the lines in their errors count inside the value; errors name the key). Fails only when the
- * stream or such a value does not parse, or memory ends; a refused object is an element with error
- * set.
+ * stream does not parse or memory ends; a refused object is an element with error set, and so is a
+ * ConfigMap for each of its values that does not parse.
  */
 int fence_decode_stream(const char *data, size_t size, struct fence_decoded_list *ret_list,
                         struct fence_err *err);

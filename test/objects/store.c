@@ -221,6 +221,40 @@ static void test_store_config_map(void **state)
     assert_problems(store, "a:1 ConfigMap/c: line 4: data: must be an object, not a list [kept]\n");
 }
 
+#define CONFIG_MAP(a, b)                                                                           \
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: c, namespace: x }\ndata:\n"                \
+    "  a.yaml: |\n    " a "\n  b.yaml: |\n    " b "\n"
+#define SPACE(name) "{ apiVersion: v1, kind: Namespace, metadata: { name: " name " } }"
+
+/* A value that does not parse is as a file that does not: those beside it apply. */
+static void test_store_config_map_value(void **state)
+{
+    struct fence_store *store = *state;
+    const struct fence_problem *problems;
+
+    assert_int_equal(put(store, "a", CONFIG_MAP(SPACE("m"), "{ a: [")), 1);
+    assert_objects(store, "Namespace/m:5@a");
+    assert_int_equal(fence_store_problems(store, &problems), 1);
+    assert_string_equal(problems[0].id, "ConfigMap/x/c");
+    assert_int_equal(problems[0].line, 7);
+    assert_non_null(strstr(problems[0].text, "data[\"b.yaml\"]: line 2: "));
+    assert_false(problems[0].kept);
+    /* the value before it breaks: what it held stays, the mended one applies */
+    assert_int_equal(put(store, "a", CONFIG_MAP("{ a: [", SPACE("o"))), 1);
+    assert_objects(store, "Namespace/m:5@a Namespace/o:7@a");
+    assert_int_equal(fence_store_problems(store, &problems), 1);
+    assert_int_equal(problems[0].line, 5);
+    assert_true(problems[0].kept);
+    /* both broken, each told by itself */
+    assert_int_equal(put(store, "a", CONFIG_MAP("{ a: [", "}")), 0);
+    assert_objects(store, "Namespace/m:5@a Namespace/o:7@a");
+    assert_int_equal(fence_store_problems(store, &problems), 2);
+    /* mended: what is gone from it is deleted */
+    assert_int_equal(put(store, "a", CONFIG_MAP("", SPACE("o"))), 1);
+    assert_objects(store, "Namespace/o:7@a");
+    assert_problems(store, "");
+}
+
 static void test_store_broken(void **state)
 {
     struct fence_store *store = *state;
@@ -353,6 +387,7 @@ int main(void)
         STORE_TEST(test_store_nameless),
         STORE_TEST(test_store_nameless_default),
         STORE_TEST(test_store_config_map),
+        STORE_TEST(test_store_config_map_value),
         STORE_TEST(test_store_broken),
         STORE_TEST(test_store_conflicts),
         STORE_TEST(test_store_twins),
