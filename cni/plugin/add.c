@@ -4,13 +4,13 @@
 #include <sys/stat.h>
 
 #include "cni/plugin/daemon.h"
-#include "cni/plugin/enrol.h"
 #include "cni/plugin/log.h"
 #include "cni/plugin/plugin.h"
 #include "cni/plugin/unenforced.h"
 #include "lib/base/clock.h"
 #include "lib/cni/args.h"
 #include "lib/cni/result.h"
+#include "lib/datapath/enrol.h"
 
 /* What one ADD is about. */
 struct addition {
@@ -113,9 +113,9 @@ static int enforce(struct fence_plugin *plugin, const struct fence_pins *pins,
         endpoint->flags |= FENCE_EP_OPEN;
     if (addition->exempt)
         endpoint->flags |= FENCE_EP_EXEMPT;
-    r = fence_enrol(plugin, pins, settings, &addition->record);
+    r = fence_endpoint_enrol(pins, settings->attach, &addition->record, &err);
     if (r < 0)
-        return r;
+        return fence_cni_fail(&plugin->error, FENCE_CNI_TRY_AGAIN, "%s", err.text);
     if (fence_unenforced_remove(plugin, &err) < 0)
         fence_log(FENCE_LOG_WARNING, "%s", err.text);
     fence_daemon_tell_added(plugin, pins, &addition->record,

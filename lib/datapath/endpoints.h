@@ -59,3 +59,6 @@ int fence_endpoint_update(const struct fence_pins *pins, __u32 ifindex,
  * called with it; without TCX it takes well under a millisecond, with it tens.
  */
 int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
+
+/* Forget its connections and handshakes: their next packets are judged anew. */
+int fence_endpoint_forget(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);

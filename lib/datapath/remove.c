@@ -46,6 +46,29 @@ static int remove_entry(const struct fence_pins *pins, enum fence_map map, __u32
     return r == -ENOENT ? 0 : r;
 }
 
+/* Goes on after an error and returns the first. */
+static int remove_from(const struct fence_pins *pins, const enum fence_map *maps, size_t count,
+                       __u32 ifindex, struct fence_err *err)
+{
+    int first = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        int r = remove_all(pins->maps[maps[i]], ifindex);
+
+        if (r < 0 && first == 0)
+            first = fence_err_set(err, r, "%s map: entries of interface %u: %s",
+                                  fence_map_name(maps[i]), ifindex, strerror(-r));
+    }
+    return first;
+}
+
+int fence_endpoint_forget(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+{
+    static const enum fence_map maps[] = {FENCE_MAP_CONNECTIONS, FENCE_MAP_HANDSHAKES};
+
+    return remove_from(pins, maps, FENCE_ARRAY_SIZE(maps), ifindex, err);
+}
+
 /*
  * The endpoint goes first: with the filter on and no endpoint everything is dropped, so nothing
  * passes unjudged in between. The info goes last, and only when all else has gone: until then
@@ -69,12 +92,10 @@ int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct f
     r = fence_detach(pins, ifindex, first < 0 ? NULL : err);
     if (first == 0)
         first = r;
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(kernel_maps); i++) {
-        r = remove_all(pins->maps[kernel_maps[i]], ifindex);
-        if (r < 0 && first == 0)
-            first = fence_err_set(err, r, "%s map: entries of interface %u: %s",
-                                  fence_map_name(kernel_maps[i]), ifindex, strerror(-r));
-    }
+    r = remove_from(pins, kernel_maps, FENCE_ARRAY_SIZE(kernel_maps), ifindex,
+                    first < 0 ? NULL : err);
+    if (first == 0)
+        first = r;
     if (first < 0)
         return first;
     r = remove_entry(pins, FENCE_MAP_ENDPOINT_INFO, ifindex);
