@@ -5,14 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/api/api.h"
 #include "lib/base/addr.h"
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
 #include "lib/cni/attachments.h"
-
-#define RECORD_MAX 65536u
 
 static char *folder_path(const struct fence_plugin *plugin)
 {
@@ -52,6 +52,22 @@ static bool add_addresses(cJSON *object, const struct fence_endpoint *endpoint)
     return list != NULL;
 }
 
+/* What the daemon needs to find the interface again without entering a namespace. */
+static bool add_interface(cJSON *object, const struct fence_endpoint_record *record)
+{
+    const __u8 *mac = record->endpoint.mac;
+    struct stat own;
+    char text[18];
+
+    snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+             mac[4], mac[5]);
+    return stat("/proc/self/ns/net", &own) == 0 &&
+           cJSON_AddNumberToObject(object, "nodeNetns", (double)own.st_ino) &&
+           cJSON_AddNumberToObject(object, "podNetns", (double)record->info.netns) &&
+           cJSON_AddNumberToObject(object, "hostIfindex", record->ifindex) &&
+           cJSON_AddStringToObject(object, "mac", text);
+}
+
 static char *record_text(const struct fence_plugin *plugin,
                          const struct fence_endpoint_record *record, const char *reason)
 {
@@ -70,7 +86,7 @@ static char *record_text(const struct fence_plugin *plugin,
     };
     cJSON *object = cJSON_CreateObject();
     bool good = cJSON_AddNumberToObject(object, "labelSource", info->label_source) &&
-                add_addresses(object, &record->endpoint);
+                add_addresses(object, &record->endpoint) && add_interface(object, record);
     char *text;
 
     for (size_t i = 0; good && i < FENCE_ARRAY_SIZE(members); i++)
@@ -132,7 +148,7 @@ static bool is_stale(int folder, const char *name, const char *network, const cJ
     bool stale;
 
     if (!colon || (size_t)(colon - name) >= sizeof(id) ||
-        fence_file_read(folder, name, RECORD_MAX, &text, &size, NULL) < 0)
+        fence_file_read(folder, name, FENCE_UNENFORCED_MAX, &text, &size, NULL) < 0)
         return false;
     snprintf(id, sizeof(id), "%.*s", (int)(colon - name), name);
     record = fence_json_object(text, size);

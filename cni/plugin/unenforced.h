@@ -2,15 +2,13 @@
 /*
  * Pods that were let start without a data path (failurePolicy open, exempt namespaces): one small
  * JSON file each in the folder "unenforced" beside the daemon's socket, for the daemon to enrol
- * when it comes. A file is named <container ID>:<ifname>, since neither part can hold a colon, so
- * two pods never share a file.
+ * when it comes (lib/api/README.md). A file is named <container ID>:<ifname>, since neither part
+ * can hold a colon, so two pods never share a file.
  */
 #pragma once
 
 #include "cni/plugin/plugin.h"
 #include "lib/datapath/endpoints.h"
-
-#define FENCE_UNENFORCED_FOLDER "unenforced"
 
 int fence_unenforced_add(struct fence_plugin *plugin, const struct fence_endpoint_record *record,
                          const char *reason);

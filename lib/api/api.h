@@ -14,6 +14,11 @@
 #define FENCE_DEFAULT_SOCKET  "/run/podfence/podfenced.sock"
 #define FENCE_API_MESSAGE_MAX (192u << 10)
 
+/* Beside the socket: the pods that were let start unenforced, a file each of at most so many bytes.
+ */
+#define FENCE_UNENFORCED_FOLDER "unenforced"
+#define FENCE_UNENFORCED_MAX    65536u
+
 /* Listening, non-blocking descriptor. A stale socket file is replaced; one that answers is not
  * (-EADDRINUSE: another daemon runs). Makes the folder (0700). */
 int fence_api_listen(const char *path, struct fence_err *err);

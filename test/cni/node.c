@@ -99,6 +99,31 @@ static const char *text_of(const cJSON *object, const char *key)
     return value->valuestring;
 }
 
+static double number_of(const cJSON *object, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
+
+    assert_true(cJSON_IsNumber(value));
+    return value->valuedouble;
+}
+
+/* What the daemon finds the interface by. */
+static void check_interface(const cJSON *record)
+{
+    struct stat own, netns;
+    char command[256];
+
+    assert_int_equal(stat("/proc/self/ns/net", &own), 0);
+    assert_int_equal(stat("/run/netns/pod", &netns), 0);
+    assert_true(number_of(record, "nodeNetns") == (double)own.st_ino);
+    assert_true(number_of(record, "podNetns") == (double)netns.st_ino);
+    snprintf(command, sizeof(command),
+             "test $(cat /sys/class/net/veth0/ifindex 2>&- || ip -o link show veth0 | cut -d: -f1) "
+             "= %.0f && ip -n pod link show eth0 | grep -qi 'ether %s '",
+             number_of(record, "hostIfindex"), text_of(record, "mac"));
+    assert_true(test_shell(command));
+}
+
 static void check_record(const char *reason)
 {
     FENCE_FREE char *text = NULL;
@@ -121,6 +146,7 @@ static void check_record(const char *reason)
     assert_string_equal(text_of(record, "labels"), "app=web");
     assert_string_equal(text_of(record, "reason"), reason);
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(record, "addresses")), 2);
+    check_interface(record);
     assert_int_equal(stat(RECORD, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0600);
     cJSON_Delete(record);
