@@ -17,6 +17,7 @@
 #include "cni/daemon/reconcile.h"
 #include "cni/daemon/server.h"
 #include "cni/daemon/sources.h"
+#include "cni/daemon/unenforced.h"
 #include "lib/datapath/pins.h"
 #include "lib/objects/store.h"
 
@@ -29,6 +30,7 @@ struct fence_daemon {
     struct fence_sources sources;
     struct fence_node_watch node;
     struct fence_reconcile reconcile;
+    struct fence_unenforced unenforced;
     struct fence_observe observe;
     struct fence_server server;
     struct fence_conditions conditions;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * podfenced. Start in this order: be the only one, load the data path, read every source, open the
- * socket; then turn the loop. Stopping undoes nothing of what is in force.
+ * socket, enrol the pods that started without us; then turn the loop. Stopping undoes nothing of
+ * what is in force.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -133,7 +134,7 @@ static const start_step start_steps[] = {
     write_settings,     fence_reconcile_init,
     open_store,         fence_node_init,
     fence_sources_init, fence_observe_init,
-    fence_server_init,
+    fence_server_init,  fence_unenforced_init,
 };
 
 static int start(struct fence_daemon *daemon, struct fence_err *err)
@@ -170,6 +171,7 @@ static void stop(struct fence_daemon *daemon)
     fence_observe_done(daemon);
     fence_sources_done(daemon);
     fence_node_done(daemon);
+    fence_unenforced_done(&daemon->unenforced);
     fence_reconcile_done(daemon);
     fence_conditions_done(&daemon->conditions);
     fence_store_free(&daemon->store);

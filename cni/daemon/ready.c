@@ -96,6 +96,16 @@ static void log_problem(struct fence_conditions *conditions, const struct fence_
                          *problem->id ? ": " : "", problem->text, outcome);
 }
 
+static void log_unenforced(struct fence_daemon *daemon)
+{
+    const struct fence_unenforced *unenforced = &daemon->unenforced;
+
+    for (size_t i = 0; i < unenforced->count; i++)
+        fence_conditions_add(&daemon->conditions, FENCE_LOG_ERROR,
+                             "%s: a pod that started unenforced stays so: %s",
+                             unenforced->problems[i].file, unenforced->problems[i].text);
+}
+
 static void log_notes(struct fence_daemon *daemon)
 {
     const struct fence_plan *plan = daemon->reconcile.plan;
@@ -124,6 +134,7 @@ void fence_ready_log(struct fence_daemon *daemon)
     log_readiness(daemon);
     for (size_t i = 0; i < count; i++)
         log_problem(&daemon->conditions, &problems[i]);
+    log_unenforced(daemon);
     log_notes(daemon);
     fence_conditions_end(&daemon->conditions);
 }

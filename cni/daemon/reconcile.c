@@ -53,6 +53,7 @@ static void sweep_fired(void *context)
     struct fence_err err = {""};
 
     fence_sources_read(daemon);
+    fence_unenforced_enrol(daemon);
     fence_vanished_remove(daemon);
     if (!reconcile->plan)
         return;
@@ -179,6 +180,7 @@ static int try_once(struct fence_daemon *daemon, struct fence_err *err)
     reconcile->applies++;
     reconcile->applied_at = (int64_t)(fence_clock_wall_ns() / NS_PER_SECOND);
     reconcile->applied_us = (fence_clock_boot_ns() - before) / 1000;
+    fence_unenforced_settle(daemon, &reconcile->locals.records);
     take_after(daemon);
     fence_log(FENCE_LOG_DEBUG, "applied: %zu writes, %zu endpoints changed, %llu us", report.writes,
               report.changed_endpoints, (unsigned long long)reconcile->applied_us);

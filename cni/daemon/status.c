@@ -95,6 +95,22 @@ static void add_problems(cJSON *status, const struct fence_daemon *daemon)
     }
 }
 
+static void add_unenforced(cJSON *status, const struct fence_unenforced *unenforced)
+{
+    cJSON *list = cJSON_GetObjectItemCaseSensitive(status, "problems");
+
+    for (size_t i = 0; i < unenforced->count; i++) {
+        cJSON *object = append(list);
+
+        cJSON_AddStringToObject(object, "file", unenforced->problems[i].file);
+        cJSON_AddNumberToObject(object, "line", 0);
+        cJSON_AddStringToObject(object, "object", "");
+        cJSON_AddStringToObject(object, "text", unenforced->problems[i].text);
+        cJSON_AddFalseToObject(object, "kept");
+        cJSON_AddFalseToObject(object, "warning");
+    }
+}
+
 static void add_texts(cJSON *list, const char *subject, const char *text)
 {
     cJSON *object = append(list);
@@ -221,6 +237,7 @@ cJSON *fence_status_json(const struct fence_daemon *daemon)
     add_folders(status, daemon);
     add_objects(status, daemon);
     add_problems(status, daemon);
+    add_unenforced(status, &daemon->unenforced);
     add_failures_and_notes(status, &daemon->reconcile);
     add_endpoints(status, &daemon->reconcile);
     add_applied(status, &daemon->reconcile);

@@ -282,3 +282,12 @@ int fence_link_index(const char *name, __u32 *ret_ifindex)
     *ret_ifindex = ifindex;
     return 0;
 }
+
+int fence_link_is_veth(__u32 ifindex)
+{
+    FENCE_NL_SOCKET struct nl_sock *socket = fence_nl_open();
+    struct device device = {0};
+    int r = socket ? get_device(socket, NSID_NONE, NULL, ifindex, &device) : -EIO;
+
+    return r < 0 ? r : strcmp(device.kind, "veth") == 0;
+}

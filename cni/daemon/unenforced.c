@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/daemon/unenforced.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cni/daemon/daemon.h"
+#include "cni/daemon/unenforced_record.h"
+#include "lib/api/api.h"
+#include "lib/base/clock.h"
+#include "lib/base/file.h"
+#include "lib/base/memory.h"
+#include "lib/datapath/enrol.h"
+#include "lib/net/links.h"
+
+#define RECOVERY_NS  60000000000ull
+#define FILES_MAX    4096 /* looked at in one pass */
+#define PROBLEMS_MAX 64
+
+/* One pass over the folder. */
+struct pass {
+    struct fence_daemon *daemon;
+    const char *path;
+    int folder;
+    __u64 netns; /* inode of our own network namespace */
+};
+
+static void clear(struct fence_unenforced *unenforced)
+{
+    for (size_t i = 0; i < unenforced->count; i++) {
+        free(unenforced->problems[i].file);
+        free(unenforced->problems[i].text);
+    }
+    unenforced->count = 0;
+}
+
+void fence_unenforced_done(struct fence_unenforced *unenforced)
+{
+    clear(unenforced);
+    free(unenforced->problems);
+    *unenforced = (struct fence_unenforced){0};
+}
+
+/* `name` NULL: the folder itself. */
+static void add_problem(const struct pass *pass, const char *name, const char *text)
+{
+    struct fence_unenforced *unenforced = &pass->daemon->unenforced;
+    struct fence_unenforced_problem problem = {0};
+
+    if (unenforced->count >= PROBLEMS_MAX)
+        return;
+    problem.text = strdup(text);
+    if (asprintf(&problem.file, "%s%s%s", pass->path, name ? "/" : "", name ? name : "") < 0)
+        problem.file = NULL;
+    if (problem.text && problem.file &&
+        FENCE_GROW(unenforced->problems, unenforced->capacity, unenforced->count) == 0) {
+        unenforced->problems[unenforced->count++] = problem;
+        return;
+    }
+    free(problem.text);
+    free(problem.file);
+    fence_log(FENCE_LOG_ERROR, "%s%s%s: %s", pass->path, name ? "/" : "", name ? name : "", text);
+}
+
+/* Whoever may write here may have any interface taken for a pod's. */
+static bool is_ours(const struct stat *info)
+{
+    return (info->st_uid == 0 || info->st_uid == geteuid()) &&
+           !(info->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+static int read_record(const struct pass *pass, const char *name,
+                       struct fence_unenforced_record *ret_record, struct fence_err *err)
+{
+    /* O_NONBLOCK: a FIFO must not hang us before fstat tells it apart */
+    FENCE_CLOSE int fd =
+        openat(pass->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    FENCE_FREE char *text = NULL;
+    struct stat info;
+    size_t size;
+    int r;
+
+    if (fd < 0 || fstat(fd, &info) < 0)
+        return fence_err_set(err, -errno, "cannot open it: %s", strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return fence_err_set(err, -EINVAL, "it is not a regular file");
+    if (!is_ours(&info))
+        return fence_err_set(err, -EPERM, "others than root may write it");
+    r = fence_fd_read(fd, FENCE_UNENFORCED_MAX, &text, &size, err);
+    if (r < 0)
+        return fence_err_prefix(err, r, "it cannot be read");
+    return fence_unenforced_parse(name, text, size, ret_record, err);
+}
+
+/* 1 when the recorded interface is here, 0 when it has gone. */
+static int look_for_interface(const struct pass *pass, const struct fence_unenforced_record *record,
+                              struct fence_err *err)
+{
+    const struct fence_endpoint_record *endpoint = &record->endpoint;
+    char name[16];
+    int r;
+
+    if (record->node_netns != pass->netns)
+        return fence_err_set(err, -EXDEV,
+                             "the plugin wrote it in another network namespace than podfenced is "
+                             "in: run podfenced in the node's own");
+    r = fence_link_name(endpoint->ifindex, name);
+    if (r == -ENODEV)
+        return 0;
+    if (r == 0 && strncmp(name, endpoint->info.host_ifname, sizeof(name)) != 0)
+        return fence_err_set(err, -ENODEV, "interface %u is %.15s now, not %s", endpoint->ifindex,
+                             name, endpoint->info.host_ifname);
+    if (r == 0)
+        r = fence_link_is_veth(endpoint->ifindex);
+    if (r == 0)
+        return fence_err_set(err, -EMEDIUMTYPE, "interface %s is no pod's: it is not a veth",
+                             endpoint->info.host_ifname);
+    if (r < 0 && r != -ENODEV)
+        return fence_err_set(err, r, "cannot look at interface %s: %s", endpoint->info.host_ifname,
+                             strerror(-r));
+    return r > 0;
+}
+
+/* The plugin knows better: what it has enrolled since is never pushed out by a file. */
+static int refuse_taken(const struct fence_pins *pins, const struct fence_endpoint_record *wanted,
+                        struct fence_err *err)
+{
+    const struct fence_endpoint_info *info = &wanted->info;
+    struct fence_endpoint_record other;
+
+    if (fence_endpoint_get(pins, wanted->ifindex, &other) == 0 &&
+        (strcmp(other.info.container_id, info->container_id) != 0 ||
+         strcmp(other.info.ifname, info->ifname) != 0))
+        return fence_err_set(err, -EBUSY, "interface %s is the endpoint of container %s already",
+                             info->host_ifname, other.info.container_id);
+    if (fence_endpoint_find(pins, info->container_id, info->ifname, &other) == 0 &&
+        other.endpoint.slot && other.ifindex != wanted->ifindex)
+        return fence_err_set(err, -EBUSY, "its pod is enforced at interface %s already",
+                             other.info.host_ifname);
+    return 0;
+}
+
+static int enrol(const struct pass *pass, struct fence_endpoint_record *endpoint,
+                 struct fence_err *err)
+{
+    const struct fence_options *options = &pass->daemon->options;
+    int r = refuse_taken(&pass->daemon->pins, endpoint, err);
+
+    if (r < 0)
+        return r;
+    endpoint->info.created_ns = fence_clock_boot_ns();
+    endpoint->endpoint.recovery_until_ns = endpoint->info.created_ns + RECOVERY_NS;
+    endpoint->endpoint.flags |=
+        options->source_flags & (FENCE_EP_SOURCE_REPORT | FENCE_EP_SOURCE_OFF);
+    r = fence_endpoint_enrol(&pass->daemon->pins, options->attach, endpoint, err);
+    if (r < 0)
+        return r;
+    pass->daemon->dirty = true;
+    pass->daemon->pods_are_here = true;
+    fence_log(FENCE_LOG_INFO, "enrolled %s/%s (container %s, interface %s), which had started %s",
+              endpoint->info.namespace_name, endpoint->info.pod, endpoint->info.container_id,
+              endpoint->info.host_ifname,
+              endpoint->endpoint.flags & FENCE_EP_EXEMPT ? "exempt" : "unenforced");
+    return 0;
+}
+
+/*
+ * A DEL that comes in between has removed the file, but not the endpoint that it could not see yet:
+ * that one goes with its interface, as after a DEL that never came (vanished.h). Nothing is undone
+ * here, since a repeated ADD, which enforces the pod, removes the file too.
+ */
+static int handle(const struct pass *pass, const char *name, struct fence_err *err)
+{
+    struct fence_unenforced_record record = {0};
+    int r = read_record(pass, name, &record, err);
+
+    if (r == 0)
+        r = look_for_interface(pass, &record, err);
+    if (r == 0)
+        fence_log(FENCE_LOG_INFO, "%s/%s is dropped: its interface %s has gone", pass->path, name,
+                  record.endpoint.info.host_ifname);
+    else if (r > 0)
+        r = enrol(pass, &record.endpoint, err);
+    if (r == 0 && unlinkat(pass->folder, name, 0) < 0 && errno != ENOENT)
+        r = fence_err_set(err, -errno, "it cannot be removed: %s", strerror(errno));
+    return r;
+}
+
+/* Gone in the meantime: a DEL. */
+static bool has_gone(const struct pass *pass, const char *name)
+{
+    struct stat info;
+
+    return fstatat(pass->folder, name, &info, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
+/* What fence_file_write() has not finished: the plugin at work, or one that was killed. */
+static bool is_temporary(const char *name)
+{
+    static const char mark[] = ".tmp.XXXXXX";
+    size_t length = strlen(name), tail = sizeof(mark) - 1;
+
+    return length > tail && strncmp(name + length - tail, mark, sizeof(".tmp.") - 1) == 0;
+}
+
+static void read_entries(const struct pass *pass, DIR *folder)
+{
+    const struct dirent *entry;
+    size_t seen = 0;
+    int r = 0;
+
+    /* a lock that somebody holds is not waited for file after file */
+    while (r != -ETIMEDOUT && (entry = readdir(folder))) {
+        struct fence_err err = {""};
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (++seen > FILES_MAX) {
+            add_problem(pass, NULL, "it holds more files than this node has room for pods");
+            return;
+        }
+        r = handle(pass, entry->d_name, &err);
+        if (r < 0 && !is_temporary(entry->d_name) && !has_gone(pass, entry->d_name))
+            add_problem(pass, entry->d_name, err.text);
+    }
+}
+
+static void read_folder(struct pass *pass)
+{
+    FENCE_CLOSE int fd =
+        open(pass->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct stat info, own;
+    DIR *folder;
+
+    if (fd < 0 && errno == ENOENT)
+        return;
+    if (fd < 0 || fstat(fd, &info) < 0 || stat("/proc/thread-self/ns/net", &own) < 0) {
+        add_problem(pass, NULL, strerror(errno));
+        return;
+    }
+    if (!is_ours(&info)) {
+        add_problem(pass, NULL, "others than root may write into it, so it is not read");
+        return;
+    }
+    folder = fdopendir(fd);
+    if (!folder) {
+        add_problem(pass, NULL, strerror(errno));
+        return;
+    }
+    pass->folder = TAKE_FD(fd);
+    pass->netns = own.st_ino;
+    read_entries(pass, folder);
+    closedir(folder);
+}
+
+void fence_unenforced_enrol(struct fence_daemon *daemon)
+{
+    const char *socket = daemon->options.socket;
+    const char *slash = strrchr(socket, '/');
+    size_t had = daemon->unenforced.count;
+    FENCE_FREE char *path = NULL;
+    struct pass pass = {.daemon = daemon, .folder = -1};
+
+    if (asprintf(&path, "%.*s%s", slash ? (int)(slash - socket) + 1 : 0, socket,
+                 FENCE_UNENFORCED_FOLDER) < 0) {
+        path = NULL;
+        return;
+    }
+    pass.path = path;
+    clear(&daemon->unenforced);
+    read_folder(&pass);
+    if (had || daemon->unenforced.count)
+        daemon->reconcile.problems_changed = true;
+}
+
+/* ---- what they had open ---------------------------------------------------------------------- */
+
+/* Enrolled late, and judged by policy at all. */
+static bool is_recovering(const struct fence_endpoint_record *record)
+{
+    return record->endpoint.recovery_until_ns && !(record->endpoint.flags & FENCE_EP_EXEMPT);
+}
+
+/* The recovery begins anew: what is forgotten now was there before policy. */
+static int recover(const struct fence_pins *pins, const struct fence_endpoint_record *seen,
+                   struct fence_err *err)
+{
+    FENCE_CLOSE int lock = fence_endpoints_lock(pins, err);
+    struct fence_endpoint_record now;
+    int r;
+
+    if (lock < 0)
+        return lock;
+    if (fence_endpoint_get(pins, seen->ifindex, &now) < 0 ||
+        now.info.created_ns != seen->info.created_ns || now.endpoint.flags & FENCE_EP_PENDING)
+        return 0; /* another pod's by now, or not resolved yet */
+    now.endpoint.recovery_until_ns = fence_clock_boot_ns() + RECOVERY_NS;
+    r = fence_endpoint_update(pins, seen->ifindex, &now.endpoint, err);
+    return r < 0 ? r : fence_endpoint_forget(pins, seen->ifindex, err);
+}
+
+static void warn(const struct fence_endpoint_record *record, const struct fence_err *err)
+{
+    fence_log(FENCE_LOG_WARNING, "%s/%s: connections from before it was enrolled may be cut: %s",
+              record->info.namespace_name, record->info.pod, err->text);
+}
+
+void fence_unenforced_settle(struct fence_daemon *daemon, const struct fence_endpoint_list *before)
+{
+    for (size_t i = 0; i < before->count; i++) {
+        const struct fence_endpoint_record *record = &before->items[i];
+        struct fence_err err = {""};
+
+        if (record->endpoint.flags & FENCE_EP_PENDING && is_recovering(record) &&
+            recover(&daemon->pins, record, &err) < 0)
+            warn(record, &err);
+    }
+}
+
+/* Killed between a first resolution and the settling of it. */
+static void settle_interrupted(struct fence_daemon *daemon)
+{
+    struct fence_endpoint_list list = {0};
+    const __u64 now = fence_clock_boot_ns();
+
+    if (fence_locals_list(&daemon->pins, &list, NULL) < 0)
+        return;
+    for (size_t i = 0; i < list.count; i++) {
+        const struct fence_endpoint_record *record = &list.items[i];
+        struct fence_err err = {""};
+
+        if (!(record->endpoint.flags & FENCE_EP_PENDING) && is_recovering(record) &&
+            record->endpoint.recovery_until_ns > now &&
+            fence_endpoint_forget(&daemon->pins, record->ifindex, &err) < 0)
+            warn(record, &err);
+    }
+    fence_endpoint_list_done(&list);
+}
+
+int fence_unenforced_init(struct fence_daemon *daemon, struct fence_err *err)
+{
+    (void)err;
+    settle_interrupted(daemon);
+    fence_unenforced_enrol(daemon);
+    return 0;
+}
