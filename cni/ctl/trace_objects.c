@@ -48,11 +48,12 @@ static int read_folder(struct trace_objects *objects, const char *path, unsigned
 static int read_path(struct trace_objects *objects, const char *path, unsigned int order,
                      struct fence_err *err)
 {
+    const struct ctl_file_visitor visitor = {.visit = put_file, .context = objects};
     struct stat info;
 
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
         return read_folder(objects, path, order, err);
-    return ctl_files_visit(path, put_file, objects, err);
+    return ctl_files_visit(path, &visitor, err);
 }
 
 static void tell_problems(const struct ctl *ctl, const struct fence_store *store)

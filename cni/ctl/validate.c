@@ -121,6 +121,14 @@ static int check_file(void *context, const char *path, const char *data, size_t 
     return r < 0 ? fence_err_set(err, r, "%s: out of memory", path) : 0;
 }
 
+/* The other files are checked all the same. */
+static int add_unreadable(void *context, const char *path, const char *why, struct fence_err *err)
+{
+    int r = add_row(context, path, &(struct fence_decoded){0}, why);
+
+    return r < 0 ? fence_err_set(err, r, "%s: out of memory", path) : 0;
+}
+
 static void print_row(const struct ctl *ctl, const cJSON *row)
 {
     const char *object = ctl_member_text(row, "object");
@@ -128,9 +136,12 @@ static void print_row(const struct ctl *ctl, const cJSON *row)
     const char *color = ctl_color_of(ctl->output.color, state);
     const char *error = ctl_member_text(row, "error");
     const char *warning = ctl_member_text(row, "warning");
+    double line = ctl_member_number(row, "line");
 
     fence_print_safe(stdout, ctl_member_text(row, "file"));
-    printf(":%.0f: ", ctl_member_number(row, "line"));
+    if (line > 0)
+        printf(":%.0f", line);
+    fputs(": ", stdout);
     fence_print_safe(stdout, *object ? object : "(file)");
     printf(": %s%s%s%s", color, state, *color ? CTL_COLOR_END : "", *error ? ": " : "");
     fence_print_safe(stdout, error);
@@ -173,13 +184,15 @@ int ctl_validate(struct ctl *ctl, int argc, char **argv)
         .arguments = "FILE...",
         .about = "Checks object files as the daemon would read them. FILE is a file, a folder, or "
                  "\"-\" for\nstandard input. Needs no root, no kernel and no daemon. Exit status 1 "
-                 "when an object is refused.",
+                 "when an object is refused\nor a file cannot be read.",
         .example = "  podfencectl validate policies/\n"
                    "  kubectl get netpol -A -o yaml | podfencectl validate -o json -",
         .least = 1,
         .most = INT_MAX,
     };
     struct report report = {0};
+    const struct ctl_file_visitor visitor = {
+        .visit = check_file, .unreadable = add_unreadable, .context = &report};
     bool unreadable = false;
     cJSON *value;
     int first = 0, r = ctl_parse(ctl, &usage, argc, argv, &first);
@@ -191,7 +204,7 @@ int ctl_validate(struct ctl *ctl, int argc, char **argv)
     for (int i = first; i < argc; i++) {
         struct fence_err err = {0};
 
-        if (ctl_files_visit(argv[i], check_file, &report, &err) < 0) {
+        if (ctl_files_visit(argv[i], &visitor, &err) < 0) {
             ctl_fail(ctl, "%s", err.text);
             unreadable = true;
         }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "test/cmocka.h"
 
@@ -129,6 +131,46 @@ static void json_of_a_folder(void **state)
     folder_remove(folder);
 }
 
+/* One that cannot be read is told, and keeps none of the others from being checked. */
+static void odd_files(void **state)
+{
+    char folder[64], path[128];
+    const char *text[] = {"validate", folder, NULL};
+    const char *json[] = {"validate", "-o", "json", folder, NULL};
+    struct run run;
+    cJSON *value;
+    const cJSON *objects;
+
+    (void)state;
+    folder_make(folder);
+    folder_write(folder, "a.yaml", GOOD);
+    snprintf(path, sizeof(path), "%s/b.yaml", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    snprintf(path, sizeof(path), "%s/c.yaml", folder);
+    assert_int_equal(symlink("nowhere", path), 0);
+    folder_write(folder, "d.yaml", BAD_PORT);
+    run_ctl(text, NULL, &run);
+    print_message("%s%s", run.out, run.err);
+    assert_int_equal(run.status, 1);
+    assert_string_equal(run.err, "");
+    assert_non_null(strstr(run.out, "/b.yaml: (file): refused: "));
+    assert_non_null(strstr(run.out, "is not a regular file: remove it or name it otherwise\n"));
+    assert_non_null(strstr(run.out, "4 objects: 1 ok, 3 refused"));
+    run_done(&run);
+    run_ctl(json, NULL, &run);
+    assert_int_equal(run.status, 1);
+    value = cJSON_Parse(run.out);
+    objects = cJSON_GetObjectItemCaseSensitive(value, "objects");
+    assert_int_equal(cJSON_GetArraySize(objects), 4);
+    assert_string_equal(cJSON_GetStringValue(at(objects, 1, "state")), "refused");
+    assert_non_null(strstr(cJSON_GetStringValue(at(objects, 1, "file")), "/b.yaml"));
+    assert_non_null(strstr(cJSON_GetStringValue(at(objects, 2, "error")), "No such file"));
+    assert_string_equal(cJSON_GetStringValue(at(objects, 3, "object")), "NetworkPolicy/shop/wide");
+    cJSON_Delete(value);
+    run_done(&run);
+    folder_remove(folder);
+}
+
 static void unreadable(void **state)
 {
     char folder[64];
@@ -154,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_stdin),
         cmocka_unit_test(json_of_a_folder),
+        cmocka_unit_test(odd_files),
         cmocka_unit_test(unreadable),
     };
 
