@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "cni/daemon/conditions.h"
+#include "cni/daemon/filters.h"
 #include "cni/daemon/locals.h"
 #include "cni/daemon/loop.h"
 #include "cni/daemon/node.h"
@@ -31,6 +32,7 @@ struct fence_daemon {
     struct fence_node_watch node;
     struct fence_reconcile reconcile;
     struct fence_unenforced unenforced;
+    struct fence_filters filters;
     struct fence_observe observe;
     struct fence_server server;
     struct fence_conditions conditions;

@@ -90,8 +90,13 @@ static int load(struct fence_daemon *daemon, struct fence_err *err)
         .sizes = daemon->options.sizes,
         .size_count = daemon->options.size_count,
     };
+    int result = fence_load(&options, &daemon->pins, err);
 
-    return fence_load(&options, &daemon->pins, err);
+    if (result > 0) {
+        fence_log(FENCE_LOG_WARNING, "%s", err->text);
+        err->text[0] = '\0';
+    }
+    return result < 0 ? result : 0;
 }
 
 /* What the plugin and podfencectl have to know of our options. */
@@ -135,6 +140,7 @@ static const start_step start_steps[] = {
     open_store,         fence_node_init,
     fence_sources_init, fence_observe_init,
     fence_server_init,  fence_unenforced_init,
+    fence_filters_init,
 };
 
 static int start(struct fence_daemon *daemon, struct fence_err *err)
@@ -172,6 +178,7 @@ static void stop(struct fence_daemon *daemon)
     fence_sources_done(daemon);
     fence_node_done(daemon);
     fence_unenforced_done(&daemon->unenforced);
+    fence_filters_done(daemon);
     fence_reconcile_done(daemon);
     fence_conditions_done(&daemon->conditions);
     fence_store_free(&daemon->store);
@@ -192,6 +199,7 @@ static void init(struct fence_daemon *daemon)
         .reconcile = {.expiry = {.fd = -1, .watch.fd = -1},
                       .sweep = {.fd = -1, .watch.fd = -1},
                       .retry = {.fd = -1, .watch.fd = -1}},
+        .filters.timer = {.fd = -1, .watch.fd = -1},
         .observe.watch.fd = -1,
         .server = {.fd = -1, .watch.fd = -1, .tick = {.fd = -1, .watch.fd = -1}},
         .started_at = (int64_t)(fence_clock_wall_ns() / 1000000000),

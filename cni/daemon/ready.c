@@ -56,8 +56,22 @@ static void each_failure(const struct fence_daemon *daemon, fence_reason_visit v
     }
 }
 
+static void each_unfiltered(const struct fence_daemon *daemon, fence_reason_visit visit,
+                            void *context)
+{
+    const struct fence_filters *filters = &daemon->filters;
+    char text[TEXT_MAX];
+
+    for (size_t i = 0; i < filters->count; i++) {
+        snprintf(text, sizeof(text), "interface %u is not filtered, its pod is open: %s",
+                 filters->items[i].ifindex, filters->items[i].text);
+        visit(context, FENCE_LOG_ERROR, text);
+    }
+}
+
 void fence_ready_each(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
 {
+    each_unfiltered(daemon, visit, context);
     each_folder(daemon, visit, context);
     each_refused(daemon, visit, context);
     each_failure(daemon, visit, context);

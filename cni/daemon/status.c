@@ -241,6 +241,7 @@ cJSON *fence_status_json(const struct fence_daemon *daemon)
     add_failures_and_notes(status, &daemon->reconcile);
     add_endpoints(status, &daemon->reconcile);
     add_applied(status, &daemon->reconcile);
+    cJSON_AddNumberToObject(status, "filtersRestored", (double)daemon->filters.restored);
     events = cJSON_AddObjectToObject(status, "events");
     cJSON_AddNumberToObject(events, "seen", (double)daemon->observe.seen);
     cJSON_AddNumberToObject(events, "observers", (double)daemon->server.observers);

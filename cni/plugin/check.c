@@ -10,7 +10,7 @@
 #include "lib/datapath/attach.h"
 #include "lib/datapath/endpoints.h"
 
-#define REMEDY "restart podfenced to have it put back, or recreate the pod"
+#define REMEDY "podfenced puts filters back within seconds; recreate the pod if it cannot"
 
 static int not_enforced(struct fence_plugin *plugin, const char *what)
 {

@@ -73,8 +73,8 @@ static int check_filters(struct fence_plugin *plugin, const struct fence_pins *p
     if (!damaged)
         return 0;
     return fence_cni_fail(&plugin->error, FENCE_CNI_LIMITED,
-                          "%zu endpoints are not filtered, the first is %s; restart podfenced to "
-                          "have the filters put back",
+                          "%zu endpoints are not filtered, the first is %s; start podfenced, which "
+                          "puts the filters back",
                           damaged, err.text);
 }
 
