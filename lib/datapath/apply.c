@@ -44,7 +44,9 @@
 
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
+#include "lib/datapath/load.h"
 #include "lib/datapath/read.h"
+#include "lib/datapath/walk.h"
 
 int apply_put(struct fence_apply *apply, enum fence_map map, const void *key, const void *value)
 {
@@ -111,25 +113,60 @@ int apply_report(struct apply_run *run, const char *subject, const char *format,
     return 0;
 }
 
-int apply_report_map(struct apply_run *run, enum fence_map map, int code, const char *consequence)
+/* How many entries of the map the plan by itself takes. */
+static size_t needed(const struct fence_plan *plan, enum fence_map map)
+{
+    const size_t plain[FENCE_MAP_COUNT] = {
+        [FENCE_MAP_IDENTITIES] = plan->identities_count,
+        [FENCE_MAP_RULES] = plan->rules_count,
+        [FENCE_MAP_ADDRESSES] = plan->addresses_count,
+        [FENCE_MAP_PREFIXES] = plan->prefixes_count,
+        [FENCE_MAP_SETS] = plan->sets_count,
+    };
+    size_t count = plain[map];
+
+    if (map == FENCE_MAP_PEERS)
+        count = FENCE_PEER_FIRST;
+    for (size_t i = 0; map == FENCE_MAP_PEERS && i < plan->peers_count; i++)
+        count += !plan->peers[i].reserved;
+    for (size_t i = 0; map == FENCE_MAP_POLICIES && i < plan->sets_count; i++)
+        count += plan->sets[i].problem ? 0 : plan->sets[i].entry_count + FENCE_DIRECTIONS;
+    for (size_t i = 0; map == FENCE_MAP_INTERVALS && i < plan->tables_count; i++)
+        count += plan->tables[i].count;
+    return count;
+}
+
+/* What was written before the failure has been taken back: use now says nothing, need does. */
+static int report_full(struct apply_run *run, enum fence_map map, const char *consequence)
 {
     const char *name = fence_map_name(map);
-    size_t used = 0;
-    size_t max = 0;
+    size_t need = needed(run->plan, map);
+    struct fence_map_shape shape = {0};
+    char subject[64];
+    size_t large;
+    int r = fence_map_shape(run->apply->pins->maps[map], &shape);
+
+    if (r < 0)
+        return r;
+    large = 2 * (need > shape.max_entries ? need : shape.max_entries);
+    snprintf(subject, sizeof(subject), "%s map", name);
+    return apply_report(run, subject,
+                        "full: it has %u entries, the objects now need %zu, and during a change "
+                        "also what they replace; %s; " FENCE_MAP_SIZE_REMEDY,
+                        shape.max_entries, need, consequence, name, large);
+}
+
+int apply_report_map(struct apply_run *run, enum fence_map map, int code, const char *consequence)
+{
     char subject[64];
 
     if (run->failed_maps & 1ull << map)
         return 0;
     run->failed_maps |= 1ull << map;
-    snprintf(subject, sizeof(subject), "%s map", name);
-    if (code != -E2BIG && code != -ENOSPC)
-        return apply_report(run, subject, "cannot be written: %s; %s", strerror(-code),
-                            consequence);
-    fence_map_usage(run->apply->pins, map, &used, &max);
-    return apply_report(run, subject,
-                        "full, %zu of %zu entries are used; %s; load the data path anew with a "
-                        "larger map (podfenced --map-size %s=%zu)",
-                        used, max, consequence, name, max * 2);
+    if (code == -E2BIG || code == -ENOSPC)
+        return report_full(run, map, consequence);
+    snprintf(subject, sizeof(subject), "%s map", fence_map_name(map));
+    return apply_report(run, subject, "cannot be written: %s; %s", strerror(-code), consequence);
 }
 
 void fence_apply_report_done(struct fence_apply_report *report)

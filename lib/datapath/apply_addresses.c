@@ -358,6 +358,8 @@ static int write_prefixes(struct apply_run *run)
 
 int apply_prefixes(struct apply_run *run)
 {
+    /* a block without a peer is the peers map's failure, which has been reported */
+    enum fence_map map = lacks_peer(run) ? FENCE_MAP_PEERS : FENCE_MAP_PREFIXES;
     int failure = write_prefixes(run);
     int r = apply_peers_raise(run->apply);
 
@@ -366,7 +368,7 @@ int apply_prefixes(struct apply_run *run)
     if (failure == 0 || r < 0)
         return r;
     r = apply_report_map(
-        run, FENCE_MAP_PREFIXES, failure,
+        run, map, failure,
         "a Denylist might miss a block, so every endpoint with a policy is closed");
     return r < 0 || !run->has_flipped ? r : apply_endpoints(run);
 }

@@ -10,6 +10,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
+#include "lib/datapath/load.h"
 #include "lib/datapath/walk.h"
 
 #define LOCK_STEP_NS 2000000
@@ -236,8 +237,9 @@ static int put_error(int code, enum fence_map map, const struct fence_pins *pins
     if (code == -E2BIG && fence_map_shape(pins->maps[map], &shape) == 0)
         return fence_err_set(err, code,
                              "the %s map is full (%u entries): this node has more pod interfaces "
-                             "than it was loaded for (podfenced --map-size %s=N)",
-                             fence_map_name(map), shape.max_entries, fence_map_name(map));
+                             "than it has room for; remove pods, or " FENCE_MAP_SIZE_REMEDY,
+                             fence_map_name(map), shape.max_entries, fence_map_name(map),
+                             (size_t)shape.max_entries * 2);
     return fence_err_set(err, code, "writing the %s map: %s", fence_map_name(map), strerror(-code));
 }
 

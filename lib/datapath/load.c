@@ -31,7 +31,26 @@ static void destroy_skeleton(struct podfence_bpf **skeleton)
     *skeleton = NULL;
 }
 
-/* Pinned before: must be what this build expects. */
+static bool asks_size(const struct fence_load_options *options, enum fence_map number)
+{
+    for (size_t i = 0; i < options->size_count; i++)
+        if (options->sizes[i].map == number)
+            return true;
+    return false;
+}
+
+/* One more sentence of the warning. */
+static void warn_size(const char *name, __u32 pinned, __u32 wanted, struct fence_err *warning)
+{
+    size_t used = strlen(warning->text);
+
+    snprintf(warning->text + used, sizeof(warning->text) - used,
+             "%sthe %s map is pinned with %u entries; --map-size %s=%u takes effect when the data "
+             "path is created anew, after a reboot of the node",
+             used ? "; " : "", name, pinned, name, wanted);
+}
+
+/* Pinned before: must be what this build expects. It keeps its size. */
 static int reuse_map(struct bpf_map *map, int fd, const char *path, struct fence_err *err)
 {
     struct bpf_map_info info = {0};
@@ -70,27 +89,41 @@ static int size_map(struct bpf_map *map, enum fence_map number,
     return 0;
 }
 
+/* From pinned or to be created; afterwards libbpf knows the size that it has or gets. */
+static int prepare_map(struct bpf_map *map, enum fence_map number, struct fence_pins *pins,
+                       struct fence_err *err)
+{
+    const char *name = fence_map_name(number);
+    char path[512];
+
+    snprintf(path, sizeof(path), "%s/maps/%s", pins->root, name);
+    pins->maps[number] = bpf_obj_get(path);
+    if (pins->maps[number] >= 0)
+        return reuse_map(map, pins->maps[number], path, err);
+    if (pins->maps[number] == -ENOENT)
+        return 0;
+    return fence_err_set(err, pins->maps[number], "%s: %s", path, strerror(-pins->maps[number]));
+}
+
 static int prepare_maps(struct podfence_bpf *skeleton, const struct fence_load_options *options,
-                        struct fence_pins *pins, struct fence_err *err)
+                        struct fence_pins *pins, struct fence_err *warning, struct fence_err *err)
 {
     for (unsigned int i = 0; i < FENCE_MAP_COUNT; i++) {
         const char *name = fence_map_name((enum fence_map)i);
         struct bpf_map *map = bpf_object__find_map_by_name(skeleton->obj, name);
-        char path[512];
+        __u32 wanted;
         int r;
 
         if (!map)
             return fence_err_set(err, -ENOENT, "the BPF object has no map %s", name);
-        snprintf(path, sizeof(path), "%s/maps/%s", pins->root, name);
-        pins->maps[i] = bpf_obj_get(path);
-        if (pins->maps[i] >= 0)
-            r = reuse_map(map, pins->maps[i], path, err);
-        else if (pins->maps[i] == -ENOENT)
-            r = size_map(map, (enum fence_map)i, options, err);
-        else
-            r = fence_err_set(err, pins->maps[i], "%s: %s", path, strerror(-pins->maps[i]));
+        r = size_map(map, (enum fence_map)i, options, err);
+        wanted = bpf_map__max_entries(map);
+        if (r == 0)
+            r = prepare_map(map, (enum fence_map)i, pins, err);
         if (r < 0)
             return r;
+        if (bpf_map__max_entries(map) != wanted && asks_size(options, (enum fence_map)i))
+            warn_size(name, bpf_map__max_entries(map), wanted, warning);
     }
     return 0;
 }
@@ -253,7 +286,8 @@ static int load_error(int code, struct fence_err *err)
 static int load_into(struct podfence_bpf *skeleton, const struct fence_load_options *options,
                      struct fence_pins *pins, struct fence_err *err)
 {
-    int r = prepare_maps(skeleton, options, pins, err);
+    struct fence_err warning = {""};
+    int r = prepare_maps(skeleton, options, pins, &warning, err);
 
     if (r < 0)
         return r;
@@ -265,7 +299,11 @@ static int load_into(struct podfence_bpf *skeleton, const struct fence_load_opti
         r = pin_progs(skeleton, pins, err);
     if (r == 0)
         r = complete_settings(pins, err);
-    return r < 0 ? r : fence_attach_refresh(pins, err);
+    if (r == 0)
+        r = fence_attach_refresh(pins, err);
+    if (r < 0 || !warning.text[0])
+        return r;
+    return fence_err_set(err, 1, "%s", warning.text);
 }
 
 int fence_load(const struct fence_load_options *options, struct fence_pins *ret_pins,
@@ -292,5 +330,5 @@ int fence_load(const struct fence_load_options *options, struct fence_pins *ret_
         return r;
     }
     *ret_pins = pins;
-    return 0;
+    return r;
 }

@@ -8,11 +8,16 @@
 
 #include "lib/datapath/pins.h"
 
-/* Entries of a map other than the default; NULL-terminated list may be NULL. */
+/* Entries of a map other than the default. */
 struct fence_map_size {
     enum fence_map map;
     __u32 entries;
 };
+
+/* What to do about a full map, for every text that tells of one: its name, and size_t entries. A
+ * pinned map keeps its size, and its endpoints, until a reboot clears the BPF file system. */
+#define FENCE_MAP_SIZE_REMEDY                                                                      \
+    "for a larger map start podfenced with --map-size %s=%zu and reboot the node (drain it first)"
 
 struct fence_load_options {
     const char *bpffs;
@@ -23,8 +28,9 @@ struct fence_load_options {
 /*
  * Reuse what is pinned, create what is missing. Programs of another build replace the pinned ones:
  * TCX links are updated, clsact filters replaced in place, nothing is ever detached. Afterwards
- * settings hold the hash key and hz. -EMEDIUMTYPE: `bpffs` is not on a BPF file system (the
- * text gives the mount command).
+ * settings hold the hash key and hz. Returns 1 when all is loaded but a map is pinned with another
+ * size than `sizes` asks for: `err` then holds that warning. -EMEDIUMTYPE: `bpffs` is not on a BPF
+ * file system (the text gives the mount command).
  */
 int fence_load(const struct fence_load_options *options, struct fence_pins *ret_pins,
                struct fence_err *err);

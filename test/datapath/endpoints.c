@@ -105,12 +105,15 @@ static void test_full(void **state)
         struct fence_pins pins = node_load(&size, 1);
         struct fence_endpoint_record record = node_record(2, "c", "10.0.0.3");
         struct fence_err err = {{0}};
+        char remedy[128];
 
         node_add(&pins, 0, "a", "10.0.0.1");
         node_add(&pins, 1, "b", "10.0.0.2");
         assert_int_equal(fence_endpoint_put(&pins, &record, &err), -E2BIG);
         assert_non_null(strstr(err.text, rows[i].name));
-        assert_non_null(strstr(err.text, "--map-size"));
+        snprintf(remedy, sizeof(remedy), "podfenced with --map-size %s=4 and reboot the node",
+                 fence_map_name(rows[i].map));
+        assert_non_null(strstr(err.text, remedy));
         assert_int_equal(node_count(&pins, FENCE_MAP_ENDPOINTS), 2);
         assert_int_equal(node_count(&pins, FENCE_MAP_ENDPOINT_INFO), 2);
         node_add(&pins, 1, "b", "10.0.0.4"); /* writing again needs no room */

@@ -18,13 +18,19 @@ static const struct fence_apply_failure *find(const struct fence_apply_report *r
     return NULL;
 }
 
-static void expect_full(const struct fence_apply_report *report, const char *map)
+/* `size` entries are there, `need` are needed: both and the way to more are in the text. */
+static void expect_full(const struct fence_apply_report *report, enum fence_map map, size_t size,
+                        size_t need)
 {
-    char subject[64], remedy[64];
+    const char *name = fence_map_name(map);
+    char subject[64], figures[128], remedy[128];
 
-    snprintf(subject, sizeof(subject), "%s map", map);
-    snprintf(remedy, sizeof(remedy), "--map-size %s=", map);
-    assert_non_null(strstr(find(report, subject)->text, "full"));
+    snprintf(subject, sizeof(subject), "%s map", name);
+    snprintf(figures, sizeof(figures), "full: it has %zu entries, the objects now need %zu,", size,
+             need);
+    snprintf(remedy, sizeof(remedy), "podfenced with --map-size %s=%zu and reboot the node", name,
+             2 * (need > size ? need : size));
+    assert_non_null(strstr(find(report, subject)->text, figures));
     assert_non_null(strstr(find(report, subject)->text, remedy));
 }
 
@@ -53,11 +59,12 @@ static void test_sets(void **state)
         enum fence_map map;
         __u32 entries;
         void (*smaller)(struct fence_plan *plan); /* then it fits */
+        size_t need;
         int answer;
     } rows[] = {
-        {FENCE_MAP_POLICIES, 4, without_open, FENCE_ALLOW},
-        {FENCE_MAP_SETS, 1, without_open, FENCE_ALLOW},
-        {FENCE_MAP_INTERVALS, 4, without_sql, -FENCE_REASON_NO_RULE},
+        {FENCE_MAP_POLICIES, 4, without_open, 5, FENCE_ALLOW},
+        {FENCE_MAP_SETS, 1, without_open, 2, FENCE_ALLOW},
+        {FENCE_MAP_INTERVALS, 4, without_sql, 5, -FENCE_REASON_NO_RULE},
     };
 
     (void)state;
@@ -71,7 +78,7 @@ static void test_sets(void **state)
         for (int again = 0; again < 2; again++) {
             report = apply_plan(apply, plan_shop());
             assert_int_equal(report.failure_count, 2);
-            expect_full(&report, fence_map_name(rows[i].map));
+            expect_full(&report, rows[i].map, rows[i].entries, rows[i].need);
             assert_non_null(strstr(find(&report, "endpoint shop/db (host1)")->text, "closed"));
             fence_apply_report_done(&report);
             assert_int_equal(node_endpoint(&pins, 1).set, 0);
@@ -107,7 +114,7 @@ static void test_addresses(void **state)
     plan_address(plan, "203.0.113.9", SHOP_WEB);
     report = apply_plan(apply, plan);
     assert_int_equal(report.failure_count, 1);
-    expect_full(&report, "addresses");
+    expect_full(&report, FENCE_MAP_ADDRESSES, 2, 3);
     fence_apply_report_done(&report);
     assert_int_equal(peer_of(&pins, "203.0.113.9"), FENCE_PEER_PENDING);
     assert_int_equal(peer_of(&pins, "8.8.8.8"), FENCE_PEER_PENDING);
@@ -135,7 +142,7 @@ static void test_prefixes(void **state)
     for (int i = 0; i < 2; i++) {
         report = apply_plan(apply, plan_shop());
         assert_int_equal(report.failure_count, 3);
-        expect_full(&report, "prefixes");
+        expect_full(&report, FENCE_MAP_PREFIXES, 2, 3);
         fence_apply_report_done(&report);
         assert_int_equal(node_endpoint(&pins, 0).flags, FENCE_EP_NOT_APPLIED);
         assert_int_equal(ask(&pins, 0, FENCE_EGRESS, "8.8.8.8", 53), -FENCE_REASON_NOT_APPLIED);
@@ -160,7 +167,7 @@ static void test_peers(void **state)
     shop_pods(&pins);
     report = apply_plan(apply, plan_shop());
     assert_int_equal(report.failure_count, 1);
-    expect_full(&report, "peers");
+    expect_full(&report, FENCE_MAP_PEERS, FENCE_PEER_FIRST + 3, FENCE_PEER_FIRST + 4);
     fence_apply_report_done(&report);
     assert_int_equal(peer_of(&pins, "10.0.0.2"), FENCE_PEER_PENDING);
     assert_int_equal(ask(&pins, 1, FENCE_INGRESS, "10.0.0.1", 5432), FENCE_ALLOW);
@@ -180,7 +187,7 @@ static void test_names(void **state)
     shop_pods(&pins);
     report = apply_plan(apply, plan_shop());
     assert_int_equal(report.failure_count, 1);
-    expect_full(&report, "identities");
+    expect_full(&report, FENCE_MAP_IDENTITIES, 3, 4);
     fence_apply_report_done(&report);
     assert_int_equal(ask(&pins, 1, FENCE_INGRESS, "10.0.0.1", 5432), FENCE_ALLOW);
     assert_int_equal(ask(&pins, 1, FENCE_INGRESS, "10.0.0.2", 5432), -FENCE_REASON_NO_RULE);

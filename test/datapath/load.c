@@ -121,6 +121,51 @@ static void test_sizes(void **state)
     fence_pins_close(&again);
 }
 
+/* A pinned map keeps its size, and whoever asked for another one hears of it. */
+static void test_pinned_sizes(void **state)
+{
+    static const struct fence_map_size first[] = {{FENCE_MAP_POLICIES, 64}, {FENCE_MAP_RULES, 32}};
+    static const struct {
+        struct fence_map_size sizes[3];
+        size_t count;
+        const char *warning; /* NULL: none */
+    } rows[] = {
+        {{{0}}, 0, NULL},
+        {{{FENCE_MAP_POLICIES, 64}, {FENCE_MAP_RULES, 32}}, 2, NULL},
+        {{{FENCE_MAP_POLICIES, 1024}, {FENCE_MAP_POLICIES, 64}}, 2, NULL}, /* the last one counts */
+        {{{FENCE_MAP_POLICIES, 1024}},
+         1,
+         "the policies map is pinned with 64 entries; --map-size policies=1024 takes effect when "
+         "the data path is created anew, after a reboot of the node"},
+        {{{FENCE_MAP_RULES, 16}, {FENCE_MAP_SETS, 7}, {FENCE_MAP_POLICIES, 65}}, 3, NULL},
+    };
+    struct fence_pins pins = node_load(first, 2);
+    char bpffs[256];
+
+    (void)state;
+    bpffs_of(&pins, bpffs);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
+        bool all = rows[i].count == 3;
+        struct fence_load_options options = {bpffs, rows[i].sizes, rows[i].count};
+        struct fence_map_shape shape;
+        struct fence_err err = {{0}};
+        struct fence_pins again;
+
+        assert_int_equal(fence_load(&options, &again, &err), rows[i].warning || all);
+        if (all) {
+            assert_non_null(strstr(err.text, "--map-size rules=16 "));
+            assert_non_null(strstr(err.text, "--map-size sets=7 "));
+            assert_non_null(strstr(err.text, "--map-size policies=65 "));
+        } else {
+            assert_string_equal(err.text, rows[i].warning ? rows[i].warning : "");
+        }
+        assert_int_equal(fence_map_shape(again.maps[FENCE_MAP_POLICIES], &shape), 0);
+        assert_int_equal(shape.max_entries, 64);
+        fence_pins_close(&again);
+    }
+    fence_pins_close(&pins);
+}
+
 static void test_bad_size(void **state)
 {
     static const struct fence_map_size none[] = {{FENCE_MAP_RULES, 0}};
@@ -261,11 +306,17 @@ static void test_upgrade_without_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_twice),       cmocka_unit_test(test_secret),
-        cmocka_unit_test(test_hz),          cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_bad_size),    cmocka_unit_test(test_wrong_filesystem),
-        cmocka_unit_test(test_foreign_map), cmocka_unit_test(test_half_loaded),
-        cmocka_unit_test(test_upgrade),     cmocka_unit_test(test_upgrade_without_device),
+        cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_hz),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_pinned_sizes),
+        cmocka_unit_test(test_bad_size),
+        cmocka_unit_test(test_wrong_filesystem),
+        cmocka_unit_test(test_foreign_map),
+        cmocka_unit_test(test_half_loaded),
+        cmocka_unit_test(test_upgrade),
+        cmocka_unit_test(test_upgrade_without_device),
     };
 
     return cmocka_run_group_tests(tests, node_setup, node_teardown);

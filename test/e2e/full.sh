@@ -17,13 +17,25 @@ reported() {
     lab_ctl status -o json | grep -qE "$1" && lab_ctl status | grep -qE "$1"
 }
 
+# What a drain and a reboot leave of the data path: nothing.
+drain_and_reboot() {
+    local pod
+    for pod in "${!LAB_POD_ID[@]}"; do
+        lab_pod_del "$pod"
+    done
+    lab_daemon_stop
+    umount -l "$LAB/bpf"
+    mount -t bpf bpf "$LAB/bpf"
+}
+
 lab_say "policies do not fit: closed, not open"
 lab_chain bridge '{"holdTimeoutMs": 300}'
 lab_object policies <"$data/shop.yaml"
 lab_swap
 lab_daemon_start --map-size policies=4
 lab_pods_add web api db intruder
-eventually "the status names map and remedy" 5 reported 'policies.*--map-size policies='
+remedy='podfenced with --map-size policies=([0-9]+) and reboot the node'
+eventually "the status names map, need and remedy" 5 reported "policies.*4 entries.* need .*$remedy"
 closed=$(lab_ctl endpoints -o json | jq -r '.endpoints[] | select(.state == "closed") | .pod')
 [ -n "$closed" ] || lab_fail "no pod is closed: $(lab_ctl endpoints)"
 for pod in $closed; do
@@ -36,12 +48,24 @@ TABLE
 done
 # what is open anyway stays judged by its policy
 sed -n '/ deny$/p' "$data/shop.table" | lab_expect
-lab_pod_del web
-lab_pod_del api
-lab_pod_del db
-lab_pod_del intruder
+[[ $(lab_status .) =~ policies\ map.*$remedy ]]
+larger=${BASH_REMATCH[1]}
+
+lab_say "a larger map without a reboot: the daemon says that it is not in force, the pods stay closed"
 lab_daemon_stop
-rm -rf "$LAB_BPFFS/v1"
+lab_daemon_start --map-size "policies=$larger"
+grep -q "policies map is pinned with 4 entries; --map-size policies=$larger takes effect .* reboot" \
+    "$LAB/daemon.log" || lab_fail "no warning in the log"
+eventually "the same text again" 5 reported "policies.*$remedy"
+lab_expect <<<"outside > ${closed%%$'\n'*} tcp 8080 deny"
+
+lab_say "the remedy: drained, a new BPF file system, the size that the text named"
+drain_and_reboot
+lab_daemon_start --map-size "policies=$larger"
+lab_pods_add web api db intruder
+eventually "ready" 5 ready true
+lab_expect <"$data/shop.table"
+drain_and_reboot
 
 lab_say "endpoints do not fit: ADD answers 11 with map and remedy"
 lab_daemon_start --map-size endpoints=2
@@ -51,12 +75,10 @@ if lab_pod_attach third; then
     lab_fail "a third endpoint fits into a map of two"
 fi
 expect_equal "code" "$(jq -r .error.code "$LAB/out/third")" 11
-expect_match "text" "$(jq -r '.error.msg + .error.details' "$LAB/out/third")" 'endpoints.*--map-size endpoints='
+expect_match "text" "$(jq -r '.error.msg + .error.details' "$LAB/out/third")" \
+    'endpoints.*podfenced with --map-size endpoints=4 and reboot the node'
 lab_pod_forget third
-lab_pod_del web
-lab_pod_del api
-lab_daemon_stop
-rm -rf "$LAB_BPFFS/v1"
+drain_and_reboot
 
 lab_say "a broken file keeps the last good version of what it held"
 lab_daemon_start
