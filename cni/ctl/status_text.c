@@ -117,8 +117,10 @@ static void print_problem(const cJSON *problem)
     fputs(*object ? ": " : "", stdout);
     fputs(cJSON_IsTrue(ctl_member(problem, "warning")) ? "warning: " : "", stdout);
     safe(text);
-    puts(cJSON_IsTrue(ctl_member(problem, "kept")) ? " (the last good version stays in force)"
-                                                   : "");
+    /* of a whole file the text says it */
+    puts(*object && cJSON_IsTrue(ctl_member(problem, "kept"))
+             ? " (the last good version stays in force)"
+             : "");
 }
 
 static void print_subject(const cJSON *item)

@@ -319,29 +319,41 @@ static int on_event(struct builder *builder, const yaml_event_t *event, struct f
     }
 }
 
-static unsigned int line_of_offset(const char *data, size_t offset)
-{
-    unsigned int line = 1;
+struct place {
+    unsigned int line;
+    unsigned int column; /* both from 1; in characters */
+};
 
-    for (size_t i = 0; i < offset; i++)
-        line += data[i] == '\n';
-    return line;
+static struct place place_of_offset(const char *data, size_t offset)
+{
+    struct place place = {1, 1};
+
+    for (size_t i = 0; i < offset; i++) {
+        bool inside_character = ((unsigned char)data[i] & 0xc0) == 0x80;
+
+        place.column = data[i] == '\n' ? 1 : place.column + !inside_character;
+        place.line += data[i] == '\n';
+    }
+    return place;
 }
 
 static int parser_error(const yaml_parser_t *parser, const char *data, size_t size,
                         struct fence_err *err)
 {
-    const char *problem = parser->problem ? parser->problem : "not YAML";
-    unsigned int line = (unsigned int)parser->problem_mark.line + 1;
+    struct place place = {(unsigned int)parser->problem_mark.line + 1,
+                          (unsigned int)parser->problem_mark.column + 1};
+    char began[32] = "";
 
     if (parser->error == YAML_MEMORY_ERROR)
         return fence_err_set(err, -ENOMEM, "out of memory");
-    if (parser->error == YAML_READER_ERROR) {
-        size_t offset = parser->problem_offset < size ? parser->problem_offset : size;
-
-        line = line_of_offset(data, offset);
-    }
-    return fence_err_set(err, -EINVAL, "line %u: %s", line, problem);
+    if (parser->error == YAML_READER_ERROR)
+        place =
+            place_of_offset(data, parser->problem_offset < size ? parser->problem_offset : size);
+    else if (parser->context && parser->context_mark.line != parser->problem_mark.line)
+        snprintf(began, sizeof(began), " from line %zu on", parser->context_mark.line + 1);
+    return fence_err_set(err, -EINVAL, "line %u: not valid YAML: column %u: %s%s%s%s", place.line,
+                         place.column, parser->problem ? parser->problem : "cannot be parsed",
+                         parser->context ? " " : "", parser->context ? parser->context : "", began);
 }
 
 static int build(struct builder *builder, const char *data, size_t size, struct fence_err *err)
@@ -399,7 +411,7 @@ int fence_docs_parse(const char *data, size_t size, struct fence_docs *ret_docs,
     nul = memchr(data, '\0', size);
     if (nul)
         return fence_err_set(err, -EINVAL, "line %u: the file contains the character NUL",
-                             line_of_offset(data, (size_t)(nul - data)));
+                             place_of_offset(data, (size_t)(nul - data)).line);
     data = skip_head(data, &size);
     r = fence_json_convert(data, size, &converted, err);
     if (r < 0)

@@ -277,6 +277,24 @@ static void set_known(struct fence_known *known, const struct fence_scanned *ite
     known->settled = item->settled;
 }
 
+/* What is wrong with the file, and what that means until it is mended. */
+static int put_broken(struct run *run, const struct fence_scanned *item, const char *unit)
+{
+    bool parsed = item->outcome != FENCE_FILE_UNPARSED;
+    bool kept = fence_store_has_objects(run->store, unit);
+    FENCE_FREE char *text = NULL;
+
+    if (asprintf(&text, "%s; %s until it %s", item->problem,
+                 kept ? "the last good version of the file stays in force"
+                      : "its objects are absent",
+                 parsed ? "can be read" : "is mended") < 0) {
+        text = NULL;
+        return no_memory(run->err);
+    }
+    return fence_store_broken(run->store, run->folder->order, unit, text) < 0 ? no_memory(run->err)
+                                                                              : 0;
+}
+
 static int put_file(struct run *run, struct fence_scanned *item, struct fence_known *known,
                     const char *unit)
 {
@@ -287,10 +305,8 @@ static int put_file(struct run *run, struct fence_scanned *item, struct fence_kn
         r = restore(run, unit);
     if (r < 0)
         return r;
-    if (item->outcome != FENCE_FILE_DECODED) {
-        r = fence_store_broken(run->store, folder->order, unit, item->problem);
-        return r < 0 ? no_memory(run->err) : 0;
-    }
+    if (item->outcome != FENCE_FILE_DECODED)
+        return put_broken(run, item, unit);
     r = fence_store_put(run->store, folder->order, unit, &item->list, run->err);
     if (r > 0) {
         known->saved = false;

@@ -105,6 +105,9 @@ static int read_item(int fd, const struct fence_known *known, struct fence_scann
 
     if (r == -ENOMEM)
         return r;
+    if (r == -EINVAL)
+        fence_err_set(&err, r, "%s is not a regular file: remove it or name it otherwise",
+                      item->name);
     if (r < 0)
         return fail(item, FENCE_FILE_UNREAD, err.text);
     item->content = fence_hash_bytes(key, data, size);
@@ -126,7 +129,7 @@ static int scan_item(int fd, const struct fence_known *known, struct fence_scann
             return -ENOENT;
         return fail(item, FENCE_FILE_UNREAD,
                     "cannot be opened: it is a link to nothing, or its "
-                    "target may not be read");
+                    "target may not be read: mend or remove the link");
     }
     item->signature = signature_of(&info);
     item->settled = is_settled(&item->signature);

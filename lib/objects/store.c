@@ -222,6 +222,13 @@ int fence_store_broken(struct fence_store *store, unsigned int order, const char
     return 0;
 }
 
+bool fence_store_has_objects(const struct fence_store *store, const char *unit_path)
+{
+    const struct fence_unit *unit = fence_unit_find(store->by_path, unit_path);
+
+    return unit && unit->count > 0;
+}
+
 int fence_store_remove(struct fence_store *store, const char *unit_path)
 {
     struct fence_unit *unit = fence_unit_find(store->by_path, unit_path);

@@ -44,6 +44,9 @@ int fence_store_restore(struct fence_store *store, unsigned int order, const cha
 int fence_store_broken(struct fence_store *store, unsigned int order, const char *unit,
                        const char *problem);
 
+/* Does the unit contribute objects, be they its last good ones? */
+bool fence_store_has_objects(const struct fence_store *store, const char *unit);
+
 /* The unit is gone: so are its objects. Returns 1 when that changed something. */
 int fence_store_remove(struct fence_store *store, const char *unit);
 

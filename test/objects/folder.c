@@ -38,6 +38,7 @@ static void test_folder_files(void **state)
 static void test_folder_odd_files(void **state)
 {
     struct lab *lab = *state;
+    const struct fence_problem *problems;
     char path[256];
 
     lab_path_of(lab, "dir.yaml", path);
@@ -51,7 +52,12 @@ static void test_folder_odd_files(void **state)
     lab_write_file(lab, "good.yaml", NAMESPACE("good"));
     assert_int_equal(lab_read_now(lab), 1);
     lab_assert_namespaces(lab, "good");
-    lab_assert_problem(lab, 4, "/objects/", "");
+    lab_assert_problem(lab, 4, "/objects/", "; its objects are absent until it can be read");
+    assert_int_equal(fence_store_problems(lab->store, &problems), 4);
+    for (size_t i = 0; i < 2; i++)
+        assert_non_null(
+            strstr(problems[i].text, " is not a regular file: remove it or name it otherwise; "));
+    assert_non_null(strstr(problems[2].text, ": mend or remove the link; "));
     assert_true(fence_folder_present(lab->folder));
 }
 
@@ -87,11 +93,17 @@ static void test_folder_broken_file(void **state)
     lab_write_file(lab, "a.yaml", NAMESPACE("one") "---\n{ broken");
     assert_int_equal(lab_follow(lab), 0);
     lab_assert_namespaces(lab, "one two");
-    lab_assert_problem(lab, 1, "/objects/a.yaml", "line 6: ");
+    lab_assert_problem(lab, 1, "/objects/a.yaml", "line 6: not valid YAML: column 1: ");
+    lab_assert_problem(lab, 1, "/objects/a.yaml",
+                       "; the last good version of the file stays in force until it is mended");
     lab_write_file(lab, "a.yaml", NAMESPACE("one"));
     assert_int_equal(lab_follow(lab), 1);
     lab_assert_namespaces(lab, "one");
     lab_assert_problem(lab, 0, "", "");
+    lab_remove_file(lab, "a.yaml");
+    lab_write_file(lab, "b.yaml", "{ broken");
+    assert_int_equal(lab_follow(lab), 1);
+    lab_assert_problem(lab, 1, "/objects/b.yaml", "; its objects are absent until it is mended");
 }
 
 /* ---- ConfigMap volumes ---------------------------------------------------------------------- */
