@@ -4,6 +4,7 @@
  * pulls: one file, which needs no loader and no library, and is small.
  */
 #include <elf.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "test/cmocka.h"
