@@ -141,6 +141,18 @@ static int json_protocol(const cJSON *object, struct fence_query *query, struct 
     return 0;
 }
 
+/* Type and code mean nothing elsewhere, so that who gives them means something else. */
+static int json_no_icmp(const cJSON *object, struct fence_err *err)
+{
+    static const char *const names[] = {"type", "code"};
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(names); i++)
+        if (cJSON_GetObjectItemCaseSensitive(object, names[i]))
+            return fence_err_set(err, -EINVAL, "%s: it goes with protocol ICMP or ICMPv6 only",
+                                 names[i]);
+    return 0;
+}
+
 static int json_icmp(const cJSON *object, struct fence_query *query, struct fence_err *err)
 {
     unsigned int type = 0, code = 0;
@@ -174,6 +186,31 @@ static int json_family(const cJSON *object, struct fence_query *query, struct fe
     return 0;
 }
 
+/* A key that is misspelt or given twice would ask something else than was meant. */
+static int json_keys(const cJSON *object, struct fence_err *err)
+{
+    static const char *const names[] = {"from", "to", "port", "protocol", "family", "type", "code"};
+    bool given[FENCE_ARRAY_SIZE(names)] = {false};
+    const cJSON *member;
+
+    cJSON_ArrayForEach(member, object)
+    {
+        size_t i = 0;
+
+        while (i < FENCE_ARRAY_SIZE(names) && strcmp(names[i], member->string) != 0)
+            i++;
+        if (i == FENCE_ARRAY_SIZE(names))
+            return fence_err_set(err, -EINVAL,
+                                 "%.80s: unknown key; there are from, to, port, protocol, family, "
+                                 "type and code",
+                                 member->string);
+        if (given[i])
+            return fence_err_set(err, -EINVAL, "%s: it is given twice", names[i]);
+        given[i] = true;
+    }
+    return 0;
+}
+
 int trace_parse_json(const cJSON *object, struct fence_query *ret_query, struct fence_err *err)
 {
     struct fence_query query = {0};
@@ -181,11 +218,15 @@ int trace_parse_json(const cJSON *object, struct fence_query *ret_query, struct 
 
     if (!cJSON_IsObject(object))
         return fence_err_set(err, -EINVAL, "a query is a JSON object");
-    r = json_end(object, "from", &query.from, err);
+    r = json_keys(object, err);
+    if (r == 0)
+        r = json_end(object, "from", &query.from, err);
     if (r == 0)
         r = json_end(object, "to", &query.to, err);
     if (r == 0)
         r = json_protocol(object, &query, err);
+    if (r == 0 && !is_icmp(query.protocol))
+        r = json_no_icmp(object, err);
     if (r == 0 && is_icmp(query.protocol))
         r = json_icmp(object, &query, err);
     else if (r == 0)
@@ -213,6 +254,15 @@ static cJSON *error_json(const char *text)
     return object;
 }
 
+/* cJSON would end the text there, and the question would be about another pod. */
+static bool has_nul_escape(const char *line)
+{
+    for (const char *at = strchr(line, '\\'); at && at[1]; at = strchr(at + 2, '\\'))
+        if (strncmp(at, "\\u0000", 6) == 0)
+            return true;
+    return false;
+}
+
 static cJSON *answer_line(const struct trace_source *source, const char *line, size_t size,
                           const char *expect, struct tally *tally)
 {
@@ -226,6 +276,8 @@ static cJSON *answer_line(const struct trace_source *source, const char *line, s
         object = cJSON_ParseWithOpts(line, NULL, 1);
     if (!object)
         fence_err_set(&err, r, "the line is no JSON");
+    else if (has_nul_escape(line))
+        fence_err_set(&err, r, "a text contains the character NUL (\\u0000)");
     else
         r = trace_parse_json(object, &query, &err);
     if (r == 0)
