@@ -160,17 +160,17 @@ static int turn(struct observation *observation)
     return r < 0 ? ctl_fail(ctl, "%s", err.text) : CTL_DONE;
 }
 
-static int check(const struct ctl *ctl, const struct ctl_observe_filter *filter)
+static int check(const struct ctl *ctl, struct ctl_observe_filter *filter)
 {
-    static const char *const verdicts[] = {"FORWARDED", "DROPPED", "AUDIT"};
-    bool known = !filter->verdict;
+    const char *verdict = filter->verdict;
     char *end = NULL;
 
-    for (size_t i = 0; filter->verdict && i < FENCE_ARRAY_SIZE(verdicts); i++)
-        known = known || strcmp(filter->verdict, verdicts[i]) == 0;
-    if (!known)
-        return ctl_misuse(ctl, "observe", "--verdict %s: there are FORWARDED, DROPPED and AUDIT",
-                          filter->verdict);
+    if (verdict)
+        filter->verdict = ctl_observe_verdict(verdict);
+    if (verdict && !filter->verdict)
+        return ctl_misuse(ctl, "observe",
+                          "--verdict %s: there are FORWARDED (allow), DROPPED (deny) and AUDIT",
+                          verdict);
     if (filter->port && (*filter->port < '0' || *filter->port > '9' ||
                          strtoul(filter->port, &end, 10) > 65535 || *end))
         return ctl_misuse(ctl, "observe", "--port %s: it is 0 to 65535", filter->port);
@@ -202,7 +202,7 @@ int ctl_observe(struct ctl *ctl, int argc, char **argv)
          .flag = &observation.follow},
         {.name = "verdict",
          .argument = "VERDICT",
-         .help = "FORWARDED, DROPPED or AUDIT",
+         .help = "FORWARDED (allow), DROPPED (deny) or AUDIT",
          .text = &filter->verdict},
         {.name = "from", .argument = "END", .help = "sent by this end", .text = &filter->from},
         {.name = "to", .argument = "END", .help = "sent to this end", .text = &filter->to},

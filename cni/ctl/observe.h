@@ -9,11 +9,14 @@
 
 /* NULL members let everything through. Ends as in ctl_end_fits. */
 struct ctl_observe_filter {
-    const char *verdict;
+    const char *verdict; /* as events have it */
     const char *from;
     const char *to;
     const char *port;
 };
+
+/* "DROPPED" of "dropped", "deny" and the like; NULL when it is no verdict. */
+const char *ctl_observe_verdict(const char *text);
 
 bool ctl_observe_fits(const struct ctl_observe_filter *filter, const cJSON *event);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cni/ctl/names.h"
 #include "cni/ctl/observe.h"
 #include "cni/ctl/output.h"
 #include "cni/ctl/text.h"
+#include "lib/base/memory.h"
 #include "lib/base/names.h"
 
 /* "shop/web", "n1", "world". */
@@ -46,6 +48,22 @@ static bool end_fits(const cJSON *event, const char *name, const char *wanted)
 
     identity_of(end, identity);
     return ctl_end_fits(&fits, wanted);
+}
+
+const char *ctl_observe_verdict(const char *text)
+{
+    static const struct {
+        const char *text;
+        const char *verdict;
+    } names[] = {
+        {"FORWARDED", "FORWARDED"}, {"DROPPED", "DROPPED"}, {"AUDIT", "AUDIT"},
+        {"allow", "FORWARDED"},     {"deny", "DROPPED"}, /* as elsewhere in this program */
+    };
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(names); i++)
+        if (strcasecmp(names[i].text, text) == 0)
+            return names[i].verdict;
+    return NULL;
 }
 
 bool ctl_observe_fits(const struct ctl_observe_filter *filter, const cJSON *event)

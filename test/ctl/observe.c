@@ -69,6 +69,37 @@ static void filters(void **state)
 }
 
 static const struct {
+    const char *text, *verdict;
+} verdicts[] = {
+    {"FORWARDED", "FORWARDED"},
+    {"forwarded", "FORWARDED"},
+    {"allow", "FORWARDED"},
+    {"Allow", "FORWARDED"},
+    {"DROPPED", "DROPPED"},
+    {"deny", "DROPPED"},
+    {"DENY", "DROPPED"},
+    {"AUDIT", "AUDIT"},
+    {"audit", "AUDIT"},
+    {"", NULL},
+    {"den", NULL},
+    {"denyy", NULL},
+};
+
+static void verdict_names(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(verdicts); i++) {
+        const char *verdict = ctl_observe_verdict(verdicts[i].text);
+
+        print_message("%s\n", verdicts[i].text);
+        if (verdicts[i].verdict)
+            assert_string_equal(verdict, verdicts[i].verdict);
+        else
+            assert_null(verdict);
+    }
+}
+
+static const struct {
     const char *event;
     bool color;
     const char *expect;
@@ -103,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filters),
+        cmocka_unit_test(verdict_names),
         cmocka_unit_test(lines_golden),
     };
 
