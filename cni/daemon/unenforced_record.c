@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cni/daemon/unenforced_record.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -95,9 +94,12 @@ static int take_numbers(const cJSON *json, struct fence_unenforced_record *recor
 
 static int hex_value(char c)
 {
-    if (!isxdigit((unsigned char)c))
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const char *at = c ? strchr(digits, c) : NULL;
+
+    if (!at)
         return -1;
-    return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
+    return at - digits < 16 ? (int)(at - digits) : (int)(at - digits) - 6;
 }
 
 static int take_mac(const cJSON *json, __u8 mac[6], struct fence_err *err)

@@ -314,17 +314,18 @@ static void write_hostile(const struct lab *lab, size_t i)
 
 static void test_hostile_records(void **state)
 {
+    const size_t hostile_count = FENCE_ARRAY_SIZE(hostile);
     struct lab *lab = *state;
     struct fence_endpoint_record record;
 
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(hostile); i++)
+    for (size_t i = 0; i < hostile_count; i++)
         write_hostile(lab, i);
     start(lab, NULL);
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(hostile); i++) {
+    for (size_t i = 0; i < hostile_count; i++) {
         expect_problem(lab, hostile[i].name, hostile[i].text);
         assert_true(has(lab, hostile[i].name));
     }
-    daemon_expect(lab->daemon, "problems", FENCE_ARRAY_SIZE(hostile));
+    daemon_expect(lab->daemon, "problems", (double)hostile_count);
     daemon_expect(lab->daemon, "endpoints.total", 0);
     assert_false(gets(lab, &record));
     assert_true(daemon_logged(lab->daemon, "a pod that started unenforced stays so"));
