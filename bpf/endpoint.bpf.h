@@ -18,6 +18,7 @@
 #define ND_REDIRECT                137
 #define ND_HOP_LIMIT               255
 #define ND_MAX_BYTES               256 /* with options */
+#define ND_BARE_BYTES              32  /* with one link-layer address */
 
 #define DHCP_SERVER_PORT   67
 #define DHCPV6_SERVER_PORT 547
@@ -89,10 +90,15 @@ fence_inline int is_neighbour(const struct packet *packet, const struct fence_en
 
     if (tuple->protocol != IPPROTO_ICMPV6 || packet->fragment != PACKET_WHOLE)
         return 0;
-    if (is_nd(type))
-        return packet->end - packet->offset <= ND_MAX_BYTES &&
-               ((tuple->destination.bytes[0] == 0xff && tuple->destination.bytes[1] == 0x02) ||
-                is_near(endpoint, &tuple->destination));
+    if (is_nd(type)) {
+        __u32 size = packet->end - packet->offset;
+
+        if ((tuple->destination.bytes[0] == 0xff && tuple->destination.bytes[1] == 0x02) ||
+            is_near(endpoint, &tuple->destination))
+            return size <= ND_MAX_BYTES;
+        /* a neighbour that nobody has told us of: no room for more than its own MAC */
+        return size <= ND_BARE_BYTES;
+    }
     if ((type < 130 || type > 132) && type != 143)
         return 0;
     return packet->hop_limit == 1 && tuple->destination.bytes[0] == 0xff &&

@@ -141,19 +141,27 @@ static void test_arp(void **state)
 
 /* ---- neighbour discovery -------------------------------------------------------------------- */
 
-/* An ICMPv6 message with a target address behind its first eight bytes. */
-static size_t build_nd_to(unsigned char *frame, unsigned int type, const char *source,
-                          const char *target, const char *destination)
+/* An ICMPv6 message with a target address behind its first eight bytes, and options. */
+struct nd {
+    unsigned int type;
+    unsigned int hop_limit;
+    unsigned int options; /* bytes */
+    const char *source;
+    const char *destination;
+    const char *target;
+};
+
+static size_t build_nd_message(unsigned char *frame, const struct nd *nd)
 {
     struct fence_packet packet =
-        lab_packet(FENCE_EGRESS, lab_addr(destination), IPPROTO_ICMPV6, 0, type << 8);
-    struct fence_addr addr = lab_addr(target);
+        lab_packet(FENCE_EGRESS, lab_addr(nd->destination), IPPROTO_ICMPV6, 0, nd->type << 8);
+    struct fence_addr addr = lab_addr(nd->target);
     size_t size;
 
-    packet.source = lab_addr(source);
-    packet.payload = 16;
+    packet.source = lab_addr(nd->source);
+    packet.payload = 16 + nd->options;
     size = fence_packet_build(&packet, frame);
-    frame[ETHERNET + 7] = 255;
+    frame[ETHERNET + 7] = (unsigned char)nd->hop_limit;
     memcpy(frame + ETHERNET + 40 + 8, addr.bytes, 16);
     return size;
 }
@@ -161,11 +169,13 @@ static size_t build_nd_to(unsigned char *frame, unsigned int type, const char *s
 static size_t build_nd(unsigned char *frame, unsigned int type, const char *source,
                        const char *target)
 {
-    size_t size = build_nd_to(frame, type, source, target, "ff02::1");
+    const struct nd nd = {.type = type,
+                          .hop_limit = type == 143 ? 1 : 255,
+                          .source = source,
+                          .destination = "ff02::1",
+                          .target = target};
 
-    if (type == 143)
-        frame[ETHERNET + 7] = 1;
-    return size;
+    return build_nd_message(frame, &nd);
 }
 
 static void test_neighbour_discovery(void **state)
@@ -215,26 +225,41 @@ static void test_neighbour_discovery(void **state)
 /* Types that pass under any policy must not carry data elsewhere. */
 static void test_neighbour_types_stay_on_the_link(void **state)
 {
+#define OWN     "fd00:10:244:1::5"
+#define GATEWAY "fd00:10:244:1::1"
+#define LINK    "fe80::ff:fe00:a"
+#define FAR     "2001:db8::7"
     static const struct {
         const char *what;
-        unsigned int type, hop_limit;
-        const char *source, *destination;
+        struct nd nd;
         bool passed;
         int reason;
     } rows[] = {
-        {"unicast probe of a neighbour", 135, 255, "fd00:10:244:1::5", "fd00:10:244:1::1", true,
+        {"probe of a known neighbour",
+         {135, 255, 24, OWN, GATEWAY, GATEWAY},
+         true,
          FENCE_REASON_NEIGHBOUR},
-        {"solicitation to the world", 135, 255, "fd00:10:244:1::5", "2001:db8::7", false,
+        {"probe of an unknown one", {135, 255, 8, OWN, FAR, FAR}, true, FENCE_REASON_NEIGHBOUR},
+        {"answer to an unknown one", {136, 255, 8, OWN, FAR, OWN}, true, FENCE_REASON_NEIGHBOUR},
+        {"data to an unknown one", {135, 255, 16, OWN, FAR, FAR}, false, FENCE_REASON_NO_RULE},
+        {"data to a known one",
+         {135, 255, 400, OWN, GATEWAY, GATEWAY},
+         false,
          FENCE_REASON_NO_RULE},
-        {"advertisement to the world", 136, 255, "fd00:10:244:1::5", "2001:db8::7", false,
-         FENCE_REASON_SPOOFED_ND},
-        {"multicast report to the world", 143, 1, "fe80::ff:fe00:a", "2001:db8::7", false,
+        {"answer for another", {136, 255, 8, OWN, FAR, GATEWAY}, false, FENCE_REASON_SPOOFED_ND},
+        {"multicast report", {143, 1, 0, LINK, "ff02::16", "::"}, true, FENCE_REASON_NEIGHBOUR},
+        {"multicast report to the world",
+         {143, 1, 0, LINK, FAR, "::"},
+         false,
          FENCE_REASON_NO_RULE},
-        {"multicast report that could be routed", 143, 64, "fe80::ff:fe00:a", "ff02::16", false,
+        {"multicast report that could be routed",
+         {143, 64, 0, LINK, "ff02::16", "::"},
+         false,
          FENCE_REASON_NO_RULE},
-        {"multicast report from a routable address", 143, 1, "fd00:10:244:1::5", "ff02::16", false,
+        {"multicast report from a routable address",
+         {143, 1, 0, OWN, "ff02::16", "::"},
+         false,
          FENCE_REASON_NO_RULE},
-        {"multicast report", 143, 1, "fe80::ff:fe00:a", "ff02::16", true, FENCE_REASON_NEIGHBOUR},
     };
     unsigned char frame[FENCE_PACKET_MAX];
 
@@ -242,10 +267,8 @@ static void test_neighbour_types_stay_on_the_link(void **state)
     lab_reset();
     lab_use_set(LAB_SET_CLOSED);
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
-        size_t size = build_nd_to(frame, rows[i].type, rows[i].source, "fd00:10:244:1::1",
-                                  rows[i].destination);
+        size_t size = build_nd_message(frame, &rows[i].nd);
 
-        frame[ETHERNET + 7] = (unsigned char)rows[i].hop_limit;
         lab_expect(rows[i].what, lab_run_frame(FENCE_EGRESS, frame, size), rows[i].passed,
                    rows[i].reason);
     }
