@@ -21,6 +21,13 @@ struct addition {
     bool exempt;
 };
 
+/* All texts have been checked against these sizes before. */
+static void copy_text(char *to, size_t size, const char *from)
+{
+    snprintf(to, size, "%s", from);
+}
+#define COPY_TEXT(to, from) copy_text(to, sizeof(to), from)
+
 static bool is_same_file(const char *a, const char *b)
 {
     struct stat first, second;
@@ -54,8 +61,12 @@ static int gather(struct fence_plugin *plugin, struct addition *addition)
 {
     const struct fence_cni_env *env = &plugin->env;
 
-    if (fence_cni_args_parse(env->args, &addition->args, &plugin->error) < 0 ||
-        fence_cni_result_read(&plugin->conf, env->ifname, &addition->result, &plugin->error) < 0 ||
+    if (fence_cni_args_parse(env->args, &addition->args, &plugin->error) < 0)
+        return -EINVAL;
+    /* outside Kubernetes: policies are namespaced, so the pod has to be somewhere */
+    if (!addition->args.namespace_name[0])
+        COPY_TEXT(addition->args.namespace_name, "default");
+    if (fence_cni_result_read(&plugin->conf, env->ifname, &addition->result, &plugin->error) < 0 ||
         fence_netconf_labels(&plugin->conf, addition->record.info.labels,
                              &addition->record.info.label_source, &plugin->error) < 0 ||
         fence_plugin_find_link(plugin, &addition->link) < 0)
@@ -63,13 +74,6 @@ static int gather(struct fence_plugin *plugin, struct addition *addition)
     addition->exempt = fence_netconf_is_exempt(&plugin->conf, addition->args.namespace_name);
     return cross_check(plugin, addition);
 }
-
-/* All texts have been checked against these sizes before. */
-static void copy_text(char *to, size_t size, const char *from)
-{
-    snprintf(to, size, "%s", from);
-}
-#define COPY_TEXT(to, from) copy_text(to, sizeof(to), from)
 
 static void fill_info(const struct fence_plugin *plugin, struct addition *addition)
 {

@@ -152,6 +152,25 @@ eventually "plain is resolved" 5 resolved plain
 enforced plain
 lab_pod_del plain
 
+lab_say "a runtime that says nothing of Kubernetes: the pod is in the namespace default"
+lab_pod_new bare
+lab_pod_attach bare --pod '' || lab_fail "ADD: $(cat "$LAB/out/bare")"
+lab_pod_serve bare
+expect_equal "its name" "$(lab_ctl endpoints -o json | jq -r '.endpoints[] | select(.app == "api") | .namespace')" default
+lab_object bare <<'YAML'
+apiVersion: podfence.io/v1alpha1
+kind: SegmentPolicy
+metadata: { name: bare, namespace: default }
+spec: { mode: Allowlist, appliesTo: { podSelector: { matchLabels: { app: api } } }, ingress: [] }
+YAML
+lab_publish
+lab_expect <<'TABLE'
+outside > bare tcp 80 deny
+node > bare tcp 80 ok
+TABLE
+lab_object_remove bare
+lab_pod_del bare
+
 lab_say "an exempt namespace is let through, and listed as such"
 lab_chain "$1" '{"exemptNamespaces": ["shop"]}'
 prepare free app=db
