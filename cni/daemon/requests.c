@@ -9,6 +9,7 @@
 #include "cni/daemon/answer.h"
 #include "cni/daemon/daemon.h"
 #include "cni/daemon/status.h"
+#include "cni/daemon/vanished.h"
 #include "lib/base/memory.h"
 
 /* An end of the connection for those who break the form. */
@@ -56,6 +57,7 @@ static void handle_added(struct fence_client *client, const cJSON *request)
         !take_text(client, request, "ifname", waiter.ifname, sizeof(waiter.ifname)))
         return;
     client->daemon->dirty = true;
+    fence_vanished_remove(client->daemon); /* sees the new interface, and tidies up */
     if (!cJSON_IsTrue(wait))
         return;
     waiter.ifindex = (uint32_t)ifindex->valuedouble;
