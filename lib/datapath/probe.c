@@ -10,27 +10,26 @@
 #include "lib/base/addr.h"
 #include "lib/datapath/endpoints.h"
 
-/* NOLINTNEXTLINE(readability-function-size): seven parameters, as the kernel's call has */
-int fence_prog_run(int prog_fd, __u32 ifindex, const void *frame, size_t size, __u32 *cb,
-                   int *ret_action, struct fence_err *err)
+int fence_prog_run(int prog_fd, struct fence_prog_context *context, const void *frame, size_t size,
+                   struct fence_err *err)
 {
-    struct __sk_buff in = {.ifindex = ifindex};
+    struct __sk_buff in = {.ifindex = context->ifindex,
+                           .ingress_ifindex = context->ingress_ifindex};
     struct __sk_buff out = {0};
     LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (__u32)size,
                 .ctx_in = &in, .ctx_size_in = sizeof(in), .ctx_out = &out,
                 .ctx_size_out = sizeof(out), .repeat = 1);
     int r;
 
-    if (cb)
-        memcpy(in.cb, cb, sizeof(in.cb));
+    memcpy(in.cb, context->cb, sizeof(in.cb));
     r = bpf_prog_test_run_opts(prog_fd, &opts);
     if (r == -ENODEV)
-        return fence_err_set(err, r, "no interface %u in this network namespace", ifindex);
+        return fence_err_set(err, r, "no interface %u in this network namespace", context->ifindex);
     if (r < 0)
-        return fence_err_set(err, r, "test run on interface %u: %s", ifindex, strerror(-r));
-    if (cb)
-        memcpy(cb, out.cb, sizeof(out.cb));
-    *ret_action = (int)opts.retval;
+        return fence_err_set(err, r, "test run on interface %u: %s", context->ifindex,
+                             strerror(-r));
+    memcpy(context->cb, out.cb, sizeof(out.cb));
+    context->action = (int)opts.retval;
     return 0;
 }
 
@@ -69,9 +68,9 @@ int fence_probe(const struct fence_pins *pins, __u32 ifindex, enum fence_directi
         direction == FENCE_EGRESS ? FENCE_PROG_PROBE_FROM_POD : FENCE_PROG_PROBE_TO_POD;
     unsigned char frame[FENCE_PACKET_MAX];
     struct fence_packet whole = *packet;
-    __u32 cb[5] = {(__u32)origin};
+    struct fence_prog_context context = {.ifindex = ifindex, .cb = {(__u32)origin}};
+    const __u32 *cb = context.cb;
     struct fence_endpoint endpoint;
-    int action;
     int r = bpf_map_lookup_elem(pins->maps[FENCE_MAP_ENDPOINTS], &ifindex, &endpoint);
 
     if (r < 0)
@@ -80,8 +79,7 @@ int fence_probe(const struct fence_pins *pins, __u32 ifindex, enum fence_directi
     if (r < 0)
         return fence_err_set(err, r, "the endpoint of interface %u has no address of that family",
                              ifindex);
-    r = fence_prog_run(pins->progs[prog], ifindex, frame, fence_packet_build(&whole, frame), cb,
-                       &action, err);
+    r = fence_prog_run(pins->progs[prog], &context, frame, fence_packet_build(&whole, frame), err);
     if (r < 0)
         return r;
     *ret_result = (struct fence_probe_result){

@@ -47,7 +47,15 @@ int fence_probe(const struct fence_pins *pins, __u32 ifindex, enum fence_directi
                 enum fence_origin origin, const struct fence_packet *packet,
                 struct fence_probe_result *ret_result, struct fence_err *err);
 
-/* Run a program on a raw frame as it stands; returns its TC action. Tests use it on
- * from_pod/to_pod. `cb` of 5 words in and out may be NULL. */
-int fence_prog_run(int prog_fd, __u32 ifindex, const void *frame, size_t size, __u32 *cb,
-                   int *ret_action, struct fence_err *err);
+/* Of a run: where the packet is and was, what programs share, and the answer. */
+struct fence_prog_context {
+    __u32 ifindex;         /* of the device that the program runs at */
+    __u32 ingress_ifindex; /* by which the packet came into the node, 0 = made here */
+    __u32 cb[5];           /* in and out */
+    int action;            /* out: TC action */
+};
+
+/* Run a program on a raw frame as it stands. Tests use it on from_pod/to_pod. The context is
+ * untouched on failure; -ENODEV: there is no such device. */
+int fence_prog_run(int prog_fd, struct fence_prog_context *context, const void *frame, size_t size,
+                   struct fence_err *err);

@@ -156,13 +156,12 @@ void fence_identity_show(const struct fence_pins *pins, __u32 identity, char *te
 int fence_jiffies(const struct fence_pins *pins, __u64 *ret_jiffies)
 {
     unsigned char frame[64] = {0};
-    __u32 words[5] = {0};
-    int action;
-    int r = fence_prog_run(pins->progs[FENCE_PROG_PROBE_CLOCK], 0, frame, sizeof(frame), words,
-                           &action, NULL);
+    struct fence_prog_context context = {0};
+    int r =
+        fence_prog_run(pins->progs[FENCE_PROG_PROBE_CLOCK], &context, frame, sizeof(frame), NULL);
 
     if (r < 0)
         return r;
-    *ret_jiffies = (__u64)words[1] << 32 | words[0];
+    *ret_jiffies = (__u64)context.cb[1] << 32 | context.cb[0];
     return 0;
 }

@@ -416,8 +416,8 @@ static void send_packet(const struct lab *lab)
 {
     struct fence_packet packet = {.protocol = 17, .source_port = 1000, .destination_port = 53};
     unsigned char frame[FENCE_PACKET_MAX];
+    struct fence_prog_context context = {.ifindex = lab->ifindex, .action = -1};
     struct fence_err err = {""};
-    int action = -1;
     size_t size;
 
     memcpy(packet.source_mac, pod_mac, sizeof(pod_mac));
@@ -425,10 +425,9 @@ static void send_packet(const struct lab *lab)
     assert_int_equal(fence_addr_parse("10.9.0.2", &packet.source), 0);
     assert_int_equal(fence_addr_parse("10.9.0.3", &packet.destination), 0);
     size = fence_packet_build(&packet, frame);
-    if (fence_prog_run(lab->pins.progs[FENCE_PROG_FROM_POD], lab->ifindex, frame, size, NULL,
-                       &action, &err) < 0)
+    if (fence_prog_run(lab->pins.progs[FENCE_PROG_FROM_POD], &context, frame, size, &err) < 0)
         fail_msg("%s", err.text);
-    assert_int_equal(action, 2); /* TC_ACT_SHOT */
+    assert_int_equal(context.action, 2); /* TC_ACT_SHOT */
 }
 
 static void test_events_reach_observers(void **state)

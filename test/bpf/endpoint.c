@@ -113,6 +113,47 @@ static void test_the_node_itself(void **state)
     }
 }
 
+/* The node's address and a socket, but it came in by a device: not the node, and no way into a
+ * connection that the node has opened. */
+static void test_not_the_node(void **state)
+{
+    (void)state;
+    for (int family = 4; family <= 6; family += 2) {
+        struct fence_packet packet =
+            lab_packet(FENCE_INGRESS, lab_host(family), IPPROTO_TCP, 50000, 8080);
+        struct fence_packet answer =
+            lab_packet(FENCE_EGRESS, lab_host(family), IPPROTO_TCP, 8080, 50000);
+        struct lab_result result;
+
+        lab_reset();
+        result = lab_run_forwarded(packet);
+        lab_expect("a first packet", result, false, FENCE_REASON_NO_RULE);
+        assert_true(result.masqueraded);
+        assert_int_equal(lab_map_count(FENCE_MAP_HANDSHAKES), 0);
+
+        lab_expect("the node opens the same connection", lab_run(FENCE_INGRESS, packet), true,
+                   FENCE_REASON_FROM_HOST);
+        answer.tcp_flags = FENCE_TCP_SYN | FENCE_TCP_ACK;
+        lab_expect("the pod answers", lab_run(FENCE_EGRESS, answer), true,
+                   FENCE_REASON_ESTABLISHED);
+        result = lab_run_forwarded(packet);
+        lab_expect("a SYN into it", result, false, FENCE_REASON_NO_RULE);
+        assert_true(result.masqueraded);
+        packet.tcp_flags = FENCE_TCP_ACK;
+        result = lab_run_forwarded(packet);
+        lab_expect("data into it", result, false, FENCE_REASON_NO_RULE);
+        assert_true(result.masqueraded);
+        result = lab_run(FENCE_INGRESS, packet);
+        lab_expect("the node's own data", result, true, FENCE_REASON_ESTABLISHED);
+        assert_false(result.masqueraded);
+        result = lab_run_forwarded(packet);
+        lab_expect("data into the established one", result, false, FENCE_REASON_NO_RULE);
+        assert_true(result.masqueraded);
+        lab_expect("the node goes on", lab_run(FENCE_INGRESS, packet), true,
+                   FENCE_REASON_ESTABLISHED);
+    }
+}
+
 static void test_takeover(void **state)
 {
     struct fence_endpoint endpoint;
@@ -135,7 +176,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_endpoint),     cmocka_unit_test(test_pending),
         cmocka_unit_test(test_pending_open),    cmocka_unit_test(test_exempt),
-        cmocka_unit_test(test_the_node_itself), cmocka_unit_test(test_takeover),
+        cmocka_unit_test(test_the_node_itself), cmocka_unit_test(test_not_the_node),
+        cmocka_unit_test(test_takeover),
     };
 
     return cmocka_run_group_tests_name("bpf.endpoint", tests, lab_setup, lab_teardown);

@@ -23,6 +23,7 @@ const unsigned char lab_gateway_mac[6] = {0x02, 0, 0, 0, 0, 0x01};
 
 static struct podfence_bpf *skeleton;
 static __u32 ifindex;
+static __u32 came_in_by;
 static int maps[FENCE_MAP_COUNT];
 static __u32 next_interval;
 
@@ -33,7 +34,7 @@ static int make_link(void)
     /* the same command that an administrator would type; a test may */
     if (system("ip link add lab0 type veth peer name lab1 && ip link set lab0 up") != 0)
         return -EIO;
-    return fence_link_index("lab0", &ifindex);
+    return fence_link_index("lab1", &came_in_by) < 0 ? -ENODEV : fence_link_index("lab0", &ifindex);
 }
 
 static void find_maps(void)
@@ -304,24 +305,31 @@ static bool is_aside(unsigned int reason)
            reason == FENCE_REASON_EVENT_LOST;
 }
 
-struct lab_result lab_run_frame(enum fence_direction direction, const void *frame, size_t size)
+static struct lab_result run_frame(enum fence_direction direction, __u32 ingress_ifindex,
+                                   const void *frame, size_t size)
 {
     struct bpf_program *program =
         direction == FENCE_EGRESS ? skeleton->progs.from_pod : skeleton->progs.to_pod;
+    struct fence_prog_context context = {.ifindex = ifindex, .ingress_ifindex = ingress_ifindex};
     __u64 before[FENCE_REASON_COUNT], after[FENCE_REASON_COUNT];
     struct lab_result result = {.reason = FENCE_REASON_NONE};
     struct fence_err err = {""};
-    int action = 0;
 
     read_counters(direction, before);
-    if (fence_prog_run(bpf_program__fd(program), ifindex, frame, size, NULL, &action, &err) < 0)
+    if (fence_prog_run(bpf_program__fd(program), &context, frame, size, &err) < 0)
         fail_msg("%s", err.text);
     read_counters(direction, after);
-    result.passed = action != 2;
+    result.passed = context.action != 2;
+    result.masqueraded = after[FENCE_REASON_MASQUERADED] != before[FENCE_REASON_MASQUERADED];
     for (unsigned int i = 0; i < FENCE_REASON_COUNT; i++)
         if (after[i] != before[i] && !is_aside(i))
             result.reason = i;
     return result;
+}
+
+struct lab_result lab_run_frame(enum fence_direction direction, const void *frame, size_t size)
+{
+    return run_frame(direction, 0, frame, size);
 }
 
 void lab_run_quietly(enum fence_direction direction, const void *frame, size_t size)
@@ -329,8 +337,9 @@ void lab_run_quietly(enum fence_direction direction, const void *frame, size_t s
     struct bpf_program *program =
         direction == FENCE_EGRESS ? skeleton->progs.from_pod : skeleton->progs.to_pod;
 
-    assert_int_equal(
-        fence_prog_run(bpf_program__fd(program), ifindex, frame, size, NULL, &(int){0}, NULL), 0);
+    struct fence_prog_context context = {.ifindex = ifindex};
+
+    assert_int_equal(fence_prog_run(bpf_program__fd(program), &context, frame, size, NULL), 0);
 }
 
 struct lab_result lab_run(enum fence_direction direction, struct fence_packet packet)
@@ -340,6 +349,13 @@ struct lab_result lab_run(enum fence_direction direction, struct fence_packet pa
     return lab_run_frame(direction, frame, fence_packet_build(&packet, frame));
 }
 
+struct lab_result lab_run_forwarded(struct fence_packet packet)
+{
+    unsigned char frame[FENCE_PACKET_MAX];
+
+    return run_frame(FENCE_INGRESS, came_in_by, frame, fence_packet_build(&packet, frame));
+}
+
 struct fence_probe_result lab_probe(enum fence_direction direction, enum fence_origin origin,
                                     struct fence_packet packet)
 {
@@ -347,11 +363,11 @@ struct fence_probe_result lab_probe(enum fence_direction direction, enum fence_o
         direction == FENCE_EGRESS ? skeleton->progs.probe_from_pod : skeleton->progs.probe_to_pod;
     unsigned char frame[FENCE_PACKET_MAX];
     size_t size = fence_packet_build(&packet, frame);
-    __u32 cb[5] = {origin};
+    struct fence_prog_context context = {.ifindex = ifindex, .cb = {origin}};
+    const __u32 *cb = context.cb;
     struct fence_err err = {""};
-    int action = 0;
 
-    if (fence_prog_run(bpf_program__fd(program), ifindex, frame, size, cb, &action, &err) < 0)
+    if (fence_prog_run(bpf_program__fd(program), &context, frame, size, &err) < 0)
         fail_msg("%s", err.text);
     return (struct fence_probe_result){
         .verdict = (__u8)cb[FENCE_PROBE_VERDICT],

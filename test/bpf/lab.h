@@ -66,6 +66,7 @@ size_t lab_map_count(enum fence_map map);
 struct lab_result {
     bool passed;
     unsigned int reason; /* of the counter that moved; FENCE_REASON_NONE when none did */
+    bool masqueraded;    /* counted as the node's address without the node behind it */
 };
 
 /* Run from_pod or to_pod on a frame, or on a packet that is built first. */
@@ -73,6 +74,8 @@ struct lab_result lab_run_frame(enum fence_direction direction, const void *fram
 /* Without reading the counters: for floods. */
 void lab_run_quietly(enum fence_direction direction, const void *frame, size_t size);
 struct lab_result lab_run(enum fence_direction direction, struct fence_packet packet);
+/* To the pod, and into the node by another device: what a bridge passes on keeps its socket. */
+struct lab_result lab_run_forwarded(struct fence_packet packet);
 struct fence_probe_result lab_probe(enum fence_direction direction, enum fence_origin origin,
                                     struct fence_packet packet);
 

@@ -46,14 +46,14 @@ static bool knock(const char *source, unsigned int source_port, unsigned int por
         .source_port = source_port,
         .destination_port = port,
     };
+    struct fence_prog_context context = {.ifindex = node_ifindex(1)};
     unsigned char frame[FENCE_PACKET_MAX];
     struct fence_err err = {{0}};
-    int action = 0;
 
-    node_check(fence_prog_run(pins.progs[FENCE_PROG_TO_POD], node_ifindex(1), frame,
-                              fence_packet_build(&packet, frame), NULL, &action, &err),
+    node_check(fence_prog_run(pins.progs[FENCE_PROG_TO_POD], &context, frame,
+                              fence_packet_build(&packet, frame), &err),
                &err);
-    return action == -1;
+    return context.action == -1;
 }
 
 /* A probe says what the packet would get, and writes nothing. */
@@ -92,17 +92,16 @@ static void test_probe(void **state)
 
 static void test_prog_run_errors(void **state)
 {
+    struct fence_prog_context nowhere = {.ifindex = 9999};
+    struct fence_prog_context here = {.ifindex = node_ifindex(0)};
+    int prog = pins.progs[FENCE_PROG_TO_POD];
     unsigned char frame[64] = {0};
     struct fence_err err = {{0}};
-    int action = 0;
 
     (void)state;
-    assert_int_equal(fence_prog_run(pins.progs[FENCE_PROG_TO_POD], 9999, frame, sizeof(frame), NULL,
-                                    &action, &err),
-                     -ENODEV);
-    assert_int_equal(fence_prog_run(pins.progs[FENCE_PROG_TO_POD], node_ifindex(0), frame, 4, NULL,
-                                    &action, &err),
-                     -EINVAL);
+    assert_int_equal(fence_prog_run(prog, &nowhere, frame, sizeof(frame), &err), -ENODEV);
+    assert_non_null(strstr(err.text, "9999"));
+    assert_int_equal(fence_prog_run(prog, &here, frame, 4, &err), -EINVAL);
 }
 
 static void test_counters(void **state)
