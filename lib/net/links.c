@@ -24,7 +24,8 @@ struct device {
     __u32 peer;       /* IFLA_LINK: where that is a veth's other end */
     __s32 peer_netns; /* IFLA_LINK_NETNSID, NSID_NONE when it is in the device's own namespace */
     char name[IFNAMSIZ];
-    char kind[32]; /* "" for hardware */
+    char kind[32]; /* "" for hardware and for loopback */
+    bool loopback;
     unsigned char mac[6];
 };
 
@@ -48,6 +49,7 @@ static int take_device(void *context, struct nlmsghdr *header)
     if (nlmsg_parse(header, sizeof(*info), attrs, IFLA_MAX, NULL) < 0)
         return -EBADMSG;
     device->index = (__u32)info->ifi_index;
+    device->loopback = info->ifi_flags & IFF_LOOPBACK;
     if (attrs[IFLA_IFNAME])
         nla_strlcpy(device->name, attrs[IFLA_IFNAME], sizeof(device->name));
     if (attrs[IFLA_LINK])
@@ -134,11 +136,17 @@ static int open_netns(const char *path, int *ret_fd, struct stat *ret_info, stru
     FENCE_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
     if (fd < 0)
-        return fence_err_set(err, -ENOENT, "cannot open network namespace %s: %s", path,
-                             strerror(errno));
+        return fence_err_set(err, -ENOENT,
+                             "cannot open network namespace %s: %s; either the pod has gone, or "
+                             "podfence runs where the path that the runtime gave (CNI_NETNS) is "
+                             "not mounted: run it in the runtime's mount namespace",
+                             path, strerror(errno));
     /* the file stays behind, empty, when the namespace that was mounted on it has gone */
     if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET || fstat(fd, ret_info) < 0)
-        return fence_err_set(err, -ENOENT, "%s is not a network namespace (any more)", path);
+        return fence_err_set(err, -ENOENT,
+                             "%s is not a network namespace (any more); either the pod has gone, "
+                             "or the runtime has to give another path (CNI_NETNS)",
+                             path);
     *ret_fd = TAKE_FD(fd);
     return 0;
 }
@@ -155,6 +163,13 @@ static int refuse_own(const char *path, const struct stat *netns, struct fence_e
     return 0;
 }
 
+static const char *kind_name(const struct device *device)
+{
+    if (device->loopback)
+        return "the loopback device";
+    return device->kind[0] ? device->kind : "a hardware device";
+}
+
 static int refuse_kind(const struct device *device, const char *ifname, struct fence_err *err)
 {
     if (strcmp(device->kind, "veth") == 0)
@@ -163,8 +178,7 @@ static int refuse_kind(const struct device *device, const char *ifname, struct f
                          "interface %s of the pod is %s%s and has no end on the node that could be "
                          "filtered; podfence needs a veth pair: chain it behind a plugin that "
                          "makes one (bridge, ptp, Flannel, Calico)",
-                         ifname, device->kind[0] ? "of the kind " : "a hardware device",
-                         device->kind);
+                         ifname, device->kind[0] ? "of the kind " : "", kind_name(device));
 }
 
 /* The other end, provided that it names `device` as its own other end. */
@@ -196,7 +210,9 @@ static int find_in(__s32 nsid, struct nl_sock *socket, const char *ifname,
     int r = get_device(socket, nsid, ifname, 0, &device);
 
     if (r == -ENODEV || r == -ERANGE)
-        return fence_err_set(err, -ENODEV, "there is no interface %s in the pod's namespace",
+        return fence_err_set(err, -ENODEV,
+                             "there is no interface %s in the pod's namespace; chain podfence "
+                             "behind the plugin that makes it (CNI_IFNAME names it)",
                              ifname);
     if (r < 0)
         return fence_err_set(err, r, "cannot read interface %s in the pod's namespace: %s", ifname,

@@ -84,16 +84,19 @@ static const struct {
     int error;
     const char *text; /* part of the message */
 } refused[] = {
-    {"missing namespace", "/run/netns/none", "eth0", -ENOENT, "/run/netns/none"},
-    {"namespace that has gone", "/run/netns/gone", "eth0", -ENOENT, "not a network namespace"},
+    {"missing namespace", "/run/netns/none", "eth0", -ENOENT,
+     "/run/netns/none: No such file or directory; either the pod has gone"},
+    {"namespace that has gone", "/run/netns/gone", "eth0", -ENOENT,
+     "not a network namespace (any more); either the pod has gone"},
     {"fifo", "/run/netns/fifo", "eth0", -ENOENT, "not a network namespace"},
     {"other kind of namespace", "/proc/self/ns/mnt", "eth0", -ENOENT, "not a network namespace"},
     {"own namespace", "/proc/self/ns/net", "eth0", -EXDEV, "the node itself"},
-    {"missing interface", POD, "eth9", -ENODEV, "eth9"},
+    {"missing interface", POD, "eth9", -ENODEV,
+     "no interface eth9 in the pod's namespace; chain podfence behind"},
     {"name too long", POD, "a-name-that-is-too-long", -ENODEV, "a-name-that-is-too-long"},
-    {"macvlan", POD, "mac0", -EMEDIUMTYPE, "macvlan"},
+    {"macvlan", POD, "mac0", -EMEDIUMTYPE, "is of the kind macvlan and"},
     {"bridge", POD, "br0", -EMEDIUMTYPE, "bridge"},
-    {"no kind", POD, "lo", -EMEDIUMTYPE, "hardware device"},
+    {"no kind", POD, "lo", -EMEDIUMTYPE, "interface lo of the pod is the loopback device and"},
     {"peer in a third namespace", POD, "half", -ENOTUNIQ, "half"},
 };
 
