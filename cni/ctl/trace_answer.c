@@ -143,6 +143,8 @@ static const char *explain(const char *reason)
         {FENCE_REASON_INCOMPLETE, "it misses a required label"},
         {FENCE_REASON_PEER_PENDING, "it is isolated, and the other end is not known yet"},
         {FENCE_REASON_NOT_APPLIED, "its policy could not be written, so it is closed"},
+        {FENCE_REASON_MARTIAN,
+         "no packet with such an address passes (loopback, multicast source)"},
         {FENCE_REASON_WOULD_BE_DENIED, "its own node may reach it although a Denylist matches"},
     };
 

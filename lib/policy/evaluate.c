@@ -269,6 +269,8 @@ static bool is_settled(const struct fence_ask *ask, struct fence_side *side)
         *side = plain_side(FENCE_ALLOW, FENCE_REASON_NOT_AN_ENDPOINT);
     else if (pod->local && pod->local->exempt)
         *side = plain_side(FENCE_ALLOW, FENCE_REASON_EXEMPT);
+    else if (ask->martian)
+        *side = plain_side(FENCE_DENY, FENCE_REASON_MARTIAN);
     else if (ask->direction == FENCE_INGRESS && ask->view.kind == FENCE_VIEW_HOST)
         *side = plain_side(FENCE_ALLOW, FENCE_REASON_FROM_HOST);
     else if (!pod->labels)
@@ -302,18 +304,35 @@ struct inquiry {
     struct fence_end to;
 };
 
+static bool is_loopback(const struct fence_addr *addr)
+{
+    static const struct fence_addr six = {.bytes[15] = 1};
+
+    return fence_addr_is_ipv4(addr) ? addr->bytes[12] == 127 : fence_addr_equal(addr, &six);
+}
+
+/* Loopback never leaves its host, and nothing is sent by a multicast or reserved address. */
+static bool is_martian(const struct fence_addr *from, const struct fence_addr *to)
+{
+    bool no_source = fence_addr_is_ipv4(from) ? from->bytes[12] >= 224 : from->bytes[0] == 0xff;
+
+    return no_source || is_loopback(from) || is_loopback(to);
+}
+
 static int ask_both(struct inquiry *inquiry, struct fence_answer *answer, struct fence_err *err)
 {
     struct fence_ask egress = {.world = inquiry->world,
                                .query = inquiry->query,
                                .direction = FENCE_EGRESS,
                                .subject = &inquiry->from.pod,
-                               .other = &inquiry->to};
+                               .other = &inquiry->to,
+                               .martian = is_martian(&inquiry->from.addr, &inquiry->to.addr)};
     struct fence_ask ingress = {.world = inquiry->world,
                                 .query = inquiry->query,
                                 .direction = FENCE_INGRESS,
                                 .subject = &inquiry->to.pod,
-                                .other = &inquiry->from};
+                                .other = &inquiry->from,
+                                .martian = egress.martian};
     int r = ask_side(&egress, &answer->sides[FENCE_EGRESS], err);
 
     if (r == 0)
@@ -345,6 +364,29 @@ static int ask_family(struct inquiry *inquiry, int family, struct fence_answer *
     return r < 0 ? r : 1;
 }
 
+/* A pod that is not started yet, or whose status was left out. */
+static bool has_no_address(const struct fence_end *end, const char *text)
+{
+    struct fence_addr unused;
+
+    return !fence_end_address(end, text, 4, &unused) && !fence_end_address(end, text, 6, &unused);
+}
+
+static int refuse_families(const struct inquiry *inquiry, struct fence_err *err)
+{
+    const struct fence_query *query = inquiry->query;
+    const char *lacks = NULL;
+
+    if (has_no_address(&inquiry->from, query->from))
+        lacks = query->from;
+    else if (has_no_address(&inquiry->to, query->to))
+        lacks = query->to;
+    if (lacks)
+        return fence_err_set(err, -EINVAL, "the pod %s has no address (status.podIPs)", lacks);
+    return fence_err_set(err, -EINVAL, "%s and %s have no address of %s in common", query->from,
+                         query->to, query->family ? "that family" : "one family");
+}
+
 static int ask_families(struct inquiry *inquiry, struct fence_answer *ret_answer,
                         struct fence_err *err)
 {
@@ -356,9 +398,7 @@ static int ask_families(struct inquiry *inquiry, struct fence_answer *ret_answer
     if (have_second < 0)
         return have_second;
     if (!have_first && !have_second)
-        return fence_err_set(err, -EINVAL, "%s and %s have no address of %s in common",
-                             inquiry->query->from, inquiry->query->to,
-                             inquiry->query->family ? "that family" : "one family");
+        return refuse_families(inquiry, err);
     if (have_first && have_second)
         first.mixed = first.verdict != second.verdict;
     *ret_answer = have_first ? first : second;

@@ -60,6 +60,7 @@ struct fence_ask {
     const struct fence_end_pod *subject;
     const struct fence_end *other;
     struct fence_peer_view view; /* other's, as the subject sees it */
+    bool martian;                /* such a packet passes no filter */
     /* The policies that select the subject, in the order of judgement. */
     const struct fence_object **policies;
     size_t policy_count;

@@ -51,7 +51,11 @@ static const char objects[] =
                            "metadata: { name: open-in, namespace: shop }\n"
                            "spec:\n"
                            "  podSelector: { matchLabels: { app: open } }\n"
-                           "  ingress: [ { from: [ { ipBlock: { cidr: 10.0.0.0/8 } } ] } ]\n";
+                           "  ingress: [ { from: [ { ipBlock: { cidr: 10.0.0.0/8 } } ] } ]\n"
+                           "---\n"
+                           "apiVersion: v1\n"
+                           "kind: Pod\n"
+                           "metadata: { name: new-0, namespace: shop }\n";
 
 #define ALLOWED_OUT                                                                                \
     "\"egress\":{\"verdict\":\"allow\",\"policy\":null,\"rule\":null,\"reason\":\"no-policy\"}"
@@ -84,6 +88,14 @@ static const struct {
      "{\"verdict\":\"mixed\",\"audit\":\"mixed\"," ALLOWED_OUT
      ",\"ingress\":{\"verdict\":\"allow\",\"policy\":\"NetworkPolicy/shop/open-in\",\"rule\":0,"
      "\"reason\":\"rule\"}}"},
+    {"a pod to itself", "{\"from\":\"shop/db-0\",\"to\":\"shop/db-0\",\"port\":1}",
+     "{\"verdict\":\"allow\",\"audit\":\"allow\"," OUTSIDE
+     ",\"ingress\":{\"verdict\":\"allow\",\"policy\":null,\"rule\":null,\"reason\":\"not-an-"
+     "endpoint\"}}"},
+    {"from a loopback address", "{\"from\":\"127.0.0.1\",\"to\":\"shop/web-1\",\"port\":1}",
+     "{\"verdict\":\"deny\",\"audit\":\"deny\"," OUTSIDE
+     ",\"ingress\":{\"verdict\":\"deny\",\"policy\":null,\"rule\":null,\"reason\":\"martian\","
+     "\"nearest\":null}}"},
     {"from the world, by ICMP",
      "{\"from\":\"192.0.2.9\",\"to\":\"shop/web-1\",\"protocol\":\"ICMP\",\"type\":8,\"code\":0}",
      "{\"verdict\":\"allow\",\"audit\":\"allow\"," OUTSIDE
@@ -133,6 +145,8 @@ static const struct {
      "there is no pod shop/web-1\\\\u0000"},
     {"{\"from\":\"shop/nobody\",\"to\":\"shop/db-0\",\"port\":1}", "shop/nobody"},
     {"{\"from\":\"10.1.0.300\",\"to\":\"shop/db-0\",\"port\":1}", "10.1.0.300"},
+    {"{\"from\":\"shop/web-1\",\"to\":\"shop/new-0\",\"port\":1}",
+     "the pod shop/new-0 has no address (status.podIPs)"},
     {"{\"from\":\"10.9.9.9\",\"to\":\"fd01::3\",\"port\":1}", "famil"},
 };
 

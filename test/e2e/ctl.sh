@@ -98,6 +98,12 @@ lab_ctl trace --from shop/api --to shop/db --port 5432/TCP --expect allow >/dev/
 status=0
 lab_ctl trace --from shop/web --to shop/db --port 5432/TCP --expect allow >/dev/null || status=$?
 expect_equal "exit status of a wrong expectation" "$status" 3
+for to in shop/db "${LAB_POD_IP4[db]}" "${LAB_POD_IP6[db]}"; do
+    expect_equal "db to itself by $to" "$(ctl trace --from shop/db --to "$to" --port 5432/TCP | jq -c '[.verdict, .audit, .egress.reason, .ingress.reason]')" \
+        '["allow","allow","not-an-endpoint","not-an-endpoint"]'
+done
+expect_equal "db to a loopback address" "$(ctl trace --from shop/db --to 127.0.0.1 --port 5432/TCP | jq -c '[.verdict, .egress.reason]')" \
+    '["deny","martian"]'
 
 lab_say "an Audit policy denies nothing, and trace and events tell"
 lab_object audit <<'YAML'
