@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/memory.h"
 #include "lib/datapath/attach_internal.h"
@@ -16,6 +17,9 @@
 #define F_BEFORE      (1u << 3)
 
 #define TCX_PROGS_MAX 64 /* the kernel's own limit for one hook */
+
+#define ENDING_STEPS   50
+#define ENDING_STEP_NS 10000000
 
 static enum bpf_attach_type hook_of(enum fence_direction direction)
 {
@@ -66,17 +70,33 @@ static int query(__u32 ifindex, enum fence_direction direction, __u32 *ids, __u3
     return 0;
 }
 
+/*
+ * A link whose last pin has just been removed is detached a moment later, when the kernel comes to
+ * it; until then the program counts as attached already.
+ */
+static int new_link(int prog_fd, __u32 ifindex, enum fence_direction direction)
+{
+    const struct timespec step = {.tv_nsec = ENDING_STEP_NS};
+    LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = F_BEFORE);
+    int fd = -EEXIST;
+
+    for (unsigned int i = 0; i < ENDING_STEPS && fd == -EEXIST; i++) {
+        if (i)
+            nanosleep(&step, NULL);
+        fd = bpf_link_create(prog_fd, (int)ifindex, hook_of(direction), &opts);
+    }
+    return fd;
+}
+
 static int create_link(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
                        struct fence_err *err)
 {
-    LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = F_BEFORE);
     FENCE_CLOSE int fd = -1;
     char path[512];
     int r;
 
     /* Until it is pinned the link lives by this descriptor alone: killed here, nothing stays. */
-    fd = bpf_link_create(pins->progs[fence_attach_prog(direction)], (int)ifindex,
-                         hook_of(direction), &opts);
+    fd = new_link(pins->progs[fence_attach_prog(direction)], ifindex, direction);
     if (fd == -EINVAL)
         return fence_err_set(err, -EOPNOTSUPP,
                              "this kernel has no TCX (6.6 or later has); use attach mode clsact");
