@@ -175,6 +175,28 @@ static void test_peers(void **state)
     fence_pins_close(&pins);
 }
 
+/* A block whose peer has no number closes like a block that is not written; it is the peers map
+ * that is named, which is the one to enlarge. */
+static void test_peers_of_prefixes(void **state)
+{
+    const struct fence_map_size size = {FENCE_MAP_PEERS, FENCE_PEER_FIRST + 1};
+    struct fence_pins pins = node_load(&size, 1);
+    struct fence_apply *apply = apply_begin(&pins);
+    struct fence_apply_report report;
+
+    (void)state;
+    shop_pods(&pins);
+    report = apply_plan(apply, plan_shop());
+    expect_full(&report, FENCE_MAP_PEERS, FENCE_PEER_FIRST + 1, FENCE_PEER_FIRST + 4);
+    for (size_t i = 0; i < report.failure_count; i++)
+        assert_string_not_equal(report.failures[i].subject, "prefixes map");
+    assert_non_null(strstr(find(&report, "endpoint shop/db (host1)")->text, "closed"));
+    fence_apply_report_done(&report);
+    assert_int_equal(node_endpoint(&pins, 1).flags, FENCE_EP_NOT_APPLIED);
+    fence_apply_free(&apply);
+    fence_pins_close(&pins);
+}
+
 /* Names only: verdicts stay. */
 static void test_names(void **state)
 {
@@ -198,8 +220,11 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sets),     cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_prefixes), cmocka_unit_test(test_peers),
+        cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_peers),
+        cmocka_unit_test(test_peers_of_prefixes),
         cmocka_unit_test(test_names),
     };
 
