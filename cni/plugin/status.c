@@ -7,6 +7,7 @@
 #include "lib/base/memory.h"
 #include "lib/datapath/attach.h"
 #include "lib/datapath/endpoints.h"
+#include "lib/datapath/load.h"
 #include "lib/datapath/read.h"
 
 /* A node that fails STATUS takes no more pods, so only what really fails may fail it. */
@@ -26,11 +27,10 @@ static int check_room(struct fence_plugin *plugin, const struct fence_pins *pins
 
     if (fence_map_usage(pins, FENCE_MAP_ENDPOINTS, &used, &max) < 0 || used < max)
         return 0;
-    return fence_cni_fail(
-        &plugin->error, FENCE_CNI_NOT_AVAILABLE,
-        "the endpoints map is full (%zu of %zu): no pod can be added; remove pods "
-        "or load the data path with a larger map",
-        used, max);
+    return fence_cni_fail(&plugin->error, FENCE_CNI_NOT_AVAILABLE,
+                          "the endpoints map is full (%zu of %zu): no pod can be added; remove "
+                          "pods, or " FENCE_MAP_SIZE_REMEDY,
+                          used, max, "endpoints", max * 2);
 }
 
 /* Filters that are missing or not ours; somebody ahead of us is the daemon's to put right. */
