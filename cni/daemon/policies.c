@@ -96,10 +96,12 @@ static const struct fence_problem *refusal_of(const struct fence_daemon *daemon,
 static void add_endpoints(cJSON *policy, const struct policies *policies,
                           const struct fence_object *object)
 {
+    /* one that is over applies to nobody */
+    const bool over = fence_policy_is_over(object, policies->world.now);
     cJSON *list = cJSON_AddArrayToObject(policy, "endpoints");
     size_t selected = 0;
 
-    for (size_t i = 0; i < policies->count; i++) {
+    for (size_t i = 0; i < policies->count && !over; i++) {
         const struct subject *subject = &policies->subjects[i];
         char name[FENCE_NAMESPACE_MAX + FENCE_POD_NAME_MAX];
 

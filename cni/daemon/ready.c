@@ -69,9 +69,23 @@ static void each_unfiltered(const struct fence_daemon *daemon, fence_reason_visi
     }
 }
 
+static void each_unenforced(const struct fence_daemon *daemon, fence_reason_visit visit,
+                            void *context)
+{
+    const struct fence_unenforced *unenforced = &daemon->unenforced;
+    char text[TEXT_MAX];
+
+    for (size_t i = 0; i < unenforced->count; i++) {
+        snprintf(text, sizeof(text), "%s: a pod that started unenforced stays so: %s",
+                 unenforced->problems[i].file, unenforced->problems[i].text);
+        visit(context, FENCE_LOG_ERROR, text);
+    }
+}
+
 void fence_ready_each(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
 {
     each_unfiltered(daemon, visit, context);
+    each_unenforced(daemon, visit, context);
     each_folder(daemon, visit, context);
     each_refused(daemon, visit, context);
     each_failure(daemon, visit, context);
@@ -105,19 +119,11 @@ static void log_problem(struct fence_conditions *conditions, const struct fence_
         snprintf(line, sizeof(line), ":%u", problem->line);
     if (problem->kept)
         outcome = "; its last good version stays in force";
+    if (!*problem->id)
+        outcome = ""; /* a whole file: its text says it */
     fence_conditions_add(conditions, problem->warning ? FENCE_LOG_WARNING : FENCE_LOG_ERROR,
                          "%s%s: %s%s%s%s", problem->unit, line, problem->id,
                          *problem->id ? ": " : "", problem->text, outcome);
-}
-
-static void log_unenforced(struct fence_daemon *daemon)
-{
-    const struct fence_unenforced *unenforced = &daemon->unenforced;
-
-    for (size_t i = 0; i < unenforced->count; i++)
-        fence_conditions_add(&daemon->conditions, FENCE_LOG_ERROR,
-                             "%s: a pod that started unenforced stays so: %s",
-                             unenforced->problems[i].file, unenforced->problems[i].text);
 }
 
 static void log_notes(struct fence_daemon *daemon)
@@ -148,7 +154,6 @@ void fence_ready_log(struct fence_daemon *daemon)
     log_readiness(daemon);
     for (size_t i = 0; i < count; i++)
         log_problem(&daemon->conditions, &problems[i]);
-    log_unenforced(daemon);
     log_notes(daemon);
     fence_conditions_end(&daemon->conditions);
 }

@@ -86,7 +86,7 @@ static void start(struct lab *lab, const char *const *extra)
     struct fence_err err = {""};
 
     daemon_start(lab->daemon, extra);
-    daemon_expect(lab->daemon, "ready", 1);
+    daemon_expect(lab->daemon, "abi", FENCE_ABI_VERSION); /* it answers */
     fence_pins_close(&lab->pins);
     if (fence_pins_open(lab->daemon->bpffs, &lab->pins, &err) < 0)
         fail_msg("%s", err.text);
@@ -219,6 +219,7 @@ static void test_lawful_records_are_enrolled(void **state)
         assert_int_equal(record.info.netns, 4026532999);
         assert_int_equal(fence_attach_check(&lab->pins, lab->ifindex, record.info.attach, NULL), 0);
         daemon_expect(lab->daemon, "problems", 0);
+        daemon_expect(lab->daemon, "ready", 1);
         assert_int_equal(fence_endpoint_remove(&lab->pins, lab->ifindex, NULL), 0);
         assert_int_equal(daemon_stop(lab->daemon, SIGTERM), 0);
         if (lawful[i].object)
@@ -326,6 +327,7 @@ static void test_hostile_records(void **state)
         assert_true(has(lab, hostile[i].name));
     }
     daemon_expect(lab->daemon, "problems", (double)hostile_count);
+    daemon_expect(lab->daemon, "ready", 0);
     daemon_expect(lab->daemon, "endpoints.total", 0);
     assert_false(gets(lab, &record));
     assert_true(daemon_logged(lab->daemon, "a pod that started unenforced stays so"));
