@@ -162,7 +162,8 @@ verify() {
 
 show() {
     printf '\n  %s$ podfencectl %s%s\n' "$dim" "$*" "$plain"
-    lab_ctl "$@" 2>&1 | awk 'NR <= 9 { print "  " substr($0, 1, 118) }'
+    # the first part, as far as it fits here
+    lab_ctl "$@" 2>&1 | awk '/^$/ { ended = 1 } NR <= 9 && !ended { print "  " substr($0, 1, 118) }'
 }
 
 # ---- the demo ------------------------------------------------------------------------------------
