@@ -2,8 +2,9 @@
 /*
  * From a document to objects, with the validation of the API server (NetworkPolicy: Kubernetes
  * pkg/apis/networking/validation; ClusterNetworkPolicy: the CRD's schema; SegmentPolicy: DESIGN
- * section 4.4). Unknown values are errors. Unknown fields are a warning, as the API server drops
- * them, but an error in our own kinds: a rule with `form:` for `from:` would match everyone.
+ * section 4.4). Unknown values are errors. Unknown fields are errors in our own kinds: a rule with
+ * `form:` for `from:` would match everyone. In the others they are a warning, as the API server
+ * drops them, and the rule, peer or port that has one allows nobody.
  */
 #pragma once
 

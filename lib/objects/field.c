@@ -147,6 +147,7 @@ static void unknown_member(const struct fence_field *field)
     struct fence_warnings *warnings = field->warnings;
     struct fence_err text;
 
+    warnings->unknown++;
     if (!warnings->strict) {
         fence_field_warn(field, "unknown field, ignored");
         return;

@@ -16,6 +16,7 @@
 struct fence_warnings {
     char *text;
     unsigned int count;
+    unsigned int unknown; /* unknown fields so far */
     /* Unknown fields are an error: a rule with `form:` for `from:` would match everyone. Set for
      * our own kinds only, since the API server drops such fields of the others. */
     bool strict;

@@ -45,20 +45,39 @@ int fence_decode_prefix(const struct fence_field *field, struct fence_prefix *re
     return 0;
 }
 
-static int decode_except(const struct fence_field *field, struct fence_ip_block *block,
-                         struct fence_err *err)
+static int decode_except(const struct fence_field *field, const struct fence_prefix *cidr,
+                         struct fence_prefix *ret_except, struct fence_err *err)
 {
-    struct fence_prefix *except = &block->except[block->except_count];
     char text[FENCE_PREFIX_TEXT];
-    int r = fence_decode_prefix(field, except, err);
+    struct fence_prefix except;
+    int r = fence_decode_prefix(field, &except, err);
 
     if (r < 0)
         return r;
-    if (!fence_prefix_covers(&block->cidr, except) || except->length <= block->cidr.length)
+    if (!fence_prefix_covers(cidr, &except) || except.length <= cidr->length)
         return fence_field_refuse(field, err, "%.80s must lie inside %s and be smaller",
-                                  field->doc->text, fence_prefix_format(&block->cidr, text));
-    block->except_count++;
+                                  field->doc->text, fence_prefix_format(cidr, text));
+    *ret_except = except;
     return 0;
+}
+
+static int decode_excepts(const struct fence_field *list, struct fence_ip_block *block,
+                          struct fence_err *err)
+{
+    size_t count = fence_field_count(list);
+    struct fence_prefix *except = calloc(count, sizeof(*except));
+    int r = 0;
+
+    if (!except)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    block->except = except;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        struct fence_field item = fence_field_item(list, i);
+
+        r = decode_except(&item, &block->cidr, &except[i], err);
+        block->except_count += r == 0;
+    }
+    return r;
 }
 
 static int decode_block(const struct fence_field *field, struct fence_peer_spec *peer,
@@ -79,17 +98,7 @@ static int decode_block(const struct fence_field *field, struct fence_peer_spec 
     if (!peer->block)
         return fence_err_set(err, -ENOMEM, "out of memory");
     r = fence_decode_prefix(&cidr, &peer->block->cidr, err);
-    if (r == 0 && count) {
-        peer->block->except = calloc(count, sizeof(*peer->block->except));
-        if (!peer->block->except)
-            r = fence_err_set(err, -ENOMEM, "out of memory");
-    }
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        struct fence_field item = fence_field_item(&except, i);
-
-        r = decode_except(&item, peer->block, err);
-    }
-    return r;
+    return r == 0 && count ? decode_excepts(&except, peer->block, err) : r;
 }
 
 static int match_every_namespace(struct fence_peer_spec *peer, struct fence_err *err)
@@ -286,6 +295,21 @@ static int decode_port(const struct fence_field *field, bool icmp, struct fence_
 
 /* ---- rules ---------------------------------------------------------------------------------- */
 
+/* The same, with an unknown field anywhere in it: it was meant to be narrower, and is for nobody.
+ */
+static int decode_whole_peer(const struct fence_field *field, bool cluster,
+                             struct fence_peer_spec *peer, struct fence_err *err)
+{
+    unsigned int before = field->warnings->unknown;
+    int r = decode_peer(field, cluster, peer, err);
+
+    if (r == 0 && field->warnings->unknown != before && !peer->unknown) {
+        fence_field_warn(field, "with an unknown field an allow rule takes the peer for nobody");
+        peer->unknown = true;
+    }
+    return r;
+}
+
 static int decode_peers(const struct fence_field *field, bool cluster, struct fence_rule *rule,
                         struct fence_err *err)
 {
@@ -298,9 +322,27 @@ static int decode_peers(const struct fence_field *field, bool cluster, struct fe
         if (FENCE_GROW(rule->peers, rule->peer_capacity, rule->peer_count) < 0)
             return fence_err_set(err, -ENOMEM, "out of memory");
         rule->peers[rule->peer_count] = (struct fence_peer_spec){0};
-        r = decode_peer(&item, cluster, &rule->peers[rule->peer_count++], err);
+        r = decode_whole_peer(&item, cluster, &rule->peers[rule->peer_count++], err);
     }
     return r;
+}
+
+/* A port with an unknown field matches nothing; the last one of `rule` is decoded and counted. */
+static int decode_whole_port(const struct fence_field *field, bool icmp, struct fence_rule *rule,
+                             struct fence_err *err)
+{
+    struct fence_port_spec *port = &rule->ports[rule->port_count];
+    unsigned int before = field->warnings->unknown;
+    int r = decode_port(field, icmp, port, err);
+
+    if (r < 0 || field->warnings->unknown == before) {
+        rule->port_count++;
+        return r;
+    }
+    fence_field_warn(field, "with an unknown field it matches no port");
+    free(port->name);
+    *port = (struct fence_port_spec){0};
+    return 0;
 }
 
 static int decode_ports(const struct fence_field *field, bool icmp, struct fence_rule *rule,
@@ -315,9 +357,23 @@ static int decode_ports(const struct fence_field *field, bool icmp, struct fence
         if (FENCE_GROW(rule->ports, rule->port_capacity, rule->port_count) < 0)
             return fence_err_set(err, -ENOMEM, "out of memory");
         rule->ports[rule->port_count] = (struct fence_port_spec){0};
-        r = decode_port(&item, icmp, &rule->ports[rule->port_count++], err);
+        r = decode_whole_port(&item, icmp, rule, err);
     }
     return r;
+}
+
+/* A member that nobody knows may have been meant to narrow the rule: it allows nobody. */
+static int close_rule(const struct fence_field *field, struct fence_rule *rule,
+                      struct fence_err *err)
+{
+    fence_field_warn(field, "with an unknown field the rule allows nobody");
+    if (FENCE_GROW(rule->peers, rule->peer_capacity, rule->peer_count) < 0)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    rule->peers[rule->peer_count++] = (struct fence_peer_spec){.unknown = true};
+    for (size_t i = 0; i < rule->peer_count; i++)
+        rule->peers[i].unknown = true;
+    rule->any_peer = false;
+    return 0;
 }
 
 static int decode_rule(const struct fence_field *field, unsigned int direction,
@@ -327,6 +383,8 @@ static int decode_rule(const struct fence_field *field, unsigned int direction,
     const char *const known[] = {peer_keys[direction], "ports", NULL};
     struct fence_field peers = fence_field_get(field, peer_keys[direction]);
     struct fence_field ports = fence_field_get(field, "ports");
+    unsigned int before;
+    bool misspelt;
     int r = 0;
 
     if (field->doc->type != FENCE_DOC_MAP)
@@ -334,10 +392,14 @@ static int decode_rule(const struct fence_field *field, unsigned int direction,
                                   "must be an object, not %s ({} is a rule that matches "
                                   "everything)",
                                   fence_doc_type_name(field->doc->type));
+    before = field->warnings->unknown;
     fence_field_warn_unknown(field, known);
+    misspelt = field->warnings->unknown != before;
     rule->action = style->action;
     r = decode_peers(&peers, style->cluster, rule, err);
-    return r < 0 ? r : decode_ports(&ports, style->icmp, rule, err);
+    if (r == 0)
+        r = decode_ports(&ports, style->icmp, rule, err);
+    return r == 0 && misspelt ? close_rule(field, rule, err) : r;
 }
 
 int fence_decode_rules(const struct fence_field *spec, const struct fence_rule_style *style,

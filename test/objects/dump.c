@@ -26,8 +26,10 @@ static void dump_peer(FILE *out, const struct fence_peer_spec *peer)
 {
     char text[FENCE_PREFIX_TEXT];
 
-    if (peer->unknown)
+    if (peer->unknown) {
         fputs("unknown", out);
+        return;
+    }
     if (peer->namespaces)
         dump_selector(out, "namespaces", peer->namespaces);
     if (peer->pods)
@@ -68,6 +70,8 @@ static void dump_rule(FILE *out, const struct fence_rule *rule)
     fputs(" ports ", out);
     if (rule->any_port)
         fputs("any", out);
+    else if (rule->port_count == 0)
+        fputs("none", out);
     for (size_t i = 0; i < rule->port_count; i++) {
         fputs(i ? ", " : "", out);
         dump_port(out, &rule->ports[i]);
