@@ -184,6 +184,14 @@ fence_inline void connection_promote(const struct packet *packet,
         count(packet, FENCE_REASON_TABLE_FULL);
 }
 
+/* Do the policy set and the peer that judged it still stand? */
+fence_inline int connection_is_current(const struct fence_endpoint *endpoint,
+                                       const struct fence_connection *connection)
+{
+    return connection->set && connection->set == policy_set(endpoint) &&
+           peer_is_current(connection->peer, connection->generation);
+}
+
 /* Judge the connection again; tells of a verdict that has changed. */
 fence_inline void connection_rejudge(const struct packet *packet,
                                      const struct fence_endpoint *endpoint,
@@ -215,10 +223,8 @@ fence_inline void connection_continue(const struct packet *packet,
 {
     int opened_inwards = !!(connection->flags & FENCE_CONN_INGRESS);
     int is_reply = opened_inwards != (packet->direction == FENCE_INGRESS);
-    __u32 set = policy_set(endpoint);
 
-    if (set == 0 || connection->set != set ||
-        !peer_is_current(connection->peer, connection->generation))
+    if (!connection_is_current(endpoint, connection))
         connection_rejudge(packet, endpoint, key, connection);
     connection_recall(connection, judgement);
     if (judgement->verdict == FENCE_DENY) {
@@ -393,8 +399,7 @@ fence_step int connection_judge_error(struct __sk_buff *skb, struct packet *pack
     connection = connection_find(packet, &key, &established);
     if (!connection)
         return FENCE_REASON_UNRELATED;
-    if (connection->set != policy_set(endpoint) || connection->set == 0 ||
-        !peer_is_current(connection->peer, connection->generation))
+    if (!connection_is_current(endpoint, connection))
         connection_rejudge(packet, endpoint, &key, connection);
     connection_recall(connection, &judgement);
     return judgement.verdict == FENCE_ALLOW ? 0 : judgement.reason;
