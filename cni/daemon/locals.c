@@ -7,21 +7,6 @@
 
 #include "lib/base/memory.h"
 
-/* Maps can be written by others with the right to: never run past the end of a text. */
-static void end_texts(struct fence_endpoint_record *record)
-{
-    struct fence_endpoint_info *info = &record->info;
-
-    info->ifname[sizeof(info->ifname) - 1] = '\0';
-    info->host_ifname[sizeof(info->host_ifname) - 1] = '\0';
-    info->container_id[sizeof(info->container_id) - 1] = '\0';
-    info->network[sizeof(info->network) - 1] = '\0';
-    info->namespace_name[sizeof(info->namespace_name) - 1] = '\0';
-    info->pod[sizeof(info->pod) - 1] = '\0';
-    info->uid[sizeof(info->uid) - 1] = '\0';
-    info->labels[sizeof(info->labels) - 1] = '\0';
-}
-
 static bool labels_count(const struct fence_endpoint_info *info, bool annotations)
 {
     return info->label_source == FENCE_LABELS_ARGS ||
@@ -89,8 +74,6 @@ int fence_locals_list(const struct fence_pins *pins, struct fence_endpoint_list 
 
     if (result < 0)
         return fence_err_prefix(err, result, "endpoints map");
-    for (size_t i = 0; i < list.count; i++)
-        end_texts(&list.items[i]);
     *ret_list = list;
     return 0;
 }
