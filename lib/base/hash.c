@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/base/hash.h"
 
+#include <stdbool.h>
+#include <sys/random.h>
+
 #include <endian.h>
 #include <string.h>
 
@@ -65,4 +68,19 @@ struct fence_hash fence_hash_bytes(const __u64 key[2], const void *data, size_t 
     rounds(&s, 4);
     hash.words[1] = s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
     return hash;
+}
+
+struct fence_hash fence_hash_own(const void *data, size_t size)
+{
+    static __u64 key[2];
+    static bool have_key;
+
+    if (!have_key)
+        have_key = getrandom(key, sizeof(key), GRND_NONBLOCK) == sizeof(key);
+    return fence_hash_bytes(key, data, size);
+}
+
+unsigned int fence_hash_secret(const void *data, size_t size)
+{
+    return (unsigned int)fence_hash_own(data, size).words[0];
 }

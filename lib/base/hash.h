@@ -14,3 +14,7 @@ struct fence_hash {
 };
 
 struct fence_hash fence_hash_bytes(const __u64 key[2], const void *data, size_t size);
+
+/* Of this process, keyed with a secret of its own: for comparing, and for hash tables. */
+struct fence_hash fence_hash_own(const void *data, size_t size);
+unsigned int fence_hash_secret(const void *data, size_t size);
