@@ -13,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define FENCE_ABI_VERSION 1
+#define FENCE_ABI_VERSION 2
 
 /* An address of either family: IPv6, or IPv4 mapped (::ffff:a.b.c.d). All zero is "none". */
 struct fence_addr {
@@ -50,16 +50,20 @@ enum fence_identity_number {
 };
 
 /*
- * Peers below FENCE_PEER_FIRST are reserved. FENCE_PEER_ANY in a policies key is the table for
- * every peer that the set does not list. The masqueraded ones differ by family because a block
+ * Peers below FENCE_PEER_FIRST are reserved. The masqueraded ones differ by family because a block
  * of length 0 covers one family only.
  */
 enum fence_peer_number {
-    FENCE_PEER_ANY = 0,
     FENCE_PEER_PENDING = 1,
     FENCE_PEER_MASQUERADED4 = 2,
     FENCE_PEER_MASQUERADED6 = 3,
     FENCE_PEER_FIRST = 16,
+};
+
+/* Class 0 in a policies key is the table for every class that the set does not list. */
+enum fence_class_number {
+    FENCE_CLASS_ANY = 0,
+    FENCE_CLASS_FIRST = 1,
 };
 
 /*
@@ -156,12 +160,13 @@ struct fence_endpoint {
     struct fence_addr addrs[FENCE_ENDPOINT_ADDRS];
 };
 
-#define FENCE_CONTAINER_ID_MAX 128
-#define FENCE_NAMESPACE_MAX    64
-#define FENCE_POD_NAME_MAX     256
-#define FENCE_UID_MAX          64
-#define FENCE_NETWORK_MAX      128
-#define FENCE_LABELS_MAX       4096
+#define FENCE_CONTAINER_ID_MAX    128
+#define FENCE_NAMESPACE_MAX       64
+#define FENCE_POD_NAME_MAX        256
+#define FENCE_UID_MAX             64
+#define FENCE_NETWORK_MAX         128
+#define FENCE_LABELS_MAX          4096
+#define FENCE_IDENTITY_LABELS_MAX 1024
 
 enum fence_attach {
     FENCE_ATTACH_NONE = 0,
@@ -208,8 +213,9 @@ struct fence_identity_info {
     __u32 kind;       /* enum fence_identity_kind */
     __u32 pad;
     char namespace_name[FENCE_NAMESPACE_MAX];
-    char app[64];                  /* shown name; for a node its name, cut at 63 characters */
-    char labels[FENCE_LABELS_MAX]; /* "key=value,..." of the pod or node, cut when too long */
+    char app[64]; /* shown name; for a node its name, cut at 63 characters */
+    /* "key=value,..." of the pod or node, cut when too long */
+    char labels[FENCE_IDENTITY_LABELS_MAX];
 };
 
 enum fence_peer_flag {
@@ -217,13 +223,21 @@ enum fence_peer_flag {
     FENCE_PEER_IS_WORLD = 1 << 1, /* found by prefix, no known workload or node */
 };
 
-/* peers: ARRAY, peer number -> identity and generation. Daemon only. Zeroed = unused. */
+/*
+ * classes: number -> content. Peers that no rule in use on this node can tell apart are one class:
+ * tables are kept by class. Daemon only; the kernel never reads it.
+ */
+struct fence_class_info {
+    __u64 content[2]; /* hash of what rules see of its peers */
+};
+
+/* peers: ARRAY, peer number -> identity, class, generation. Daemon only. Zeroed = unused. */
 struct fence_peer {
     __u64 content[2]; /* hash of the peer's canonical key, as in fence_identity_info */
     __u32 identity;
     __u32 generation; /* raised when an address leaves this peer: its connections are re-judged */
     __u32 flags;      /* enum fence_peer_flag */
-    __u32 pad;
+    __u32 class;      /* of its tables; FENCE_CLASS_ANY = what is not listed */
 };
 
 /* prefixes: LPM_TRIE; IPv4 prefixes are mapped, so 10.0.0.0/8 has length 104. */
@@ -234,10 +248,10 @@ struct fence_prefix_key {
 
 /* ---- policy --------------------------------------------------------------------------------- */
 
-/* policies: HASH. Peer 0 is the table of every peer that is not listed. Daemon only. */
+/* policies: HASH. Class 0 is the table of every class that is not listed. Daemon only. */
 struct fence_policy_key {
     __u32 set;
-    __u32 peer;
+    __u32 class;
     __u32 direction; /* enum fence_direction */
 };
 
@@ -461,6 +475,7 @@ enum fence_probe_output {
 #define FENCE_MAX_ENDPOINTS   4096
 #define FENCE_MAX_IDENTITIES  65536
 #define FENCE_MAX_PEERS       65536
+#define FENCE_MAX_CLASSES     65536
 #define FENCE_MAX_ADDRESSES   262144
 #define FENCE_MAX_PREFIXES    65536
 #define FENCE_MAX_POLICIES    262144
@@ -477,7 +492,8 @@ enum fence_probe_output {
 FENCE_ASSERT_SIZE(fence_addr, 16);
 FENCE_ASSERT_SIZE(fence_endpoint, 176);
 FENCE_ASSERT_SIZE(fence_endpoint_info, 4792);
-FENCE_ASSERT_SIZE(fence_identity_info, 4248);
+FENCE_ASSERT_SIZE(fence_identity_info, 1176);
+FENCE_ASSERT_SIZE(fence_class_info, 16);
 FENCE_ASSERT_SIZE(fence_peer, 32);
 FENCE_ASSERT_SIZE(fence_prefix_key, 20);
 FENCE_ASSERT_SIZE(fence_policy_key, 12);

@@ -22,16 +22,25 @@ fence_inline __u32 peer_number(const struct packet *packet, const struct fence_a
     return peer ? *peer : FENCE_PEER_PENDING;
 }
 
+fence_inline __u32 peer_class(__u32 number)
+{
+    struct fence_peer *peer = bpf_map_lookup_elem(&peers, &number);
+
+    return peer ? peer->class : FENCE_CLASS_ANY;
+}
+
 /* Fill in peer, generation and peer_identity; returns the peer's flags. */
 fence_inline __u32 peer_resolve(const struct packet *packet, const struct fence_addr *addr,
-                                struct judgement *judgement)
+                                struct judgement *judgement, __u32 *ret_class)
 {
     __u32 number = peer_number(packet, addr);
     struct fence_peer *peer = bpf_map_lookup_elem(&peers, &number);
 
     judgement->peer = number;
+    *ret_class = FENCE_CLASS_ANY;
     if (!peer)
         return 0;
+    *ret_class = peer->class;
     judgement->generation = peer->generation;
     judgement->peer_identity = peer->identity;
     return peer->flags;

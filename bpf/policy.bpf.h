@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Step 5: (policy set, peer, direction) -> table of intervals -> verdict. All semantics are
- * settled in user space; here is one or two look-ups and a binary search, whatever the number of
- * rules.
+ * Step 5: (policy set, class of the peer, direction) -> table of intervals -> verdict. All
+ * semantics are settled in user space; here is one or two look-ups and a binary search, whatever
+ * the number of rules.
  */
 #pragma once
 
@@ -20,14 +20,14 @@ fence_inline __u32 policy_set(const struct fence_endpoint *endpoint)
     return endpoint->set;
 }
 
-fence_inline struct fence_policy_table *policy_table(__u32 set, __u32 peer, __u32 direction)
+fence_inline struct fence_policy_table *policy_table(__u32 set, __u32 class, __u32 direction)
 {
-    struct fence_policy_key key = {.set = set, .peer = peer, .direction = direction};
+    struct fence_policy_key key = {.set = set, .class = class, .direction = direction};
     struct fence_policy_table *table = bpf_map_lookup_elem(&policies, &key);
 
     if (table)
         return table;
-    key.peer = FENCE_PEER_ANY;
+    key.class = FENCE_CLASS_ANY;
     return bpf_map_lookup_elem(&policies, &key);
 }
 
@@ -68,10 +68,10 @@ fence_inline void policy_allow(struct judgement *judgement, __u8 reason)
     judgement->rule = judgement->shadow_rule = 0;
 }
 
-fence_inline void policy_apply(struct judgement *judgement, __u32 peer,
+fence_inline void policy_apply(struct judgement *judgement, __u32 class,
                                const struct question *question)
 {
-    struct fence_policy_table *table = policy_table(judgement->set, peer, question->direction);
+    struct fence_policy_table *table = policy_table(judgement->set, class, question->direction);
     struct fence_interval *interval = table ? policy_search(table, question->position) : NULL;
 
     if (!interval) {
@@ -113,26 +113,25 @@ fence_inline int policy_without_set(const struct fence_endpoint *endpoint,
 fence_step int policy_judge(const struct packet *packet, const struct fence_endpoint *endpoint,
                             const struct question *question, struct judgement *judgement)
 {
-    __u32 peer_flags, peer;
+    __u32 peer_flags, class;
     int inbound_host;
 
     if (!packet || !endpoint || !question || !judgement)
         return 0;
-    peer_flags = peer_resolve(packet, &question->remote, judgement);
+    peer_flags = peer_resolve(packet, &question->remote, judgement, &class);
     inbound_host = question->direction == FENCE_INGRESS && (peer_flags & FENCE_PEER_IS_HOST);
 
     judgement->flags = 0;
     judgement->set = policy_set(endpoint);
     /* peer and generation stay the address's own: they say when to judge again */
-    peer = judgement->peer;
     if (inbound_host && !question->from_host) {
         judgement->flags = FENCE_CONN_MASQUERADED;
         judgement->peer_identity = FENCE_IDENTITY_MASQUERADED;
-        peer =
-            address_is_ipv4(&question->remote) ? FENCE_PEER_MASQUERADED4 : FENCE_PEER_MASQUERADED6;
+        class = peer_class(address_is_ipv4(&question->remote) ? FENCE_PEER_MASQUERADED4
+                                                              : FENCE_PEER_MASQUERADED6);
     }
     if (!policy_without_set(endpoint, judgement))
-        policy_apply(judgement, peer, question);
+        policy_apply(judgement, class, question);
     if (inbound_host && question->from_host) {
         judgement->flags = FENCE_CONN_FROM_HOST;
         policy_allow(judgement, judgement->reason == FENCE_REASON_DENYLIST

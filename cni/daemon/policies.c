@@ -41,10 +41,10 @@ static void fill_subject(struct policies *policies, struct subject *subject)
     const struct fence_object *space;
 
     subject->pod = fence_world_pod_of(&policies->world, subject->local);
-    subject->labels = subject->pod ? &subject->pod->pod.labels : subject->local->labels;
+    subject->labels = subject->pod ? subject->pod->pod.labels : subject->local->labels;
     space = fence_world_find(&policies->world, FENCE_OBJECT_NAMESPACE, "", namespace_of(subject));
     if (space) {
-        subject->namespace_labels = &space->namespace_labels;
+        subject->namespace_labels = space->namespace_labels;
         return;
     }
     (void)fence_labels_set(&subject->bare, "kubernetes.io/metadata.name", namespace_of(subject));

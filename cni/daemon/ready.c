@@ -106,7 +106,8 @@ static void log_readiness(struct fence_daemon *daemon)
 
     if (ready && !daemon->ready)
         fence_log(FENCE_LOG_INFO, "ready: %zu endpoints, %zu policy sets",
-                  daemon->reconcile.plan->endpoints_count, daemon->reconcile.plan->sets_count);
+                  fence_plan_live(&daemon->reconcile.plan->endpoints_list),
+                  fence_plan_live(&daemon->reconcile.plan->sets_list));
     daemon->ready = ready;
 }
 

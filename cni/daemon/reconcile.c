@@ -59,7 +59,11 @@ static void sweep_fired(void *context)
         return;
     if (fence_apply_sweep(reconcile->apply, &err) < 0)
         fence_log(FENCE_LOG_WARNING, "cannot sweep: %s", err.text);
-    if (reconcile->report.failure_count || endpoints_changed(daemon))
+    if (endpoints_changed(daemon)) {
+        fence_plan_touch_endpoints(reconcile->plan);
+        daemon->dirty = true;
+    }
+    if (reconcile->report.failure_count)
         daemon->dirty = true;
 }
 
@@ -88,6 +92,13 @@ int fence_reconcile_init(struct fence_daemon *daemon, struct fence_err *err)
     return fence_apply_new(&daemon->pins, &reconcile->apply, err);
 }
 
+/* A compiler that failed half way is of no use: the next one is fed everything. */
+static void drop_compiler(struct fence_reconcile *reconcile)
+{
+    reconcile->plan = NULL;
+    fence_compiler_free(&reconcile->compiler);
+}
+
 void fence_reconcile_done(struct fence_daemon *daemon)
 {
     struct fence_reconcile *reconcile = &daemon->reconcile;
@@ -95,31 +106,151 @@ void fence_reconcile_done(struct fence_daemon *daemon)
     fence_timer_close(&daemon->loop, &reconcile->expiry);
     fence_timer_close(&daemon->loop, &reconcile->sweep);
     fence_timer_close(&daemon->loop, &reconcile->retry);
-    fence_plan_free(&reconcile->plan);
+    drop_compiler(reconcile);
     fence_locals_done(&reconcile->locals);
     fence_endpoint_list_done(&reconcile->after);
     fence_apply_report_done(&reconcile->report);
     fence_apply_free(&reconcile->apply);
 }
 
-static struct fence_world make_world(const struct fence_daemon *daemon,
-                                     const struct fence_locals *locals)
+static const struct fence_object *find_object(void *context, enum fence_kind kind,
+                                              const char *namespace_name, const char *name)
+{
+    return fence_store_find(context, kind, namespace_name, name);
+}
+
+static int make_compiler(struct fence_daemon *daemon, struct fence_err *err)
 {
     const struct fence_options *options = &daemon->options;
-    struct fence_world world = {
-        .locals = locals->items,
-        .local_count = locals->count,
+    const struct fence_compile_options choices = {
         .node_name = *options->node_name ? options->node_name : NULL,
-        .host_addrs = daemon->node.addrs,
-        .host_addr_count = daemon->node.addr_count,
         .required_labels = options->required_labels.items,
         .required_label_count = options->required_labels.count,
         .own_node_egress_is_policy = options->own_node_egress_is_policy,
-        .now = (int64_t)(fence_clock_wall_ns() / NS_PER_SECOND),
+        .find = find_object,
+        .find_context = daemon->store,
     };
 
-    world.object_count = fence_store_objects(daemon->store, &world.objects);
-    return world;
+    return fence_compiler_new(&choices, &daemon->reconcile.compiler, err);
+}
+
+static int feed_all_objects(struct fence_daemon *daemon, struct fence_err *err)
+{
+    const struct fence_object *const *objects;
+    size_t count = fence_store_objects(daemon->store, &objects);
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        const struct fence_change change = {.after = objects[i]};
+
+        result = fence_compiler_change(daemon->reconcile.compiler, &change, err);
+    }
+    return result;
+}
+
+static int feed_changes(struct fence_daemon *daemon, struct fence_err *err)
+{
+    const struct fence_change *changes;
+    size_t count = 0;
+    int result = fence_store_changes(daemon->store, &changes, &count);
+
+    if (result < 0)
+        return fence_err_set(err, result, "%s", strerror(-result));
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = fence_compiler_change(daemon->reconcile.compiler, &changes[i], err);
+    return result;
+}
+
+static int feed(struct fence_daemon *daemon, const struct fence_locals *locals,
+                struct fence_err *err)
+{
+    struct fence_reconcile *reconcile = &daemon->reconcile;
+    int result;
+
+    if (reconcile->compiler) {
+        result = feed_changes(daemon, err);
+    } else {
+        result = make_compiler(daemon, err);
+        if (result == 0)
+            result = feed_all_objects(daemon, err);
+    }
+    if (result == 0)
+        result = fence_compiler_host(reconcile->compiler, daemon->node.addrs,
+                                     daemon->node.addr_count, err);
+    if (result == 0)
+        result = fence_compiler_locals(reconcile->compiler, locals->items, locals->count, err);
+    return result;
+}
+
+/* What one apply says more than the one before it, in the same try. */
+static void add_report(struct fence_apply_report *report, struct fence_apply_report *more)
+{
+    report->writes += more->writes;
+    report->changed_endpoints += more->changed_endpoints;
+    if (report->failure_count == 0) {
+        free(report->failures);
+        report->failures = more->failures;
+        report->failure_count = more->failure_count;
+        report->failure_capacity = more->failure_capacity;
+        *more = (struct fence_apply_report){0};
+    }
+    fence_apply_report_done(more);
+}
+
+static int apply(struct fence_daemon *daemon, struct fence_apply_report *report,
+                 struct fence_err *err)
+{
+    struct fence_reconcile *reconcile = &daemon->reconcile;
+    struct fence_apply_report more = {0};
+    int result =
+        fence_apply(reconcile->apply, fence_compiler_plan(reconcile->compiler), &more, err);
+
+    if (result < 0)
+        return fence_err_prefix(err, result, "apply");
+    add_report(report, &more);
+    return 0;
+}
+
+/* Refine and flip, then coarsen until all is said: see lib/policy/compile.c. */
+static int run_and_settle(struct fence_daemon *daemon, struct fence_apply_report *report,
+                          struct fence_err *err)
+{
+    struct fence_reconcile *reconcile = &daemon->reconcile;
+    const int64_t now = (int64_t)(fence_clock_wall_ns() / NS_PER_SECOND);
+    int more = fence_compiler_run(reconcile->compiler, now, err) < 0 ? -ENOMEM : 1;
+
+    while (more > 0) {
+        int result = apply(daemon, report, err);
+
+        if (result < 0)
+            return result;
+        more = fence_compiler_settle(reconcile->compiler, err);
+    }
+    return more < 0 ? fence_err_prefix(err, more, "compile") : 0;
+}
+
+/* Compile for `locals` and apply. */
+static int compile_and_apply(struct fence_daemon *daemon, const struct fence_locals *locals,
+                             struct fence_apply_report *ret_report, struct fence_err *err)
+{
+    struct fence_reconcile *reconcile = &daemon->reconcile;
+    struct fence_apply_report report = {0};
+    int result = feed(daemon, locals, err);
+
+    if (result < 0)
+        result = fence_err_prefix(err, result, "compile");
+    else
+        result = run_and_settle(daemon, &report, err);
+    if (result < 0) {
+        fence_apply_report_done(&report);
+        drop_compiler(reconcile);
+        return result;
+    }
+    fence_store_changes_done(daemon->store);
+    reconcile->plan = fence_compiler_plan(reconcile->compiler);
+    fence_timer_at(&reconcile->expiry, reconcile->plan->next_expiry);
+    *ret_report = report;
+    return 0;
 }
 
 /* Remember how the maps look now. What has come in since the plan was made gets the next one. */
@@ -134,28 +265,6 @@ static void take_after(struct fence_daemon *daemon)
     reconcile->after = after;
     if (!fence_locals_same(&after, &reconcile->locals.records))
         daemon->dirty = true;
-}
-
-/* Compile for `locals` and apply; what it gives is in force only when this succeeds. */
-static int compile_and_apply(struct fence_daemon *daemon, const struct fence_locals *locals,
-                             struct fence_apply_report *ret_report, struct fence_err *err)
-{
-    struct fence_reconcile *reconcile = &daemon->reconcile;
-    const struct fence_world world = make_world(daemon, locals);
-    struct fence_plan *plan = NULL;
-    int result = fence_compile(&world, reconcile->plan, &plan, err);
-
-    if (result < 0)
-        return fence_err_prefix(err, result, "compile");
-    result = fence_apply(reconcile->apply, plan, ret_report, err);
-    if (result < 0) {
-        fence_plan_free(&plan);
-        return fence_err_prefix(err, result, "apply");
-    }
-    fence_plan_free(&reconcile->plan);
-    reconcile->plan = plan;
-    fence_timer_at(&reconcile->expiry, plan->next_expiry);
-    return 0;
 }
 
 static int try_once(struct fence_daemon *daemon, struct fence_err *err)
@@ -205,8 +314,8 @@ const struct fence_plan_endpoint *fence_reconcile_endpoint(const struct fence_re
 {
     const struct fence_plan *plan = reconcile->plan;
 
-    for (size_t i = 0; plan && i < plan->endpoints_count; i++)
-        if (plan->endpoints[i].ifindex == ifindex)
+    for (size_t i = 0; plan && i < plan->endpoints_list.count; i++)
+        if (plan->endpoints[i].item.live && plan->endpoints[i].ifindex == ifindex)
             return &plan->endpoints[i];
     return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the world to the pinned maps: objects, endpoints and addresses -> fence_compile ->
- * fence_apply. Called at the end of a turn of the loop when anything of these has changed.
+ * From the world to the pinned maps: what has changed of objects, endpoints and addresses -> the
+ * compiler -> fence_apply. Called at the end of a turn of the loop when anything of these has.
  *
  * Until every folder has been read once since the start, or its last good objects in --state have
  * been, nothing is applied at all: what is pinned stays in force, because a missing folder must not
@@ -16,13 +16,14 @@
 #include "cni/daemon/locals.h"
 #include "cni/daemon/loop.h"
 #include "lib/datapath/apply.h"
-#include "lib/policy/plan.h"
+#include "lib/policy/compile.h"
 
 struct fence_daemon;
 
 struct fence_reconcile {
     struct fence_apply *apply;
-    struct fence_plan *plan;          /* in force; NULL before the first */
+    struct fence_compiler *compiler;  /* NULL: everything is to be fed anew */
+    struct fence_plan *plan;          /* the compiler's, in force; NULL before the first */
     struct fence_locals locals;       /* what it was compiled for */
     struct fence_endpoint_list after; /* endpoints map as the apply left it */
     struct fence_apply_report report; /* of the last apply */

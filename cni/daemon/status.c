@@ -49,16 +49,13 @@ static void add_folders(cJSON *status, const struct fence_daemon *daemon)
 static void add_objects(cJSON *status, const struct fence_daemon *daemon)
 {
     cJSON *counts = cJSON_AddObjectToObject(status, "objects");
-    size_t by_kind[FENCE_OBJECT_KINDS] = {0};
-    const struct fence_object *const *objects;
-    size_t count = fence_store_objects(daemon->store, &objects);
 
-    for (size_t i = 0; i < count; i++)
-        by_kind[objects[i]->kind]++;
-    for (unsigned int kind = 0; kind < FENCE_OBJECT_KINDS; kind++)
-        if (by_kind[kind])
-            cJSON_AddNumberToObject(counts, fence_kind_name((enum fence_kind)kind),
-                                    (double)by_kind[kind]);
+    for (unsigned int kind = 0; kind < FENCE_OBJECT_KINDS; kind++) {
+        size_t count = fence_store_count(daemon->store, (enum fence_kind)kind);
+
+        if (count)
+            cJSON_AddNumberToObject(counts, fence_kind_name((enum fence_kind)kind), (double)count);
+    }
 }
 
 static void add_problems(cJSON *status, const struct fence_daemon *daemon)
@@ -163,14 +160,17 @@ static void add_endpoints(cJSON *status, const struct fence_reconcile *reconcile
     cJSON *counts = cJSON_AddObjectToObject(status, "endpoints");
     cJSON *list = cJSON_AddArrayToObject(status, "unresolved");
     const struct fence_plan *plan = reconcile->plan;
-    size_t total = plan ? plan->endpoints_count : 0;
-    size_t pending = 0, exempt = 0, shut = 0;
+    size_t total = 0, pending = 0, exempt = 0, shut = 0;
 
-    for (size_t i = 0; i < total; i++) {
+    for (size_t i = 0; plan && i < plan->endpoints_list.count; i++) {
         const struct fence_plan_endpoint *endpoint = &plan->endpoints[i];
         const struct fence_local *local = find_local(&reconcile->locals, endpoint->ifindex);
-        const char *closed = fence_reconcile_closed(reconcile, endpoint);
+        const char *closed = NULL;
 
+        if (!endpoint->item.live)
+            continue;
+        total++;
+        closed = fence_reconcile_closed(reconcile, endpoint);
         if (closed) {
             shut++;
             add_unresolved(list, local, "closed", closed);

@@ -2,35 +2,39 @@
 /*
  * From a plan to the pinned maps.
  *
- * What the kernel reads, for a packet: endpoint -> set; address -> peer; (set, peer, direction) ->
- * table -> verdict. A connection caches (set, peer, peer's generation, verdict).
+ * What the kernel reads, for a packet: endpoint -> set; address -> peer -> class; (set, class,
+ * direction) -> table -> verdict. A connection caches (set, peer, peer's generation, verdict).
  *
  * Order, each step complete before the next:
- *   1. identities, rules, peers: names, which nothing refers to yet
- *   2. tables into free intervals, which nothing refers to yet
- *   3. entries of the sets, for all peers of the plan, also those of the previous plan (`carried`);
- *      then the set's own entry, which says that it is complete
- *   4. endpoints flip to their set, one map write each
- *   5. addresses and prefixes; then every peer that lost an address gets a new generation
- * So before 4 the old sets answer for the old addresses, and after it the new sets answer for old
- * and new ones: an address always leads to a peer that the set in force knows. A peer that a set
- * does not list gets the table of "pending", which is never looser than any workload's.
+ *   1. identities, classes, rules: names, which nothing refers to yet
+ *   2. tables into free intervals, and entries of the sets: every set, also those in force now,
+ * gets its tables for the classes that have come; a new set's own entry says that it is complete
+ *   3. peers move to their classes
+ *   4. addresses and prefixes move to their peers; every peer that lost one gets a new generation
+ *   5. endpoints flip to their sets, one map write each
+ * The plan is such (see lib/policy/compile.c) that in it every set is exact for every class, old
+ * and new: 3 and 4 change no verdict but those of addresses that are somebody else's now, and 5
+ * finds all classes in the new sets. What a set does not list gets the table of "pending", which
+ * is never looser than any workload's.
+ *
+ * Only what the plan says was touched is looked at. A fresh plan (after a start, or after something
+ * could not be written) is compared with what the maps hold, by content: equal content keeps its
+ * number, so that a restarted daemon with an unchanged plan writes nothing.
  *
  * Invariants
- * - A set is never changed but for entries of peers that were not there. Its number is never used
+ * - A set is never changed but for entries of classes that were not there. Its number is never used
  *   again (settings.next_set is raised before the number is used).
  * - A set without an entry in `sets` is incomplete, whoever was killed while writing it: nothing
  *   uses it, the sweep removes it.
- * - Equal content keeps its number, found by a keyed hash in the maps themselves, so that a
- *   restarted daemon with an unchanged plan writes nothing.
- * - A peer's number is given to another peer only after its generation was raised and its entries
- *   are gone; an interval is written again only after a grace period without references.
+ * - A class's number is given to another class only after all its entries are gone, and late: they
+ *   go round. A peer's number is given to another peer only after its generation was raised; an
+ *   interval is written again only after a grace period without references.
  * - Between moving an address and raising generations FENCE_SETTING_MOVING is set; who finds it at
- * start raises them all. A packet in flight may pair an old address look-up with a new generation,
- * so they are raised once more at the next sweep, after a grace period.
+ *   start raises them all. A packet in flight may pair an old address look-up with a new
+ *   generation, so they are raised once more at the next sweep, after a grace period.
  * - What cannot be written closes: a set -> its endpoints get set 0; a prefix -> all endpoints with
  *   a policy (an unwritten block would be lost from every Denylist); an address -> all prefixes
- *   count as pending. All is tried again with the next plan.
+ *   count as pending. All is tried again with the next call.
  *
  * The only concurrent writer is the plugin, in `endpoints`: see apply_endpoints.c.
  */
@@ -113,26 +117,41 @@ int apply_report(struct apply_run *run, const char *subject, const char *format,
     return 0;
 }
 
+/* Entries of `policies` that the set takes. */
+static size_t entries_of(const struct fence_plan *plan, const struct fence_plan_set *set)
+{
+    size_t count = FENCE_DIRECTIONS;
+
+    if (!set->item.live || set->problem)
+        return 0;
+    for (__u32 i = 0; i < plan->classes_list.count; i++)
+        for (int direction = 0; direction < FENCE_DIRECTIONS; direction++)
+            count += plan->classes[i].item.live &&
+                     fence_plan_table_of(set, direction, i) != set->fallback[direction];
+    return count;
+}
+
 /* How many entries of the map the plan by itself takes. */
 static size_t needed(const struct fence_plan *plan, enum fence_map map)
 {
     const size_t plain[FENCE_MAP_COUNT] = {
-        [FENCE_MAP_IDENTITIES] = plan->identities_count,
-        [FENCE_MAP_RULES] = plan->rules_count,
-        [FENCE_MAP_ADDRESSES] = plan->addresses_count,
+        [FENCE_MAP_IDENTITIES] = fence_plan_live(&plan->identities_list),
+        [FENCE_MAP_CLASSES] = fence_plan_live(&plan->classes_list),
+        [FENCE_MAP_RULES] = fence_plan_live(&plan->rules_list),
+        [FENCE_MAP_ADDRESSES] = plan->addresses.count,
         [FENCE_MAP_PREFIXES] = plan->prefixes_count,
-        [FENCE_MAP_SETS] = plan->sets_count,
+        [FENCE_MAP_SETS] = fence_plan_live(&plan->sets_list),
     };
     size_t count = plain[map];
 
     if (map == FENCE_MAP_PEERS)
         count = FENCE_PEER_FIRST;
-    for (size_t i = 0; map == FENCE_MAP_PEERS && i < plan->peers_count; i++)
-        count += !plan->peers[i].reserved;
-    for (size_t i = 0; map == FENCE_MAP_POLICIES && i < plan->sets_count; i++)
-        count += plan->sets[i].problem ? 0 : plan->sets[i].entry_count + FENCE_DIRECTIONS;
-    for (size_t i = 0; map == FENCE_MAP_INTERVALS && i < plan->tables_count; i++)
-        count += plan->tables[i].count;
+    for (size_t i = 0; map == FENCE_MAP_PEERS && i < plan->peers_list.count; i++)
+        count += plan->peers[i].item.live && !plan->peers[i].reserved;
+    for (size_t i = 0; map == FENCE_MAP_POLICIES && i < plan->sets_list.count; i++)
+        count += entries_of(plan, &plan->sets[i]);
+    for (size_t i = 0; map == FENCE_MAP_INTERVALS && i < plan->tables_list.count; i++)
+        count += plan->tables[i].item.live ? plan->tables[i].count : 0;
     return count;
 }
 
@@ -185,7 +204,7 @@ static int load_all(struct fence_apply *apply, struct fence_err *err)
         apply_numbers_load,
         apply_peers_load,
         apply_sets_load,
-        apply_addresses_load,
+        apply_prefixes_load,
     };
     int r = fence_settings_read(apply->pins, &apply->settings);
 
@@ -213,13 +232,13 @@ int fence_apply_new(const struct fence_pins *pins, struct fence_apply **ret_appl
         return fence_err_set(err, -ENOMEM, "out of memory");
     apply->pins = pins;
     apply->identities.by_content.key_size = sizeof(struct fence_hash);
+    apply->classes.by_content.key_size = sizeof(struct fence_hash);
     apply->rules.by_content.key_size = sizeof(struct fence_hash);
     apply->peers_by_content.key_size = sizeof(struct fence_hash);
     apply->tables.key_size = sizeof(__u32);
     apply->tables_by_content.key_size = sizeof(struct fence_hash);
     apply->sets.key_size = sizeof(__u32);
     apply->sets_by_content.key_size = sizeof(struct fence_hash);
-    apply->addresses.key_size = sizeof(struct fence_addr);
     apply->prefixes.key_size = sizeof(struct fence_prefix_key);
     r = load_all(apply, err);
     if (r < 0)
@@ -228,72 +247,64 @@ int fence_apply_new(const struct fence_pins *pins, struct fence_apply **ret_appl
     return 0;
 }
 
-static void free_peers(struct fence_apply *apply)
-{
-    for (__u32 i = 0; apply->peers && i < apply->peer_limit; i++)
-        fence_index_remove(&apply->peers_by_content, &apply->peers[i].node);
-    free(apply->peers);
-}
-
 void fence_apply_free(struct fence_apply **apply)
 {
     if (!*apply)
         return;
     apply_numbers_done(&(*apply)->identities);
+    apply_numbers_done(&(*apply)->classes);
     apply_numbers_done(&(*apply)->rules);
-    free_peers(*apply);
+    apply_peers_done(*apply);
     apply_sets_done(*apply);
     apply_tables_done(*apply);
-    apply_addresses_done(*apply);
+    apply_prefixes_done(*apply);
+    free((*apply)->class_planned);
     free(*apply);
     *apply = NULL;
 }
 
-static void run_done(struct apply_run *run)
+int apply_grow(void **items, size_t *count, size_t wanted, size_t size)
 {
-    free(run->identities);
-    free(run->rules);
-    free(run->peers);
-    free(run->tables);
-    free(run->sets);
-    free(run->told);
+    size_t larger = *count * 2 > wanted ? *count * 2 : wanted;
+    char *grown;
+
+    if (wanted <= *count)
+        return 0;
+    grown = reallocarray(*items, larger, size);
+    if (!grown)
+        return -ENOMEM;
+    memset(grown + *count * size, 0, (larger - *count) * size);
+    *items = grown;
+    *count = larger;
+    return 0;
 }
 
-static int run_init(struct apply_run *run)
+static void forget_plan(struct fence_apply *apply)
 {
-    const struct fence_plan *plan = run->plan;
-
-    run->identities = calloc(plan->identities_count + 1, sizeof(*run->identities));
-    run->rules = calloc(plan->rules_count + 1, sizeof(*run->rules));
-    run->peers = calloc(plan->peers_count + 1, sizeof(*run->peers));
-    run->tables = calloc(plan->tables_count + 1, sizeof(struct apply_table *));
-    run->sets = calloc(plan->sets_count + 1, sizeof(struct apply_set *));
-    run->told = calloc(plan->endpoints_count + 1, sizeof(*run->told));
-    if (!run->identities || !run->rules || !run->peers || !run->tables || !run->sets || !run->told)
-        return -ENOMEM;
-    return 0;
+    apply_numbers_forget(&apply->identities);
+    apply_numbers_forget(&apply->classes);
+    apply_numbers_forget(&apply->rules);
+    apply_peers_forget(apply);
+    apply_tables_forget(apply);
+    apply_sets_forget(apply);
 }
 
 static int run_all(struct apply_run *run)
 {
-    static int (*const usual[])(struct apply_run *) = {
-        apply_identities, apply_rules,     apply_peers,    apply_sets,
-        apply_endpoints,  apply_addresses, apply_prefixes,
+    static int (*const steps[])(struct apply_run *) = {
+        apply_identities, apply_classes,   apply_rules,    apply_tables,    apply_sets,
+        apply_peers,      apply_addresses, apply_prefixes, apply_endpoints,
     };
-    /* everything is closed for want of a prefix: opened only when all prefixes are there */
-    static int (*const closed[])(struct apply_run *) = {
-        apply_identities, apply_rules,    apply_peers,     apply_sets,
-        apply_addresses,  apply_prefixes, apply_endpoints,
-    };
-    int (*const *steps)(struct apply_run *) = run->apply->prefixes_failed ? closed : usual;
     int r = 0;
 
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(usual) && r == 0; i++)
+    if (run->fresh)
+        forget_plan(run->apply);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(steps) && r == 0; i++)
         r = steps[i](run);
     return r;
 }
 
-int fence_apply(struct fence_apply *apply, const struct fence_plan *plan,
+int fence_apply(struct fence_apply *apply, struct fence_plan *plan,
                 struct fence_apply_report *ret_report, struct fence_err *err)
 {
     FENCE_CLEANUP(fence_apply_report_done) struct fence_apply_report report = {0};
@@ -301,16 +312,21 @@ int fence_apply(struct fence_apply *apply, const struct fence_plan *plan,
         .apply = apply,
         .plan = plan,
         .report = &report,
+        .fresh = plan->teller != apply,
     };
     int r = fence_settings_read(apply->pins, &apply->settings);
 
     apply->serial++;
     apply->writes = 0;
     if (r == 0)
-        r = run_init(&run);
-    if (r == 0)
         r = run_all(&run);
-    run_done(&run);
+    plan->teller = NULL;
+    if (r == 0 && report.failure_count == 0) {
+        plan->teller = apply;
+        fence_plan_told(plan);
+    } else if (fence_plan_touch_all(plan) < 0) {
+        r = -ENOMEM;
+    }
     if (r < 0)
         return fence_err_set(err, r, "applying the policies: %s", strerror(-r));
     report.writes = apply->writes;
@@ -323,5 +339,5 @@ __u32 fence_apply_set_number(const struct fence_apply *apply, const char *conten
 {
     const struct apply_set *set = apply_set_by_content(apply, apply_hash_text(apply, content));
 
-    return set && apply->serial && set->plan == apply->serial ? set->number : 0;
+    return set && set->planned ? set->number : 0;
 }

@@ -31,10 +31,12 @@ struct fence_apply_report {
 void fence_apply_report_done(struct fence_apply_report *report);
 
 /*
- * Returns 0 when the plan is in force; failures (a full map) close the endpoints concerned, are in
- * the report, and are tried again with the next plan. Negative only when nothing can be done.
+ * Returns 0 when the plan is in force, and tells it so (fence_plan_told); failures (a full map)
+ * close the endpoints concerned, are in the report, and are tried again with the next call.
+ * Negative only when nothing can be done. The next call may bring another plan or the same one,
+ * changed; of that one only what was touched is looked at.
  */
-int fence_apply(struct fence_apply *apply, const struct fence_plan *plan,
+int fence_apply(struct fence_apply *apply, struct fence_plan *plan,
                 struct fence_apply_report *ret_report, struct fence_err *err);
 
 /* Numbers of things in the last plan applied, for messages and tests; 0 = none. */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Step 5: addresses and prefixes, changed in place, then removed, then added. */
+/*
+ * Step 4: addresses. Those that the plan marks are compared with what it was last told of them.
+ * Of a fresh plan nothing is known: then the map is read, and what it has and the plan wants is
+ * left alone.
+ */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
@@ -8,95 +12,6 @@
 #include "lib/datapath/apply_internal.h"
 #include "lib/datapath/read.h"
 #include "lib/datapath/walk.h"
-
-static struct apply_address *find_address(const struct fence_apply *apply,
-                                          const struct fence_addr *addr)
-{
-    return fence_index_find(&apply->addresses, addr);
-}
-
-static struct apply_prefix *find_prefix(const struct fence_apply *apply,
-                                        const struct fence_prefix_key *key)
-{
-    return fence_index_find(&apply->prefixes, key);
-}
-
-static int remember_address(struct fence_apply *apply, const struct fence_addr *addr, __u32 peer)
-{
-    struct apply_address *address = calloc(1, sizeof(*address));
-
-    if (!address)
-        return -ENOMEM;
-    address->addr = *addr;
-    address->peer = peer;
-    address->plan = apply->serial;
-    if (fence_index_add(&apply->addresses, &address->node, &address->addr, address) == 0)
-        return 0;
-    free(address);
-    return -ENOMEM;
-}
-
-static int remember_prefix(struct fence_apply *apply, const struct fence_prefix_key *key,
-                           __u32 peer)
-{
-    struct apply_prefix *prefix = calloc(1, sizeof(*prefix));
-
-    if (!prefix)
-        return -ENOMEM;
-    prefix->key = *key;
-    prefix->peer = peer;
-    prefix->plan = apply->serial;
-    if (fence_index_add(&apply->prefixes, &prefix->node, &prefix->key, prefix) == 0)
-        return 0;
-    free(prefix);
-    return -ENOMEM;
-}
-
-static int load_address(void *context, const void *key, const void *value)
-{
-    struct fence_addr addr;
-    __u32 peer;
-
-    memcpy(&addr, key, sizeof(addr));
-    memcpy(&peer, value, sizeof(peer));
-    return find_address(context, &addr) ? 0 : remember_address(context, &addr, peer);
-}
-
-static int load_prefix(void *context, const void *key, const void *value)
-{
-    struct fence_prefix_key prefix;
-    __u32 peer;
-
-    memcpy(&prefix, key, sizeof(prefix));
-    memcpy(&peer, value, sizeof(peer));
-    return find_prefix(context, &prefix) ? 0 : remember_prefix(context, &prefix, peer);
-}
-
-int apply_addresses_load(struct fence_apply *apply)
-{
-    int r = fence_map_walk(apply->pins->maps[FENCE_MAP_ADDRESSES], load_address, apply);
-
-    return r < 0 ? r : fence_map_walk(apply->pins->maps[FENCE_MAP_PREFIXES], load_prefix, apply);
-}
-
-static void free_items(struct fence_index *index)
-{
-    struct fence_index_node *next;
-
-    for (struct fence_index_node *node = index->head; node; node = next) {
-        void *item = node->item;
-
-        next = fence_index_next(node);
-        fence_index_remove(index, node);
-        free(item);
-    }
-}
-
-void apply_addresses_done(struct fence_apply *apply)
-{
-    free_items(&apply->addresses);
-    free_items(&apply->prefixes);
-}
 
 static int set_flag(struct fence_apply *apply, __u32 flag, bool on)
 {
@@ -107,42 +22,16 @@ static int set_flag(struct fence_apply *apply, __u32 flag, bool on)
 }
 
 /* Before anything moves: see apply.c. */
-static int begin_moving(struct fence_apply *apply)
+int apply_begin_moving(struct fence_apply *apply)
 {
     return set_flag(apply, FENCE_SETTING_MOVING, true);
 }
 
-/* A peer that got no number is pending: no rule allows it. */
-static __u32 peer_of(const struct apply_run *run, __u32 index)
+__u32 apply_peer_number(const struct apply_run *run, __u32 index)
 {
-    return run->peers[index] ? run->peers[index] : FENCE_PEER_PENDING;
-}
+    __u32 number = run->apply->peers_by_index[index];
 
-static int move_address(struct fence_apply *apply, struct apply_address *address, __u32 peer)
-{
-    int r = begin_moving(apply);
-
-    if (r == 0)
-        r = apply_put(apply, FENCE_MAP_ADDRESSES, &address->addr, &peer);
-    if (r < 0)
-        return r;
-    apply_peer_moved(apply, address->peer);
-    address->peer = peer;
-    return 0;
-}
-
-static int remove_address(struct fence_apply *apply, struct apply_address *address)
-{
-    int r = begin_moving(apply);
-
-    if (r == 0)
-        r = apply_delete(apply, FENCE_MAP_ADDRESSES, &address->addr);
-    if (r < 0)
-        return r;
-    apply_peer_moved(apply, address->peer);
-    fence_index_remove(&apply->addresses, &address->node);
-    free(address);
-    return 0;
+    return number ? number : FENCE_PEER_PENDING;
 }
 
 static int report_incomplete(struct apply_run *run, int code)
@@ -156,219 +45,188 @@ static int report_incomplete(struct apply_run *run, int code)
                                     "outside the cluster");
 }
 
-/* It must not go on as what it was. */
-static int give_up_address(struct apply_run *run, struct apply_address *address, int code)
+/* ---- one address ---------------------------------------------------------------------------- */
+
+static int remove_address(struct fence_apply *apply, const struct fence_addr *addr, __u32 before)
 {
-    int r = report_incomplete(run, code);
-
-    return r < 0 ? r : remove_address(run->apply, address);
-}
-
-static int move_addresses(struct apply_run *run)
-{
-    struct fence_apply *apply = run->apply;
-
-    for (size_t i = 0; i < run->plan->addresses_count; i++) {
-        const struct fence_plan_address *plan = &run->plan->addresses[i];
-        struct apply_address *address = find_address(apply, &plan->addr);
-        __u32 peer = peer_of(run, plan->peer);
-        int r = 0;
-
-        if (!address)
-            continue;
-        address->plan = apply->serial;
-        if (address->peer != peer)
-            r = move_address(apply, address, peer);
-        if (r < 0)
-            r = give_up_address(run, address, r);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static int remove_addresses(struct fence_apply *apply)
-{
-    struct fence_index_node *next;
-
-    for (struct fence_index_node *node = apply->addresses.head; node; node = next) {
-        struct apply_address *address = node->item;
-        int r;
-
-        next = fence_index_next(node);
-        if (address->plan == apply->serial)
-            continue;
-        r = remove_address(apply, address);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static int add_address(struct fence_apply *apply, const struct fence_addr *addr, __u32 peer)
-{
-    __u32 before;
-    int r = fence_address_resolve(apply->pins, addr, &before);
+    int r = apply_begin_moving(apply);
 
     if (r == 0)
-        r = begin_moving(apply);
-    if (r < 0)
-        return r;
-    /* judged anew even when it cannot be written: by then it counts as pending */
-    apply_peer_moved(apply, before);
-    r = apply_put(apply, FENCE_MAP_ADDRESSES, addr, &peer);
-    return r < 0 ? r : remember_address(apply, addr, peer);
+        r = apply_delete(apply, FENCE_MAP_ADDRESSES, addr);
+    return r < 0 ? r : apply_peer_moved(apply, before);
 }
 
-static int add_addresses(struct apply_run *run)
+static int move_address(struct apply_run *run, const struct fence_address *entry, __u32 before)
+{
+    struct fence_apply *apply = run->apply;
+    __u32 peer = apply_peer_number(run, entry->peer);
+    int r = apply_begin_moving(apply);
+    int failure;
+
+    if (r == 0)
+        r = apply_peer_moved(apply, before);
+    if (r < 0)
+        return r;
+    failure = apply_put(apply, FENCE_MAP_ADDRESSES, &entry->addr, &peer);
+    if (failure == 0)
+        return 1;
+    /* it must not go on as what it was */
+    r = report_incomplete(run, failure);
+    return r < 0 ? r : remove_address(apply, &entry->addr, before);
+}
+
+/* 1: it is there now. */
+static int add_address(struct apply_run *run, const struct fence_address *entry)
+{
+    struct fence_apply *apply = run->apply;
+    __u32 peer = apply_peer_number(run, entry->peer);
+    __u32 before;
+    int failure;
+    int r = fence_address_resolve(apply->pins, &entry->addr, &before);
+
+    if (r == 0)
+        r = apply_begin_moving(apply);
+    /* judged anew even when it cannot be written: by then it counts as pending */
+    if (r == 0)
+        r = apply_peer_moved(apply, before);
+    if (r < 0)
+        return r;
+    failure = apply_put(apply, FENCE_MAP_ADDRESSES, &entry->addr, &peer);
+    return failure == 0 ? 1 : report_incomplete(run, failure);
+}
+
+/* ---- what the map has, for a fresh plan ----------------------------------------------------- */
+
+struct gone {
+    struct fence_addr addr;
+    __u32 peer;
+};
+
+/* What the map has and the plan has not, or elsewhere. */
+struct survey {
+    struct apply_run *run;
+    struct gone *items;
+    size_t count;
+    size_t capacity;
+};
+
+static int survey_visit(void *context, const void *key, const void *value)
+{
+    struct survey *survey = context;
+    struct fence_address *entry;
+    struct gone found;
+
+    memcpy(&found.addr, key, sizeof(found.addr));
+    memcpy(&found.peer, value, sizeof(found.peer));
+    entry = fence_addresses_find(&survey->run->plan->addresses, &found.addr);
+    if (entry && entry->peer != FENCE_ADDRESS_NONE &&
+        apply_peer_number(survey->run, entry->peer) == found.peer) {
+        entry->told = entry->peer;
+        return 0;
+    }
+    if (FENCE_GROW(survey->items, survey->capacity, survey->count) < 0)
+        return -ENOMEM;
+    survey->items[survey->count++] = found;
+    return 0;
+}
+
+static int move_or_remove(struct apply_run *run, const struct gone *found)
+{
+    struct fence_address *entry = fence_addresses_find(&run->plan->addresses, &found->addr);
+    int r;
+
+    if (!entry || entry->peer == FENCE_ADDRESS_NONE)
+        return remove_address(run->apply, &found->addr, found->peer);
+    r = move_address(run, entry, found->peer);
+    if (r > 0)
+        entry->told = entry->peer;
+    return r < 0 ? r : 0;
+}
+
+/* Changed in place, then removed: what comes later finds room. */
+static int take_over(struct apply_run *run)
+{
+    struct survey survey = {.run = run};
+    int r = fence_map_walk(run->apply->pins->maps[FENCE_MAP_ADDRESSES], survey_visit, &survey);
+
+    for (size_t i = 0; r == 0 && i < survey.count; i++)
+        r = move_or_remove(run, &survey.items[i]);
+    free(survey.items);
+    return r;
+}
+
+/* ---- what is marked ------------------------------------------------------------------------- */
+
+static int change_address(struct apply_run *run, struct fence_address *entry)
+{
+    __u32 before;
+    int r;
+
+    if (entry->told == entry->peer || entry->told == FENCE_ADDRESS_NONE)
+        return 0;
+    before = apply_peer_number(run, entry->told);
+    if (entry->peer == FENCE_ADDRESS_NONE) {
+        r = remove_address(run->apply, &entry->addr, before);
+        if (r == 0)
+            entry->told = FENCE_ADDRESS_NONE;
+        return r;
+    }
+    r = move_address(run, entry, before);
+    if (r >= 0)
+        entry->told = r > 0 ? entry->peer : FENCE_ADDRESS_NONE;
+    return r < 0 ? r : 0;
+}
+
+static int add_new_address(struct apply_run *run, struct fence_address *entry)
+{
+    int r;
+
+    if (entry->told != FENCE_ADDRESS_NONE || entry->peer == FENCE_ADDRESS_NONE)
+        return 0;
+    r = add_address(run, entry);
+    if (r > 0)
+        entry->told = entry->peer;
+    return r < 0 ? r : 0;
+}
+
+static int each_marked(struct apply_run *run,
+                       int (*change)(struct apply_run *run, struct fence_address *entry))
+{
+    const struct fence_addresses *addresses = &run->plan->addresses;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < addresses->marked_count; i++) {
+        struct fence_address *entry = fence_addresses_find(addresses, &addresses->marked[i]);
+
+        if (entry)
+            r = change(run, entry);
+    }
+    return r;
+}
+
+static int end_incomplete(struct apply_run *run)
 {
     struct fence_apply *apply = run->apply;
     int r = 0;
 
-    for (size_t i = 0; i < run->plan->addresses_count && r == 0; i++) {
-        const struct fence_plan_address *plan = &run->plan->addresses[i];
-
-        if (find_address(apply, &plan->addr))
-            continue;
-        r = add_address(apply, &plan->addr, peer_of(run, plan->peer));
-        if (r < 0) {
-            r = report_incomplete(run, r);
-        }
-    }
-    if (r < 0 || run->lacks_addresses)
-        return r;
+    if (run->lacks_addresses)
+        return 0;
     if (apply->settings.flags & FENCE_SETTING_ADDRESSES_INCOMPLETE)
-        apply_peer_moved(apply, FENCE_PEER_PENDING);
-    return set_flag(apply, FENCE_SETTING_ADDRESSES_INCOMPLETE, false);
+        r = apply_peer_moved(apply, FENCE_PEER_PENDING);
+    return r < 0 ? r : set_flag(apply, FENCE_SETTING_ADDRESSES_INCOMPLETE, false);
 }
 
 int apply_addresses(struct apply_run *run)
 {
-    int r = move_addresses(run);
+    int r = run->fresh ? take_over(run) : 0;
     int raised;
 
     if (r == 0)
-        r = remove_addresses(run->apply);
+        r = each_marked(run, change_address);
     if (r == 0)
-        r = add_addresses(run);
+        r = each_marked(run, add_new_address);
+    if (r == 0)
+        r = end_incomplete(run);
     raised = apply_peers_raise(run->apply);
     return r < 0 ? r : raised;
-}
-
-static struct fence_prefix_key key_of(const struct fence_prefix *prefix)
-{
-    return (struct fence_prefix_key){.length = prefix->length, .addr = prefix->addr};
-}
-
-static int move_prefixes(struct apply_run *run)
-{
-    struct fence_apply *apply = run->apply;
-
-    for (size_t i = 0; i < run->plan->prefixes_count; i++) {
-        const struct fence_plan_prefix *plan = &run->plan->prefixes[i];
-        struct fence_prefix_key key = key_of(&plan->prefix);
-        struct apply_prefix *prefix = find_prefix(apply, &key);
-        __u32 peer = peer_of(run, plan->peer);
-        int r;
-
-        if (prefix)
-            prefix->plan = apply->serial;
-        if (!prefix || prefix->peer == peer)
-            continue;
-        r = begin_moving(apply);
-        if (r == 0)
-            r = apply_put(apply, FENCE_MAP_PREFIXES, &key, &peer);
-        if (r < 0)
-            return r;
-        apply_peer_moved(apply, prefix->peer);
-        prefix->peer = peer;
-    }
-    return 0;
-}
-
-static int remove_prefixes(struct fence_apply *apply)
-{
-    struct fence_index_node *next;
-
-    for (struct fence_index_node *node = apply->prefixes.head; node; node = next) {
-        struct apply_prefix *prefix = node->item;
-        int r;
-
-        next = fence_index_next(node);
-        if (prefix->plan == apply->serial)
-            continue;
-        r = begin_moving(apply);
-        if (r == 0)
-            r = apply_delete(apply, FENCE_MAP_PREFIXES, &prefix->key);
-        if (r < 0)
-            return r;
-        apply_peer_moved(apply, prefix->peer);
-        fence_index_remove(&apply->prefixes, node);
-        free(prefix);
-    }
-    return 0;
-}
-
-static int add_prefix(struct fence_apply *apply, const struct fence_prefix_key *key, __u32 peer)
-{
-    __u32 before = FENCE_PEER_PENDING;
-    int r = bpf_map_lookup_elem(apply->pins->maps[FENCE_MAP_PREFIXES], key, &before);
-
-    if (r == -ENOENT || r == 0)
-        r = begin_moving(apply);
-    if (r < 0)
-        return r;
-    apply_peer_moved(apply, before);
-    r = apply_put(apply, FENCE_MAP_PREFIXES, key, &peer);
-    return r < 0 ? r : remember_prefix(apply, key, peer);
-}
-
-static int add_prefixes(struct apply_run *run)
-{
-    for (size_t i = 0; i < run->plan->prefixes_count; i++) {
-        const struct fence_plan_prefix *plan = &run->plan->prefixes[i];
-        struct fence_prefix_key key = key_of(&plan->prefix);
-        int r;
-
-        if (find_prefix(run->apply, &key))
-            continue;
-        r = add_prefix(run->apply, &key, peer_of(run, plan->peer));
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static bool lacks_peer(const struct apply_run *run)
-{
-    for (size_t i = 0; i < run->plan->prefixes_count; i++)
-        if (!run->peers[run->plan->prefixes[i].peer])
-            return true;
-    return false;
-}
-
-static int write_prefixes(struct apply_run *run)
-{
-    int r = lacks_peer(run) ? -E2BIG : move_prefixes(run);
-
-    if (r == 0)
-        r = remove_prefixes(run->apply);
-    return r < 0 ? r : add_prefixes(run);
-}
-
-int apply_prefixes(struct apply_run *run)
-{
-    /* a block without a peer is the peers map's failure, which has been reported */
-    enum fence_map map = lacks_peer(run) ? FENCE_MAP_PEERS : FENCE_MAP_PREFIXES;
-    int failure = write_prefixes(run);
-    int r = apply_peers_raise(run->apply);
-
-    run->apply->prefixes_failed = failure < 0;
-    run->closed = failure < 0 ? "not every address block could be written" : NULL;
-    if (failure == 0 || r < 0)
-        return r;
-    r = apply_report_map(
-        run, map, failure,
-        "a Denylist might miss a block, so every endpoint with a policy is closed");
-    return r < 0 || !run->has_flipped ? r : apply_endpoints(run);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Step 4: endpoints. The plugin writes them too (created pending, deleted), so each one is read
+ * Step 5: endpoints. The plugin writes them too (created pending, deleted), so each one is read
  * again under the lock, and only what is the daemon's is changed.
  */
 #include <errno.h>
@@ -24,22 +24,22 @@ static const char *closed_because(const struct apply_run *run,
         return NULL;
     if (run->plan->sets[plan->set].problem)
         return run->plan->sets[plan->set].problem;
-    if (!run->sets[plan->set])
+    if (!run->apply->sets_by_index[plan->set])
         return "its policy could not be written";
     return run->closed;
 }
 
 static __u32 set_number(const struct apply_run *run, __u32 index)
 {
-    if (index == FENCE_PLAN_NONE || !run->sets[index])
+    if (index == FENCE_PLAN_NONE || !run->apply->sets_by_index[index])
         return 0;
-    return run->sets[index]->number;
+    return run->apply->sets_by_index[index]->number;
 }
 
 static __u32 identity_number(const struct apply_run *run, const struct fence_plan_endpoint *plan)
 {
     if (plan->identity != FENCE_PLAN_NONE)
-        return run->identities[plan->identity];
+        return apply_number_of(&run->apply->identities, plan->identity);
     return plan->flags & FENCE_EP_INCOMPLETE ? FENCE_IDENTITY_INCOMPLETE : FENCE_IDENTITY_PENDING;
 }
 
@@ -175,9 +175,8 @@ static int apply_one(struct apply_run *run, size_t index)
         run->apply->writes++;
         run->report->changed_endpoints++;
     }
-    if ((r >= 0 && !closed) || run->told[index])
+    if (r >= 0 && !closed)
         return 0;
-    run->told[index] = true;
     subject_of(&record, subject, sizeof(subject));
     if (r < 0)
         return apply_report(run, subject, "could not be updated and keeps what it had: %s",
@@ -187,12 +186,12 @@ static int apply_one(struct apply_run *run, size_t index)
 
 int apply_endpoints(struct apply_run *run)
 {
-    for (size_t i = 0; i < run->plan->endpoints_count; i++) {
-        int r = apply_one(run, i);
+    const struct fence_plan_list *list = &run->plan->endpoints_list;
+    bool all = run->lacks_sets || run->closed;
+    int r = 0;
 
-        if (r < 0)
-            return r;
-    }
-    run->has_flipped = true;
-    return 0;
+    for (__u32 i = 0; r == 0 && i < list->count; i++)
+        if (run->plan->endpoints[i].item.live && (all || run->plan->endpoints[i].item.touched))
+            r = apply_one(run, i);
+    return r;
 }

@@ -41,6 +41,16 @@ void apply_numbers_done(struct apply_numbers *numbers)
         free(number);
     }
     free(numbers->used);
+    free(numbers->by_index);
+}
+
+void apply_numbers_forget(struct apply_numbers *numbers)
+{
+    for (struct fence_index_node *node = numbers->by_content.head; node;
+         node = fence_index_next(node))
+        ((struct apply_number *)node->item)->references = 0;
+    for (size_t i = 0; i < numbers->index_count; i++)
+        numbers->by_index[i] = NULL;
 }
 
 struct load {
@@ -52,15 +62,19 @@ static int load_visit(void *context, const void *key, const void *value)
 {
     struct load *load = context;
     struct apply_number number = {0};
-    bool is_identity = load->numbers->map == FENCE_MAP_IDENTITIES;
-    size_t size = is_identity ? sizeof(struct fence_identity_info) : sizeof(struct fence_rule_info);
+    static const size_t sizes[FENCE_MAP_COUNT] = {
+        [FENCE_MAP_IDENTITIES] = sizeof(struct fence_identity_info),
+        [FENCE_MAP_CLASSES] = sizeof(struct fence_class_info),
+        [FENCE_MAP_RULES] = sizeof(struct fence_rule_info),
+    };
 
     memcpy(&number.number, key, sizeof(number.number));
     if (number.number >= load->numbers->limit)
         return 0; /* of no daemon of ours; never referred to */
-    number.value = apply_hash(load->apply, value, size);
+    number.value = apply_hash(load->apply, value, sizes[load->numbers->map]);
     number.content = number.value;
-    if (is_identity)
+    /* the others begin with it */
+    if (load->numbers->map != FENCE_MAP_RULES)
         memcpy(&number.content, value, sizeof(number.content));
     load->numbers->used[number.number] = 1;
     if (number.number >= load->numbers->cursor)
@@ -90,6 +104,8 @@ int apply_numbers_load(struct fence_apply *apply)
 {
     int r = load_one(apply, &apply->identities, FENCE_MAP_IDENTITIES, FENCE_IDENTITY_FIRST);
 
+    if (r == 0)
+        r = load_one(apply, &apply->classes, FENCE_MAP_CLASSES, FENCE_CLASS_FIRST);
     return r < 0 ? r : load_one(apply, &apply->rules, FENCE_MAP_RULES, 1);
 }
 
@@ -106,20 +122,31 @@ static __u32 next_free(struct apply_numbers *numbers)
     return 0;
 }
 
-/* Write the value where the map does not have it. `reserved`: its number, or 0. */
+/* The thing with this index has that number from now on; NULL: none. */
+static void point(struct apply_numbers *numbers, __u32 index, struct apply_number *number)
+{
+    struct apply_number *before = numbers->by_index[index];
+
+    if (number)
+        number->references++;
+    if (before)
+        before->references--;
+    numbers->by_index[index] = number;
+}
+
+/* Write the value where the map does not have it. `wanted->number`: a reserved one, or 0. */
 static int assign(struct fence_apply *apply, struct apply_numbers *numbers,
-                  const struct apply_number *wanted, const void *value, __u32 *ret_number)
+                  const struct apply_number *wanted, const void *value,
+                  struct apply_number **ret_number)
 {
     struct apply_number *known = find(numbers, wanted->content);
     struct apply_number fresh = *wanted;
     int r;
 
-    if (!known && !fresh.number)
-        fresh.number = next_free(numbers);
-    if (known) {
+    if (known)
         fresh.number = known->number;
-        known->plan = apply->serial;
-    }
+    else if (!fresh.number)
+        fresh.number = next_free(numbers);
     if (!fresh.number)
         return -E2BIG;
     if (!known || memcmp(&known->value, &fresh.value, sizeof(fresh.value)) != 0) {
@@ -129,69 +156,129 @@ static int assign(struct fence_apply *apply, struct apply_numbers *numbers,
     }
     if (known)
         known->value = fresh.value;
-    fresh.plan = apply->serial;
     r = known ? 0 : remember(numbers, &fresh);
     if (r == 0)
-        *ret_number = fresh.number;
+        *ret_number = find(numbers, fresh.content);
     return r;
 }
 
-static void fill_identity(struct fence_identity_info *info, const struct fence_plan_identity *plan,
-                          struct fence_hash content)
+static int give(struct apply_run *run, struct apply_numbers *numbers, __u32 index,
+                const struct apply_number *wanted, const void *value)
 {
-    memset(info, 0, sizeof(*info));
-    memcpy(info->content, &content, sizeof(info->content));
-    info->kind = plan->kind;
-    snprintf(info->namespace_name, sizeof(info->namespace_name), "%s",
-             plan->namespace_name ? plan->namespace_name : "");
-    snprintf(info->app, sizeof(info->app), "%s", plan->app ? plan->app : "");
-    snprintf(info->labels, sizeof(info->labels), "%s", plan->labels ? plan->labels : "");
+    static const char *const consequences[FENCE_MAP_COUNT] = {
+        /* names only: verdicts do not depend on them */
+        [FENCE_MAP_IDENTITIES] = "some workloads are shown without identity",
+        [FENCE_MAP_RULES] = "some verdicts are shown without rule",
+        [FENCE_MAP_CLASSES] = "some peers are judged as if no rule meant them",
+    };
+    struct apply_number *number = NULL;
+    int r = assign(run->apply, numbers, wanted, value, &number);
+
+    point(numbers, index, number);
+    return r < 0 ? apply_report_map(run, numbers->map, r, consequences[numbers->map]) : 0;
+}
+
+static int identity(struct apply_run *run, __u32 index)
+{
+    const struct fence_plan_identity *plan = &run->plan->identities[index];
+    struct apply_number wanted = {.number = plan->reserved};
+    FENCE_FREE char *labels = fence_labels_format(plan->labels);
+    struct fence_identity_info info;
+
+    if (!labels)
+        return -ENOMEM;
+    memset(&info, 0, sizeof(info));
+    wanted.content = apply_hash_text(run->apply, plan->content);
+    memcpy(info.content, &wanted.content, sizeof(info.content));
+    info.kind = plan->kind;
+    snprintf(info.namespace_name, sizeof(info.namespace_name), "%s", plan->namespace_name);
+    snprintf(info.app, sizeof(info.app), "%s", plan->app);
+    snprintf(info.labels, sizeof(info.labels), "%s", labels);
+    wanted.value = apply_hash(run->apply, &info, sizeof(info));
+    return give(run, &run->apply->identities, index, &wanted, &info);
+}
+
+static int class(struct apply_run *run, __u32 index)
+{
+    struct fence_text text = {0};
+    struct fence_class_info info;
+    struct apply_number wanted = {0};
+    int r = fence_plan_class_content(run->plan, index, &text);
+
+    if (r == 0) {
+        wanted.content = apply_hash(run->apply, text.data, text.size);
+        memcpy(info.content, &wanted.content, sizeof(info.content));
+        wanted.value = apply_hash(run->apply, &info, sizeof(info));
+        r = give(run, &run->apply->classes, index, &wanted, &info);
+    }
+    fence_text_done(&text);
+    return r;
+}
+
+static int rule(struct apply_run *run, __u32 index)
+{
+    const struct fence_plan_rule *plan = &run->plan->rules[index];
+    struct fence_rule_info info = {.index = plan->index, .direction = plan->direction};
+    struct apply_number wanted = {0};
+
+    snprintf(info.policy, sizeof(info.policy), "%s", plan->policy);
+    wanted.value = apply_hash(run->apply, &info, sizeof(info));
+    wanted.content = wanted.value;
+    return give(run, &run->apply->rules, index, &wanted, &info);
+}
+
+static int make_room(struct apply_numbers *numbers, size_t count)
+{
+    return apply_grow((void **)&numbers->by_index, &numbers->index_count, count,
+                      sizeof(struct apply_number *));
 }
 
 int apply_identities(struct apply_run *run)
 {
-    struct fence_apply *apply = run->apply;
+    const struct fence_plan_list *list = &run->plan->identities_list;
+    int r = make_room(&run->apply->identities, list->count);
 
-    for (size_t i = 0; i < run->plan->identities_count; i++) {
-        const struct fence_plan_identity *plan = &run->plan->identities[i];
-        struct apply_number wanted = {.number = plan->reserved};
-        struct fence_identity_info info;
-        int r;
+    for (size_t i = 0; r == 0 && i < list->touched_count; i++) {
+        __u32 index = list->touched[i];
 
-        wanted.content = apply_hash_text(apply, plan->content);
-        fill_identity(&info, plan, wanted.content);
-        wanted.value = apply_hash(apply, &info, sizeof(info));
-        r = assign(apply, &apply->identities, &wanted, &info, &run->identities[i]);
-        /* A name only: verdicts do not depend on it. */
-        if (r < 0)
-            r = apply_report_map(run, FENCE_MAP_IDENTITIES, r,
-                                 "some workloads are shown without identity");
-        if (r < 0)
-            return r;
+        if (run->plan->identities[index].item.live)
+            r = identity(run, index);
+        else
+            point(&run->apply->identities, index, NULL);
     }
-    return 0;
+    return r;
+}
+
+int apply_classes(struct apply_run *run)
+{
+    const struct fence_plan_list *list = &run->plan->classes_list;
+    int r = make_room(&run->apply->classes, list->count);
+
+    for (size_t i = 0; r == 0 && i < list->touched_count; i++) {
+        __u32 index = list->touched[i];
+
+        if (run->plan->classes[index].item.live)
+            r = class(run, index);
+        else
+            point(&run->apply->classes, index, NULL);
+    }
+    return r;
 }
 
 int apply_rules(struct apply_run *run)
 {
-    struct fence_apply *apply = run->apply;
+    const struct fence_plan_list *list = &run->plan->rules_list;
+    int r = make_room(&run->apply->rules, list->count);
 
-    for (size_t i = 0; i < run->plan->rules_count; i++) {
-        const struct fence_plan_rule *plan = &run->plan->rules[i];
-        struct apply_number wanted = {0};
-        struct fence_rule_info info = {.index = plan->index, .direction = plan->direction};
-        int r;
+    for (size_t i = 0; r == 0 && i < list->touched_count; i++) {
+        __u32 index = list->touched[i];
 
-        snprintf(info.policy, sizeof(info.policy), "%s", plan->policy);
-        wanted.value = apply_hash(apply, &info, sizeof(info));
-        wanted.content = wanted.value;
-        r = assign(apply, &apply->rules, &wanted, &info, &run->rules[i]);
-        if (r < 0)
-            r = apply_report_map(run, FENCE_MAP_RULES, r, "some verdicts are shown without rule");
-        if (r < 0)
-            return r;
+        if (run->plan->rules[index].item.live)
+            r = rule(run, index);
+        else
+            point(&run->apply->rules, index, NULL);
     }
-    return 0;
+    return r;
 }
 
 int apply_numbers_sweep(struct fence_apply *apply, struct apply_numbers *numbers,
@@ -205,7 +292,7 @@ int apply_numbers_sweep(struct fence_apply *apply, struct apply_numbers *numbers
         int r;
 
         next = fence_index_next(node);
-        if (keep[number->number] || number->plan == apply->serial)
+        if (keep[number->number] || number->references)
             continue;
         r = apply_delete(apply, numbers->map, &number->number);
         if (r < 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Step 1: peers, and their generations. */
+/* Step 3: peers, their classes, and their generations. */
 #include <errno.h>
 #include <string.h>
 
@@ -46,15 +46,15 @@ static int load_visit(void *context, const void *key, const void *value)
 /* Killed while addresses moved: nobody knows any more which. */
 static int finish_moving(struct fence_apply *apply)
 {
-    struct fence_settings settings = apply->settings;
-    int r;
+    int r = 0;
 
-    if (!(settings.flags & FENCE_SETTING_MOVING))
+    if (!(apply->settings.flags & FENCE_SETTING_MOVING))
         return 0;
-    for (__u32 i = 0; i < apply->peer_limit; i++)
+    for (__u32 i = 0; r == 0 && i < apply->peer_limit; i++)
         if (apply_peer_is_used(apply, i))
-            apply_peer_moved(apply, i);
-    r = apply_peers_raise(apply);
+            r = apply_peer_moved(apply, i);
+    if (r == 0)
+        r = apply_peers_raise(apply);
     return r < 0 ? r : apply_peers_settle(apply);
 }
 
@@ -80,7 +80,9 @@ int apply_peers_load(struct fence_apply *apply)
 /* The smallest free number: the kernel's look-ups stay close together. */
 static struct apply_peer *free_peer(struct fence_apply *apply)
 {
-    while (apply->peer_cursor < apply->peer_limit && apply_peer_is_used(apply, apply->peer_cursor))
+    while (apply->peer_cursor < apply->peer_limit &&
+           (apply_peer_is_used(apply, apply->peer_cursor) ||
+            apply->peers[apply->peer_cursor].references))
         apply->peer_cursor++;
     return apply->peer_cursor < apply->peer_limit ? &apply->peers[apply->peer_cursor] : NULL;
 }
@@ -103,57 +105,138 @@ static int write_peer(struct fence_apply *apply, struct apply_peer *peer,
     return 0;
 }
 
-/* Its own number, that of its content, or a new one. */
-static struct apply_peer *pick(struct fence_apply *apply, const struct fence_plan_peer *plan,
-                               struct fence_hash content)
-{
-    struct apply_peer *peer;
-
-    if (plan->reserved)
-        return &apply->peers[plan->reserved];
-    peer = find(apply, content);
-    return peer ? peer : free_peer(apply);
-}
-
-static int assign(struct apply_run *run, const struct fence_plan_peer *plan, __u32 *ret_number)
+/*
+ * Its own number, the one that it has, that of its content, or a new one. A peer that goes on under
+ * a number of its own takes the content with it: nothing leads to another number of that content.
+ */
+static int pick(struct apply_run *run, __u32 index, struct fence_hash content,
+                struct apply_peer **ret_peer)
 {
     struct fence_apply *apply = run->apply;
-    struct fence_hash content = apply_hash_text(apply, plan->content);
-    struct fence_peer value = {.identity = run->identities[plan->identity], .flags = plan->flags};
-    struct apply_peer *peer = pick(apply, plan, content);
-    int r;
+    struct apply_peer *known = find(apply, content);
+    struct apply_peer *peer = known;
+    int r = 0;
 
+    if (run->plan->peers[index].reserved)
+        peer = &apply->peers[run->plan->peers[index].reserved];
+    else if (apply->peers_by_index[index])
+        peer = &apply->peers[apply->peers_by_index[index]];
+    else if (!peer)
+        peer = free_peer(apply);
     if (!peer)
         return -E2BIG;
+    if (known && known != peer)
+        r = known->references ? -EEXIST : apply_peer_free(apply, number_of(apply, known));
+    *ret_peer = peer;
+    return r;
+}
+
+static void point(struct fence_apply *apply, __u32 index, struct apply_peer *peer)
+{
+    __u32 before = apply->peers_by_index[index];
+
+    if (peer)
+        peer->references++;
+    if (before)
+        apply->peers[before].references--;
+    apply->peers_by_index[index] = peer ? number_of(apply, peer) : 0;
+}
+
+static int assign(struct apply_run *run, __u32 index)
+{
+    const struct fence_plan_peer *plan = &run->plan->peers[index];
+    struct fence_apply *apply = run->apply;
+    struct fence_hash content = apply_hash_text(apply, plan->content);
+    struct fence_peer value = {
+        .identity = apply_number_of(&apply->identities, plan->identity),
+        .class = apply_number_of(&apply->classes, plan->class),
+        .flags = plan->flags,
+    };
+    struct apply_peer *peer = NULL;
+    int r = pick(run, index, content, &peer);
+
+    if (r < 0)
+        return r;
     memcpy(value.content, &content, sizeof(value.content));
     value.generation = peer->now.generation;
     r = write_peer(apply, peer, &value);
     if (r == 0 && !fence_index_has(&peer->node))
         r = index_peer(apply, peer);
-    if (r < 0)
-        return r;
-    peer->plan = apply->serial;
-    *ret_number = number_of(apply, peer);
-    return 0;
+    if (r == 0)
+        point(apply, index, peer);
+    return r;
+}
+
+/* One whose content changes gives its old one up before any other looks for it. */
+static void give_up_content(struct apply_run *run, __u32 index)
+{
+    struct fence_apply *apply = run->apply;
+    struct apply_peer *peer = &apply->peers[apply->peers_by_index[index]];
+    struct fence_hash content = apply_hash_text(apply, run->plan->peers[index].content);
+
+    if (memcmp(peer->now.content, &content, sizeof(content)) != 0)
+        fence_index_remove(&apply->peers_by_content, &peer->node);
 }
 
 int apply_peers(struct apply_run *run)
 {
-    for (size_t i = 0; i < run->plan->peers_count; i++) {
-        int r = assign(run, &run->plan->peers[i], &run->peers[i]);
+    const struct fence_plan_list *list = &run->plan->peers_list;
+    struct fence_apply *apply = run->apply;
+    int r = apply_grow((void **)&apply->peers_by_index, &apply->peer_index_count, list->count,
+                       sizeof(*apply->peers_by_index));
 
+    for (size_t i = 0; r == 0 && i < list->touched_count; i++) {
+        if (!run->plan->peers[list->touched[i]].item.live)
+            point(apply, list->touched[i], NULL);
+        else if (apply->peers_by_index[list->touched[i]])
+            give_up_content(run, list->touched[i]);
+    }
+    for (size_t i = 0; r == 0 && i < list->touched_count; i++) {
+        if (!run->plan->peers[list->touched[i]].item.live)
+            continue;
+        r = assign(run, list->touched[i]);
         if (r < 0)
             r = apply_report_map(run, FENCE_MAP_PEERS, r, "addresses without a peer are pending");
-        if (r < 0)
-            return r;
     }
+    return r;
+}
+
+void apply_peers_forget(struct fence_apply *apply)
+{
+    for (__u32 i = 0; i < apply->peer_limit; i++)
+        if (apply->peers[i].references)
+            apply->peers[i].references = 0;
+    for (size_t i = 0; i < apply->peer_index_count; i++)
+        apply->peers_by_index[i] = 0;
+}
+
+void apply_peers_done(struct fence_apply *apply)
+{
+    for (__u32 i = 0; apply->peers && i < apply->peer_limit; i++)
+        if (fence_index_has(&apply->peers[i].node))
+            fence_index_remove(&apply->peers_by_content, &apply->peers[i].node);
+    free(apply->peers);
+    free(apply->peers_by_index);
+    free(apply->moved.items);
+    free(apply->moved_twice.items);
+}
+
+static int add_to(struct apply_list *list, __u32 number)
+{
+    if (FENCE_GROW(list->items, list->capacity, list->count) < 0)
+        return -ENOMEM;
+    list->items[list->count++] = number;
     return 0;
 }
 
-void apply_peer_moved(struct fence_apply *apply, __u32 peer)
+int apply_peer_moved(struct fence_apply *apply, __u32 number)
 {
-    if (peer < apply->peer_limit)
-        apply->peers[peer].moved = true;
+    if (number >= apply->peer_limit || apply->peers[number].moved)
+        return 0;
+    if (add_to(&apply->moved, number) < 0)
+        return -ENOMEM;
+    apply->peers[number].moved = true;
+    return 0;
 }
 
 static int raise(struct fence_apply *apply, struct apply_peer *peer)
@@ -164,47 +247,53 @@ static int raise(struct fence_apply *apply, struct apply_peer *peer)
     return write_peer(apply, peer, &value);
 }
 
+/* What could not be raised stays in the list. */
 int apply_peers_raise(struct fence_apply *apply)
 {
+    size_t kept = 0;
     int first = 0;
 
-    for (__u32 i = 0; i < apply->peer_limit; i++) {
-        struct apply_peer *peer = &apply->peers[i];
-        int r;
+    for (size_t i = 0; i < apply->moved.count; i++) {
+        __u32 number = apply->moved.items[i];
+        struct apply_peer *peer = &apply->peers[number];
+        int r = peer->moved_twice ? 0 : add_to(&apply->moved_twice, number);
 
-        if (!peer->moved)
-            continue;
-        r = raise(apply, peer);
+        if (r == 0) {
+            peer->moved_twice = true;
+            r = raise(apply, peer);
+        }
         if (r < 0) {
             first = first ? first : r;
+            apply->moved.items[kept++] = number;
             continue;
         }
         peer->moved = false;
-        peer->moved_twice = true;
     }
+    apply->moved.count = kept;
     return first;
 }
 
 int apply_peers_settle(struct fence_apply *apply)
 {
     struct fence_settings settings = apply->settings;
+    size_t kept = 0;
     int first = 0;
 
     if (!(settings.flags & FENCE_SETTING_MOVING))
         return 0;
     apply_grace();
-    for (__u32 i = 0; i < apply->peer_limit; i++) {
-        struct apply_peer *peer = &apply->peers[i];
-        int r;
+    for (size_t i = 0; i < apply->moved_twice.count; i++) {
+        __u32 number = apply->moved_twice.items[i];
+        int r = raise(apply, &apply->peers[number]);
 
-        if (!peer->moved_twice)
-            continue;
-        r = raise(apply, peer);
-        if (r < 0)
+        if (r < 0) {
             first = first ? first : r;
-        else
-            peer->moved_twice = false;
+            apply->moved_twice.items[kept++] = number;
+            continue;
+        }
+        apply->peers[number].moved_twice = false;
     }
+    apply->moved_twice.count = kept;
     if (first < 0)
         return first;
     settings.flags &= ~FENCE_SETTING_MOVING;
@@ -217,7 +306,6 @@ int apply_peer_free(struct fence_apply *apply, __u32 number)
     struct fence_peer value = {.generation = peer->now.generation + 1};
     int r = write_peer(apply, peer, &value);
 
-    peer->plan = 0;
     if (r == 0 && number < apply->peer_cursor && number >= FENCE_PEER_FIRST)
         apply->peer_cursor = number;
     return r;

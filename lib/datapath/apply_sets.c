@@ -8,16 +8,16 @@
 #include "lib/datapath/apply_internal.h"
 #include "lib/datapath/walk.h"
 
-static __u32 where_of(__u32 peer, __u32 direction)
+static __u32 where_of(__u32 class, __u32 direction)
 {
-    return peer << 1 | direction;
+    return class << 1 | direction;
 }
 
 static struct fence_policy_key key_of(const struct apply_set *set, __u32 where)
 {
     return (struct fence_policy_key){
         .set = set->number,
-        .peer = where >> 1,
+        .class = where >> 1,
         .direction = where & 1,
     };
 }
@@ -83,6 +83,27 @@ void apply_sets_done(struct fence_apply *apply)
         next = fence_index_next(node);
         free_set(apply, node->item);
     }
+    free(apply->sets_by_index);
+}
+
+/* The plan's set with this index is that one from now on; NULL: it could not be written. */
+static void point(struct fence_apply *apply, __u32 index, struct apply_set *set)
+{
+    struct apply_set *before = apply->sets_by_index[index];
+
+    if (set)
+        set->planned++;
+    if (before)
+        before->planned--;
+    apply->sets_by_index[index] = set;
+}
+
+void apply_sets_forget(struct fence_apply *apply)
+{
+    for (struct fence_index_node *node = apply->sets.head; node; node = fence_index_next(node))
+        ((struct apply_set *)node->item)->planned = 0;
+    for (size_t i = 0; i < apply->set_index_count; i++)
+        apply->sets_by_index[i] = NULL;
 }
 
 struct load {
@@ -115,7 +136,7 @@ static int load_policy(void *context, const void *key, const void *value)
         return r;
     table->references++;
     set->entries[set->count++] = (struct apply_entry){
-        .where = where_of(policy->peer, policy->direction),
+        .where = where_of(policy->class, policy->direction),
         .table = table,
     };
     return 0;
@@ -163,6 +184,7 @@ int apply_sets_load(struct fence_apply *apply)
 struct wanted {
     struct apply_entry *entries;
     size_t count;
+    size_t capacity;
 };
 
 static void wanted_done(struct wanted *wanted)
@@ -170,45 +192,73 @@ static void wanted_done(struct wanted *wanted)
     free(wanted->entries);
 }
 
-static int want(struct apply_run *run, struct wanted *wanted, const struct fence_plan_entry *plan,
-                __u32 peer)
+static int want(struct apply_run *run, struct wanted *wanted, __u32 where, __u32 table)
 {
-    struct apply_entry *entry = &wanted->entries[wanted->count];
-    int r = apply_table(run, plan->table, &entry->table);
+    struct apply_entry entry = {.where = where};
+    int r = apply_table(run, table, &entry.table);
 
-    if (r < 0)
-        return r;
-    entry->where = where_of(peer, plan->direction);
-    wanted->count++;
-    return 0;
+    if (r == 0)
+        r = FENCE_GROW(wanted->entries, wanted->capacity, wanted->count);
+    if (r == 0)
+        wanted->entries[wanted->count++] = entry;
+    return r;
+}
+
+/* What differs from the fallback. A class that got no number is judged by the fallback. */
+static int want_class(struct apply_run *run, const struct fence_plan_set *plan, __u32 class,
+                      struct wanted *wanted)
+{
+    __u32 number = apply_number_of(&run->apply->classes, class);
+    int r = 0;
+
+    for (__u32 i = 0; i < FENCE_DIRECTIONS && r == 0 && number; i++) {
+        __u32 table = fence_plan_table_of(plan, i, class);
+
+        if (table != plan->fallback[i])
+            r = want(run, wanted, where_of(number, i), table);
+    }
+    return r;
 }
 
 /* What the set's entries should be, in order. */
 static int wanted_init(struct apply_run *run, const struct fence_plan_set *plan,
                        struct wanted *wanted)
 {
+    const struct fence_plan_list *classes = &run->plan->classes_list;
     int r = 0;
 
-    wanted->entries = calloc(plan->entry_count + FENCE_DIRECTIONS, sizeof(*wanted->entries));
-    if (!wanted->entries)
-        return -ENOMEM;
-    for (__u32 i = 0; i < FENCE_DIRECTIONS && r == 0; i++) {
-        struct fence_plan_entry entry = {.direction = i, .table = plan->fallback[i]};
-
-        r = want(run, wanted, &entry, FENCE_PEER_ANY);
-    }
-    for (size_t i = 0; i < plan->entry_count && r == 0; i++) {
-        __u32 peer = run->peers[plan->entries[i].peer];
-
-        /* a peer that got no number: no address leads to it */
-        if (peer)
-            r = want(run, wanted, &plan->entries[i], peer);
-    }
-    qsort(wanted->entries, wanted->count, sizeof(*wanted->entries), compare_entries);
+    for (__u32 i = 0; i < FENCE_DIRECTIONS && r == 0; i++)
+        r = want(run, wanted, where_of(FENCE_CLASS_ANY, i), plan->fallback[i]);
+    for (__u32 i = 0; i < classes->count && r == 0; i++)
+        if (run->plan->classes[i].item.live)
+            r = want_class(run, plan, i, wanted);
+    if (r == 0)
+        qsort(wanted->entries, wanted->count, sizeof(*wanted->entries), compare_entries);
     return r;
 }
 
-/* May an existing set become this by adding entries for peers that it has never had? */
+/* The same for the classes that were touched only. */
+static int wanted_more(struct apply_run *run, const struct fence_plan_set *plan,
+                       struct wanted *wanted)
+{
+    const struct fence_plan_list *classes = &run->plan->classes_list;
+    int r = 0;
+
+    for (size_t i = 0; i < classes->touched_count && r == 0; i++)
+        if (run->plan->classes[classes->touched[i]].item.live)
+            r = want_class(run, plan, classes->touched[i], wanted);
+    if (r == 0 && wanted->count)
+        qsort(wanted->entries, wanted->count, sizeof(*wanted->entries), compare_entries);
+    return r;
+}
+
+/* Does the plan have a class with this number? */
+static bool is_planned(const struct fence_apply *apply, __u32 class)
+{
+    return class < apply->classes.limit && apply->class_planned[class];
+}
+
+/* May an existing set become this by adding entries for classes that it has never had? */
 static bool can_grow_to(const struct fence_apply *apply, const struct apply_set *set,
                         const struct wanted *wanted)
 {
@@ -216,14 +266,13 @@ static bool can_grow_to(const struct fence_apply *apply, const struct apply_set 
 
     for (size_t i = 0; i < set->count; i++) {
         const struct apply_entry *have = &set->entries[i];
-        __u32 peer = have->where >> 1;
 
         while (k < wanted->count && wanted->entries[k].where < have->where)
             k++;
         if (k < wanted->count && wanted->entries[k].where == have->where) {
             if (wanted->entries[k].table != have->table)
                 return false;
-        } else if (peer < apply->peer_limit && apply->peers[peer].plan == apply->serial) {
+        } else if (is_planned(apply, have->where >> 1)) {
             return false;
         }
     }
@@ -322,7 +371,6 @@ static int create_set(struct fence_apply *apply, const struct wanted *wanted,
         r = new_set(apply, number, &set);
     if (!set)
         return r;
-    set->plan = apply->serial;
     r = add_missing(apply, set, wanted);
     if (r == 0)
         r = complete_set(apply, set, content);
@@ -350,45 +398,101 @@ static int write_set(struct apply_run *run, const struct fence_plan_set *plan,
         set = NULL;
     if (!set)
         return create_set(apply, &wanted, content, ret_set);
-    set->plan = apply->serial;
     r = add_missing(apply, set, &wanted);
     if (r == 0)
         *ret_set = set;
     return r;
 }
 
-/* Once a run, when a map is full: what nobody uses any more makes room. */
-static int write_set_or_sweep(struct apply_run *run, const struct fence_plan_set *plan,
-                              struct apply_set **ret_set)
+/* A set that goes on gets its tables for the classes that have come. */
+static int extend_set(struct apply_run *run, __u32 index, struct apply_set **ret_set)
 {
-    int r = write_set(run, plan, ret_set);
+    FENCE_CLEANUP(wanted_done) struct wanted wanted = {0};
+    struct apply_set *set = run->apply->sets_by_index[index];
+    int r = wanted_more(run, &run->plan->sets[index], &wanted);
+
+    if (r == 0)
+        r = add_missing(run->apply, set, &wanted);
+    *ret_set = set;
+    return r;
+}
+
+static int write_or_extend(struct apply_run *run, __u32 index, struct apply_set **ret_set)
+{
+    if (run->apply->sets_by_index[index])
+        return extend_set(run, index, ret_set);
+    return write_set(run, &run->plan->sets[index], ret_set);
+}
+
+/* Once a run, when a map is full: what nobody uses any more makes room. */
+static int write_or_sweep(struct apply_run *run, __u32 index, struct apply_set **ret_set)
+{
+    int r = write_or_extend(run, index, ret_set);
 
     if (r != -E2BIG || run->swept)
         return r;
     run->swept = true;
     r = apply_sweep_policies(run->apply, NULL);
-    return r < 0 ? r : write_set(run, plan, ret_set);
+    return r < 0 ? r : write_or_extend(run, index, ret_set);
+}
+
+static int apply_set(struct apply_run *run, __u32 index)
+{
+    const struct fence_plan_set *plan = &run->plan->sets[index];
+    struct apply_set *set = NULL;
+    int r;
+
+    if (plan->problem) {
+        point(run->apply, index, NULL);
+        run->lacks_sets = true;
+        return 0;
+    }
+    r = write_or_sweep(run, index, &set);
+    point(run->apply, index, r == 0 ? set : NULL);
+    if (r == 0)
+        return 0;
+    run->lacks_sets = true;
+    return apply_report_map(run, run->apply->failed_map, r,
+                            "endpoints whose policy does not fit are closed");
+}
+
+static int note_planned_classes(struct apply_run *run)
+{
+    struct fence_apply *apply = run->apply;
+
+    if (!apply->class_planned)
+        apply->class_planned = calloc(apply->classes.limit, 1);
+    if (!apply->class_planned)
+        return -ENOMEM;
+    memset(apply->class_planned, 0, apply->classes.limit);
+    for (__u32 i = 0; i < run->plan->classes_list.count; i++)
+        if (run->plan->classes[i].item.live)
+            apply->class_planned[apply_number_of(&apply->classes, i)] = 1;
+    apply->class_planned[FENCE_CLASS_ANY] = 1;
+    return 0;
 }
 
 int apply_sets(struct apply_run *run)
 {
-    for (size_t i = 0; i < run->plan->sets_count; i++) {
-        const struct fence_plan_set *plan = &run->plan->sets[i];
-        int r;
+    const struct fence_plan_list *list = &run->plan->sets_list;
+    struct fence_apply *apply = run->apply;
+    int r = apply_grow((void **)&apply->sets_by_index, &apply->set_index_count, list->count,
+                       sizeof(struct apply_set *));
 
-        if (plan->problem)
-            continue;
-        r = write_set_or_sweep(run, plan, &run->sets[i]);
-        if (r < 0)
-            r = apply_report_map(run, run->apply->failed_map, r,
-                                 "endpoints whose policy does not fit are closed");
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    if (r == 0 && (run->fresh || list->touched_count))
+        r = note_planned_classes(run);
+    /* an index may be another set's now */
+    for (size_t i = 0; r == 0 && i < list->touched_count; i++)
+        point(apply, list->touched[i], NULL);
+    for (__u32 i = 0; i < list->count && r == 0; i++)
+        if (run->plan->sets[i].item.live &&
+            (run->plan->sets[i].item.touched || run->plan->classes_list.touched_count))
+            r = apply_set(run, i);
+    return r;
 }
 
-int apply_set_forget_peers(struct fence_apply *apply, struct apply_set *set)
+int apply_set_forget_classes(struct fence_apply *apply, struct apply_set *set,
+                             const unsigned char *keep)
 {
     size_t kept = 0;
     int first = 0;
@@ -396,7 +500,7 @@ int apply_set_forget_peers(struct fence_apply *apply, struct apply_set *set)
     for (size_t i = 0; i < set->count; i++) {
         struct apply_entry entry = set->entries[i];
         struct fence_policy_key key = key_of(set, entry.where);
-        bool goes = key.peer < apply->peer_limit && !apply->peers[key.peer].referenced;
+        bool goes = key.class < apply->classes.limit && !keep[key.class];
         int r = goes ? apply_delete(apply, FENCE_MAP_POLICIES, &key) : 0;
 
         if (goes && r == 0) {

@@ -83,7 +83,7 @@ static int refer_sets(struct fence_apply *apply, const struct fence_endpoint_lis
     for (struct fence_index_node *node = apply->sets.head; node; node = fence_index_next(node)) {
         struct apply_set *set = node->item;
 
-        set->referenced = set->plan == apply->serial && set->complete;
+        set->referenced = set->planned && set->complete;
     }
     for (size_t i = 0; i < endpoints->count; i++) {
         refer(apply, endpoints->items[i].endpoint.set);
@@ -122,9 +122,7 @@ static void refer_peer(struct fence_apply *apply, __u32 peer)
 static void refer_peers(struct fence_apply *apply)
 {
     for (__u32 i = 0; i < apply->peer_limit; i++)
-        apply->peers[i].referenced = i < FENCE_PEER_FIRST || apply->peers[i].plan == apply->serial;
-    for (struct fence_index_node *node = apply->addresses.head; node; node = fence_index_next(node))
-        refer_peer(apply, ((const struct apply_address *)node->item)->peer);
+        apply->peers[i].referenced = i < FENCE_PEER_FIRST || apply->peers[i].references;
     for (struct fence_index_node *node = apply->prefixes.head; node; node = fence_index_next(node))
         refer_peer(apply, ((const struct apply_prefix *)node->item)->peer);
 }
@@ -134,13 +132,33 @@ static int sweep_peers(struct fence_apply *apply)
     int r = 0;
 
     refer_peers(apply);
-    /* entries first: a peer that is free may be given to somebody else */
-    for (struct fence_index_node *node = apply->sets.head; node && r == 0;
-         node = fence_index_next(node))
-        r = apply_set_forget_peers(apply, node->item);
     for (__u32 i = 0; i < apply->peer_limit && r == 0; i++)
         if (!apply->peers[i].referenced && apply_peer_is_used(apply, i))
             r = apply_peer_free(apply, i);
+    return r;
+}
+
+/* Entries first: a number that is free may be given to another class. */
+static int sweep_classes(struct fence_apply *apply)
+{
+    unsigned char *keep = calloc(apply->classes.limit, 1);
+    int r = 0;
+
+    if (!keep)
+        return -ENOMEM;
+    keep[FENCE_CLASS_ANY] = 1;
+    for (__u32 i = 0; i < apply->peer_limit; i++)
+        if (apply->peers[i].now.class < apply->classes.limit)
+            keep[apply->peers[i].now.class] = 1;
+    for (size_t i = 0; i < apply->classes.index_count; i++)
+        if (apply->classes.by_index[i])
+            keep[apply->classes.by_index[i]->number] = 1;
+    for (struct fence_index_node *node = apply->sets.head; node && r == 0;
+         node = fence_index_next(node))
+        r = apply_set_forget_classes(apply, node->item, keep);
+    if (r == 0)
+        r = apply_numbers_sweep(apply, &apply->classes, keep);
+    free(keep);
     return r;
 }
 
@@ -198,6 +216,8 @@ int apply_sweep_policies(struct fence_apply *apply, struct fence_err *err)
     r = sweep_sets(apply, &endpoints);
     if (r == 0)
         r = sweep_peers(apply);
+    if (r == 0)
+        r = sweep_classes(apply);
     if (r == 0)
         r = apply_tables_sweep(apply);
     if (r == 0)

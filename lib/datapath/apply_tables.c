@@ -230,6 +230,40 @@ void apply_tables_done(struct fence_apply *apply)
         drop_table(apply, node->item);
     }
     free(apply->free_extents);
+    free(apply->tables_by_index);
+}
+
+/* The plan's table with this index is that one from now on; NULL: not asked for. */
+static void point(struct fence_apply *apply, __u32 index, struct apply_table *table)
+{
+    struct apply_table *before = apply->tables_by_index[index];
+
+    if (table)
+        table->planned++;
+    if (before)
+        before->planned--;
+    apply->tables_by_index[index] = table;
+}
+
+void apply_tables_forget(struct fence_apply *apply)
+{
+    for (struct fence_index_node *node = apply->tables.head; node; node = fence_index_next(node))
+        ((struct apply_table *)node->item)->planned = 0;
+    for (size_t i = 0; i < apply->table_index_count; i++)
+        apply->tables_by_index[i] = NULL;
+}
+
+int apply_tables(struct apply_run *run)
+{
+    const struct fence_plan_list *list = &run->plan->tables_list;
+    struct fence_apply *apply = run->apply;
+    int r = apply_grow((void **)&apply->tables_by_index, &apply->table_index_count, list->count,
+                       sizeof(struct apply_table *));
+
+    /* new ones are written when a set asks for them; an index may be another table's now */
+    for (size_t i = 0; r == 0 && i < list->touched_count; i++)
+        point(apply, list->touched[i], NULL);
+    return r;
 }
 
 static int write_intervals(struct fence_apply *apply, const struct apply_table *table)
@@ -250,6 +284,11 @@ static int write_intervals(struct fence_apply *apply, const struct apply_table *
     return r;
 }
 
+static __u32 rule_number(const struct apply_run *run, __u32 rule)
+{
+    return rule ? apply_number_of(&run->apply->rules, rule - 1) : 0;
+}
+
 /* The plan's intervals with the numbers of their rules. */
 static struct apply_table *translate(const struct apply_run *run,
                                      const struct fence_plan_table *plan)
@@ -261,8 +300,8 @@ static struct apply_table *translate(const struct apply_run *run,
     for (size_t i = 0; i < plan->count; i++) {
         struct fence_interval *interval = &table->intervals[i];
 
-        interval->rule = interval->rule ? run->rules[interval->rule - 1] : 0;
-        interval->shadow_rule = interval->shadow_rule ? run->rules[interval->shadow_rule - 1] : 0;
+        interval->rule = rule_number(run, interval->rule);
+        interval->shadow_rule = rule_number(run, interval->shadow_rule);
     }
     table->content =
         apply_hash(run->apply, table->intervals, table->count * sizeof(*table->intervals));
@@ -311,7 +350,7 @@ static int intern(struct fence_apply *apply, struct apply_table *wanted,
 int apply_table(struct apply_run *run, __u32 index, struct apply_table **ret_table)
 {
     const struct fence_plan_table *plan = &run->plan->tables[index];
-    struct apply_table *table = run->tables[index];
+    struct apply_table *table = run->apply->tables_by_index[index];
     int r;
 
     if (!table) {
@@ -324,16 +363,15 @@ int apply_table(struct apply_run *run, __u32 index, struct apply_table **ret_tab
         r = intern(run->apply, table, &table);
         if (r < 0)
             return r;
+        point(run->apply, index, table);
     }
-    table->plan = run->apply->serial;
-    run->tables[index] = table;
     *ret_table = table;
     return 0;
 }
 
-static bool is_unused(const struct fence_apply *apply, const struct apply_table *table)
+static bool is_unused(const struct apply_table *table)
 {
-    return table->references == 0 && table->plan != apply->serial;
+    return table->references == 0 && table->planned == 0;
 }
 
 int apply_tables_sweep(struct fence_apply *apply)
@@ -346,7 +384,7 @@ int apply_tables_sweep(struct fence_apply *apply)
         struct apply_extent extent = {.offset = table->offset, .count = table->count};
 
         next = fence_index_next(node);
-        if (!is_unused(apply, table))
+        if (!is_unused(table))
             continue;
         if (!waited)
             apply_grace();

@@ -17,6 +17,7 @@
     X(ENDPOINTS, "endpoints")                                                                      \
     X(ENDPOINT_INFO, "endpoint_info")                                                              \
     X(IDENTITIES, "identities")                                                                    \
+    X(CLASSES, "classes")                                                                          \
     X(PEERS, "peers")                                                                              \
     X(ADDRESSES, "addresses")                                                                      \
     X(PREFIXES, "prefixes")                                                                        \

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/shared.h"
 
 #define PATH_TEXT    512u
 #define MAX_WARNINGS 20u
@@ -304,4 +305,20 @@ int fence_field_labels(const struct fence_field *field, struct fence_labels *lab
         r = add_label(&label, labels, err);
     }
     return r;
+}
+
+int fence_field_shared_labels(const struct fence_field *field,
+                              const struct fence_labels **ret_labels, struct fence_err *err)
+{
+    FENCE_CLEANUP(fence_labels_done) struct fence_labels labels = {0};
+    const struct fence_labels *shared;
+    int r = fence_field_labels(field, &labels, err);
+
+    if (r < 0)
+        return r;
+    shared = fence_shared_labels(&labels);
+    if (!shared)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    *ret_labels = shared;
+    return 0;
 }

@@ -79,5 +79,7 @@ int fence_field_choice(const struct fence_field *field, const char *const *choic
                        unsigned int *ret_choice, struct fence_err *err);
 
 /* A map of labels, all checked; `labels` is added to. */
+int fence_field_shared_labels(const struct fence_field *field,
+                              const struct fence_labels **ret_labels, struct fence_err *err);
 int fence_field_labels(const struct fence_field *field, struct fence_labels *labels,
                        struct fence_err *err);

@@ -18,6 +18,8 @@ struct suspects {
 
 struct worker {
     struct fence_merge merge;
+    struct fence_unit *unit;
+    char **old_ids;                /* of its entries */
     struct fence_decoded **sorted; /* by id, then place in the file */
     size_t count;
     struct suspects suspects;
@@ -133,6 +135,13 @@ static void choose(struct fence_merge *merge, struct fence_decoded *decoded,
     merge->choices[merge->count++] = (struct fence_choice){.decoded = decoded, .old = old};
 }
 
+static bool has_text(const struct fence_entry *entry, const char *json)
+{
+    struct fence_hash text = fence_hash_own(json, strlen(json));
+
+    return memcmp(&entry->text, &text, sizeof(text)) == 0;
+}
+
 /* All of the file with one id, from `from` up to `to`; `old` is NULL when it is new. */
 static int choose_of_group(struct worker *worker, size_t from, size_t to, struct fence_entry *old)
 {
@@ -145,23 +154,24 @@ static int choose_of_group(struct worker *worker, size_t from, size_t to, struct
     for (size_t i = from; i < to && r == 0; i++)
         r = note_decoded(&worker->merge, worker->sorted[i], first, !first && old);
     if (first)
-        choose(&worker->merge, first, old && strcmp(old->json, first->json) == 0 ? old : NULL);
+        choose(&worker->merge, first, old && has_text(old, first->json) ? old : NULL);
     else if (old)
         choose(&worker->merge, NULL, old);
     return r;
 }
 
-static void choose_vanished(struct worker *worker, struct fence_entry *old)
+static void choose_vanished(struct worker *worker, size_t old)
 {
-    if (!is_suspect(&worker->suspects, old->id))
+    if (!is_suspect(&worker->suspects, worker->old_ids[old]))
         return;
-    choose(&worker->merge, NULL, old);
+    choose(&worker->merge, NULL, &worker->unit->entries[old]);
     worker->suspect_kept = true;
 }
 
 /* Walk the file's and the unit's objects side by side, both sorted by id. */
-static int choose_all(struct worker *worker, struct fence_unit *unit)
+static int choose_all(struct worker *worker)
 {
+    struct fence_unit *unit = worker->unit;
     size_t i = 0, j = 0;
     int r = 0;
 
@@ -170,9 +180,9 @@ static int choose_all(struct worker *worker, struct fence_unit *unit)
         int order = i == worker->count ? 1 : -1;
 
         if (i < worker->count && j < unit->count)
-            order = strcmp(worker->sorted[i]->id, unit->entries[j].id);
+            order = strcmp(worker->sorted[i]->id, worker->old_ids[j]);
         if (order > 0) {
-            choose_vanished(worker, &unit->entries[j++]);
+            choose_vanished(worker, j++);
             continue;
         }
         while (end < worker->count && strcmp(worker->sorted[end]->id, worker->sorted[i]->id) == 0)
@@ -222,19 +232,101 @@ static int prepare(struct worker *worker, struct fence_unit *unit, struct fence_
     return find_suspects(worker, list);
 }
 
+static int name_old(struct worker *worker)
+{
+    worker->old_ids = calloc(worker->unit->count + 1, sizeof(char *));
+    if (!worker->old_ids)
+        return -ENOMEM;
+    for (size_t i = 0; i < worker->unit->count; i++) {
+        worker->old_ids[i] = fence_object_id(worker->unit->entries[i].object);
+        if (!worker->old_ids[i])
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static void free_old_ids(struct worker *worker)
+{
+    for (size_t i = 0; worker->old_ids && i < worker->unit->count; i++)
+        free(worker->old_ids[i]);
+    free(worker->old_ids);
+}
+
+/* ---- texts ---------------------------------------------------------------------------------- */
+
+static bool is_unchanged(const struct fence_merge *merge, const struct fence_unit *unit)
+{
+    if (merge->count != unit->count)
+        return false;
+    for (size_t i = 0; i < merge->count; i++)
+        if (merge->choices[i].old != &unit->entries[i])
+            return false;
+    return true;
+}
+
+/* An object a line, behind the line that opens the list. */
+static void split_lines(char *text, size_t count, const char **lines)
+{
+    char *line = strchr(text, '\n');
+
+    for (size_t i = 0; line && i < count; i++) {
+        char *end = strchr(line + 1, '\n');
+
+        lines[i] = line + 1;
+        if (!end)
+            break;
+        *end = '\0';
+        if (end > line + 1 && end[-1] == ',')
+            end[-1] = '\0';
+        line = end;
+    }
+}
+
+/* What is kept from before has its text in the unit's. */
+static int make_text(struct fence_merge *merge, const struct fence_unit *unit)
+{
+    FENCE_FREE const char **texts = calloc(merge->count + 1, sizeof(char *));
+    FENCE_FREE const char **lines = calloc(unit->count + 1, sizeof(char *));
+    FENCE_FREE char *old = unit->count ? fence_unit_json(unit) : NULL;
+
+    if (!texts || !lines || (unit->count && !old))
+        return -ENOMEM;
+    if (old)
+        split_lines(old, unit->count, lines);
+    for (size_t i = 0; i < merge->count; i++) {
+        const struct fence_choice *choice = &merge->choices[i];
+
+        texts[i] = choice->decoded ? choice->decoded->json : lines[choice->old - unit->entries];
+        if (!texts[i])
+            return -ENOMEM;
+    }
+    return fence_unit_text_make(texts, merge->count, &merge->text);
+}
+
+static int finish(struct fence_merge *merge, const struct fence_unit *unit)
+{
+    merge->unchanged = is_unchanged(merge, unit);
+    if (merge->unchanged)
+        return 0;
+    merge->entries = calloc(merge->count + 1, sizeof(*merge->entries));
+    return merge->entries ? make_text(merge, unit) : -ENOMEM;
+}
+
 int fence_merge_new(struct fence_unit *unit, struct fence_decoded_list *list,
                     struct fence_merge *ret_merge)
 {
-    struct worker worker = {0};
+    struct worker worker = {.unit = unit};
     int r = prepare(&worker, unit, list);
 
     if (r == 0)
-        r = choose_all(&worker, unit);
+        r = name_old(&worker);
+    if (r == 0)
+        r = choose_all(&worker);
     if (r == 0) {
         mark_suspects(&worker);
-        worker.merge.entries = calloc(worker.merge.count + 1, sizeof(*worker.merge.entries));
-        r = worker.merge.entries ? 0 : -ENOMEM;
+        r = finish(&worker.merge, unit);
     }
+    free_old_ids(&worker);
     free(worker.sorted);
     free(worker.suspects.names);
     if (r < 0) {
@@ -248,6 +340,7 @@ int fence_merge_new(struct fence_unit *unit, struct fence_decoded_list *list,
 void fence_merge_done(struct fence_merge *merge)
 {
     fence_notes_free(merge->notes, merge->note_count);
+    fence_unit_text_done(&merge->text);
     free(merge->choices);
     free(merge->entries);
     *merge = (struct fence_merge){0};
@@ -255,49 +348,46 @@ void fence_merge_done(struct fence_merge *merge)
 
 /* ---- committing ----------------------------------------------------------------------------- */
 
-/* Every old entry is still there, and nothing else. */
-static bool is_unchanged(const struct fence_merge *merge, const struct fence_unit *unit)
-{
-    if (merge->count != unit->count)
-        return false;
-    for (size_t i = 0; i < merge->count; i++)
-        if (merge->choices[i].old != &unit->entries[i])
-            return false;
-    return true;
-}
-
 static void take_entry(const struct fence_choice *choice, struct fence_entry *entry)
 {
     if (choice->old) {
-        *entry = *choice->old;
-        *choice->old = (struct fence_entry){0};
+        entry->object = TAKE_PTR(choice->old->object);
+        entry->text = choice->old->text;
         return;
     }
-    entry->id = TAKE_PTR(choice->decoded->id);
-    entry->json = TAKE_PTR(choice->decoded->json);
     entry->object = TAKE_PTR(choice->decoded->object);
+    entry->text = fence_hash_own(choice->decoded->json, strlen(choice->decoded->json));
 }
 
-int fence_merge_commit(struct fence_merge *merge, struct fence_unit *unit)
+static void replace(struct fence_merge *merge, struct fence_unit *unit)
 {
-    bool unchanged = is_unchanged(merge, unit);
-
-    for (size_t i = 0; i < merge->count; i++)
-        if (merge->choices[i].old && merge->choices[i].decoded)
-            merge->choices[i].old->object->line = merge->choices[i].decoded->line;
-    for (size_t i = 0; !unchanged && i < merge->count; i++) {
+    for (size_t i = 0; i < merge->count; i++) {
         take_entry(&merge->choices[i], &merge->entries[i]);
         merge->entries[i].unit = unit;
     }
-    if (!unchanged) {
-        fence_entries_free(unit->entries, unit->count);
-        unit->entries = TAKE_PTR(merge->entries);
-        unit->count = merge->count;
+    unit->entries = TAKE_PTR(merge->entries);
+    unit->count = merge->count;
+    fence_unit_text_done(&unit->text);
+    unit->text = merge->text;
+    merge->text = (struct fence_unit_text){0};
+}
+
+void fence_merge_commit(struct fence_merge *merge, struct fence_unit *unit,
+                        struct fence_entry **ret_old, size_t *ret_old_count)
+{
+    *ret_old = NULL;
+    *ret_old_count = 0;
+    for (size_t i = 0; i < merge->count; i++)
+        if (merge->choices[i].old && merge->choices[i].decoded)
+            merge->choices[i].old->object->line = merge->choices[i].decoded->line;
+    if (!merge->unchanged) {
+        *ret_old = unit->entries;
+        *ret_old_count = unit->count;
+        replace(merge, unit);
     }
     fence_notes_free(unit->notes, unit->note_count);
     unit->notes = TAKE_PTR(merge->notes);
     unit->note_count = merge->note_count;
     merge->note_count = 0;
     fence_merge_done(merge);
-    return !unchanged;
 }

@@ -21,6 +21,8 @@ struct fence_merge {
     size_t note_count;
     size_t note_capacity;
     struct fence_entry *entries; /* room for `count` of them */
+    struct fence_unit_text text;
+    bool unchanged; /* every old entry is still there, and nothing else */
 };
 
 /* -ENOMEM. Borrows from `unit` and `list` until it is committed or done. */
@@ -28,7 +30,9 @@ int fence_merge_new(struct fence_unit *unit, struct fence_decoded_list *list,
                     struct fence_merge *ret_merge);
 void fence_merge_done(struct fence_merge *merge);
 /*
- * Make it the unit's content, taking objects out of the list. Returns 1 when the unit's objects
- * changed; when not, its entries stay where they are. Ends the merge.
+ * Make it the unit's content, taking objects out of the list. When it is unchanged, the unit's
+ * entries stay where they are. Otherwise the old entries, with the objects that are no more the
+ * unit's, become the caller's. Ends the merge.
  */
-int fence_merge_commit(struct fence_merge *merge, struct fence_unit *unit);
+void fence_merge_commit(struct fence_merge *merge, struct fence_unit *unit,
+                        struct fence_entry **ret_old, size_t *ret_old_count);

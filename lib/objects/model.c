@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/objects/model.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/shared.h"
 
 static const struct {
     const char *name;
@@ -44,9 +47,9 @@ void fence_selector_done(struct fence_selector *selector)
         struct fence_requirement *item = &selector->items[i];
 
         for (size_t j = 0; j < item->value_count; j++)
-            free(item->values[j]);
+            fence_shared_string_unref(&item->values[j]);
         free(item->values);
-        free(item->key);
+        fence_shared_string_unref(&item->key);
     }
     free(selector->items);
     *selector = (struct fence_selector){0};
@@ -93,22 +96,22 @@ static void policy_done(struct fence_policy *policy)
     }
 }
 
-static void pod_done(struct fence_pod *pod)
+static void pod_done(struct fence_pod *pod, bool packed)
 {
-    for (size_t i = 0; i < pod->port_count; i++)
-        free(pod->ports[i].name);
-    free(pod->ports);
+    fence_shared_labels_unref(&pod->labels);
+    fence_ports_unref(&pod->ports);
+    fence_shared_string_unref(&pod->node);
+    fence_shared_string_unref(&pod->owner);
+    fence_shared_string_unref(&pod->container_id);
+    if (packed)
+        return;
     free(pod->addrs);
-    fence_labels_done(&pod->labels);
     free(pod->uid);
-    free(pod->node);
-    free(pod->owner);
-    free(pod->container_id);
 }
 
 static void node_done(struct fence_node *node)
 {
-    fence_labels_done(&node->labels);
+    fence_shared_labels_unref(&node->labels);
     free(node->addrs);
     free(node->pod_prefixes);
 }
@@ -122,13 +125,14 @@ void fence_object_free(struct fence_object **object)
     if (fence_kind_is_policy(gone->kind))
         policy_done(&gone->policy);
     else if (gone->kind == FENCE_OBJECT_POD)
-        pod_done(&gone->pod);
+        pod_done(&gone->pod, gone->packed);
     else if (gone->kind == FENCE_OBJECT_NODE)
         node_done(&gone->node);
     else if (gone->kind == FENCE_OBJECT_NAMESPACE)
-        fence_labels_done(&gone->namespace_labels);
-    free(gone->namespace_name);
-    free(gone->name);
+        fence_shared_labels_unref(&gone->namespace_labels);
+    fence_shared_string_unref(&gone->namespace_name);
+    if (!gone->packed)
+        free(gone->name);
     free(gone);
     *object = NULL;
 }
@@ -144,4 +148,136 @@ char *fence_object_id(const struct fence_object *object)
     else
         length = asprintf(&id, "%s/%s", fence_kind_name(object->kind), object->name);
     return length < 0 ? NULL : id;
+}
+
+int fence_object_compare(const struct fence_object *a, const struct fence_object *b)
+{
+    int order;
+
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    order =
+        a->namespace_name == b->namespace_name ? 0 : strcmp(a->namespace_name, b->namespace_name);
+    return order ? order : strcmp(a->name, b->name);
+}
+
+/* ---- packing -------------------------------------------------------------------------------- */
+
+/* What an object of this kind takes without what it points to. */
+static size_t size_of_kind(enum fence_kind kind)
+{
+    size_t head = offsetof(struct fence_object, pod);
+
+    if (fence_kind_is_policy(kind))
+        return head + sizeof(struct fence_policy);
+    if (kind == FENCE_OBJECT_POD)
+        return head + sizeof(struct fence_pod);
+    if (kind == FENCE_OBJECT_NODE)
+        return head + sizeof(struct fence_node);
+    return head + sizeof(const struct fence_labels *);
+}
+
+/* Behind the object come a pod's addresses, the name, a pod's uid. */
+int fence_object_pack(struct fence_object **object)
+{
+    struct fence_object *from = *object;
+    bool pod = from->kind == FENCE_OBJECT_POD;
+    size_t size = size_of_kind(from->kind);
+    size_t addrs = pod ? from->pod.addr_count * sizeof(struct fence_addr) : 0;
+    size_t name = strlen(from->name) + 1;
+    size_t uid = pod ? strlen(from->pod.uid) + 1 : 0;
+    char *memory = malloc(size + addrs + name + uid);
+    struct fence_object *packed = (struct fence_object *)memory;
+
+    if (!memory)
+        return -ENOMEM;
+    memcpy(memory, from, size);
+    packed->packed = true;
+    packed->name = memcpy(memory + size + addrs, from->name, name);
+    free(from->name);
+    if (pod) {
+        packed->pod.addrs = (struct fence_addr *)(memory + size);
+        if (addrs)
+            memcpy(packed->pod.addrs, from->pod.addrs, addrs);
+        packed->pod.uid = memcpy(memory + size + addrs + name, from->pod.uid, uid);
+        free(from->pod.addrs);
+        free(from->pod.uid);
+    }
+    free(from);
+    *object = packed;
+    return 0;
+}
+
+/* ---- copies --------------------------------------------------------------------------------- */
+
+static int copy_requirement(const struct fence_requirement *from, struct fence_requirement *to)
+{
+    to->op = from->op;
+    to->key = fence_shared_string_ref(from->key);
+    to->values = calloc(from->value_count + 1, sizeof(char *));
+    if (!to->values)
+        return -ENOMEM;
+    for (size_t i = 0; i < from->value_count; i++)
+        to->values[i] = fence_shared_string_ref(from->values[i]);
+    to->value_count = from->value_count;
+    return 0;
+}
+
+/* A new selector, or none where there is none. */
+static int copy_selector(const struct fence_selector *from, struct fence_selector **ret_selector)
+{
+    struct fence_selector *copy;
+
+    if (!from)
+        return 0;
+    copy = *ret_selector = calloc(1, sizeof(*copy));
+    if (!copy)
+        return -ENOMEM;
+    copy->items = calloc(from->count + 1, sizeof(*copy->items));
+    if (!copy->items)
+        return -ENOMEM;
+    for (size_t i = 0; i < from->count; i++) {
+        copy->count++;
+        if (copy_requirement(&from->items[i], &copy->items[i]) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int copy_block(const struct fence_ip_block *from, struct fence_ip_block **ret_block)
+{
+    struct fence_ip_block *copy;
+
+    if (!from)
+        return 0;
+    copy = *ret_block = calloc(1, sizeof(*copy));
+    if (!copy)
+        return -ENOMEM;
+    copy->cidr = from->cidr;
+    copy->except = calloc(from->except_count + 1, sizeof(*copy->except));
+    if (!copy->except)
+        return -ENOMEM;
+    for (size_t i = 0; i < from->except_count; i++)
+        copy->except[i] = from->except[i];
+    copy->except_count = from->except_count;
+    return 0;
+}
+
+int fence_peer_spec_copy(const struct fence_peer_spec *from, struct fence_peer_spec *ret_peer)
+{
+    struct fence_peer_spec copy = {.unknown = from->unknown};
+    int r = copy_selector(from->namespaces, &copy.namespaces);
+
+    if (r == 0)
+        r = copy_selector(from->pods, &copy.pods);
+    if (r == 0)
+        r = copy_selector(from->nodes, &copy.nodes);
+    if (r == 0)
+        r = copy_block(from->block, &copy.block);
+    if (r < 0) {
+        fence_peer_spec_done(&copy);
+        return r;
+    }
+    *ret_peer = copy;
+    return 0;
 }

@@ -15,6 +15,7 @@
 #include "lib/base/addr.h"
 #include "lib/base/err.h"
 #include "lib/base/labels.h"
+#include "lib/objects/ports.h"
 
 enum fence_kind {
     FENCE_OBJECT_POD,
@@ -44,9 +45,9 @@ enum fence_operator {
 };
 
 struct fence_requirement {
-    char *key;
+    const char *key; /* shared, as the values are */
     enum fence_operator op;
-    char **values;
+    const char **values;
     size_t value_count;
 };
 
@@ -84,6 +85,8 @@ struct fence_peer_spec {
 };
 
 void fence_peer_spec_done(struct fence_peer_spec *peer);
+/* -ENOMEM. */
+int fence_peer_spec_copy(const struct fence_peer_spec *from, struct fence_peer_spec *ret_peer);
 
 #define FENCE_PROTOCOL_ANY 256u
 
@@ -145,30 +148,21 @@ struct fence_policy {
 
 /* ---- workloads ------------------------------------------------------------------------------ */
 
-struct fence_container_port {
-    char *name;
-    unsigned int protocol;
-    uint16_t port;
-};
-
 struct fence_pod {
-    char *uid;          /* "" when the object has none */
-    char *node;         /* spec.nodeName, "" when unknown */
-    char *owner;        /* name of the controlling owner, "" when none */
-    char *container_id; /* annotation podfence.io/container-id, "" when none */
-    bool host_network;
-    bool finished; /* phase Succeeded or Failed: owns no address */
-    struct fence_labels labels;
+    char *uid;                         /* "" when the object has none */
+    const char *node;                  /* shared; spec.nodeName, "" when unknown */
+    const char *owner;                 /* shared; name of the controlling owner, "" when none */
+    const char *container_id;          /* shared; annotation podfence.io/container-id, or "" */
+    const struct fence_labels *labels; /* shared */
+    const struct fence_ports *ports;   /* shared; named ones only, of containers and sidecars */
     struct fence_addr *addrs;
     size_t addr_count;
-    size_t addr_capacity;
-    struct fence_container_port *ports; /* named ones only; of containers and sidecars */
-    size_t port_count;
-    size_t port_capacity;
+    bool host_network;
+    bool finished; /* phase Succeeded or Failed: owns no address */
 };
 
 struct fence_node {
-    struct fence_labels labels;
+    const struct fence_labels *labels; /* shared */
     struct fence_addr *addrs;
     size_t addr_count;
     size_t addr_capacity;
@@ -179,19 +173,38 @@ struct fence_node {
 
 /* ---- objects -------------------------------------------------------------------------------- */
 
+/*
+ * There may be 100,000 of them. One that has been packed (fence_object_pack) is one piece of memory
+ * that is no larger than its kind needs: it is read and freed, and nothing else.
+ */
 struct fence_object {
     enum fence_kind kind;
-    char *namespace_name; /* "" for cluster-wide kinds */
+    bool packed;
+    bool in_force;              /* these four are the store's */
+    bool told;                  /* in force when the changes were last done with */
+    bool listed;                /* in one of its lists */
+    bool paired;                /* scratch */
+    const char *namespace_name; /* shared; "" for cluster-wide kinds */
     char *name;
     unsigned int line; /* where the object begins in its source, from 1 */
     union {
         struct fence_pod pod;
         struct fence_node node;
         struct fence_policy policy;
-        struct fence_labels namespace_labels; /* always with kubernetes.io/metadata.name */
+        const struct fence_labels *namespace_labels; /* shared; always with its name's label */
     };
 };
 
 void fence_object_free(struct fence_object **object);
+/* -ENOMEM, and then it is what it was. */
+int fence_object_pack(struct fence_object **object);
+/* By kind, namespace and name. */
+int fence_object_compare(const struct fence_object *a, const struct fence_object *b);
 /* Kind/namespace/name or Kind/name. New string or NULL. */
 char *fence_object_id(const struct fence_object *object);
+
+/* An object came (`before` NULL), changed, or went (`after` NULL). */
+struct fence_change {
+    const struct fence_object *before;
+    const struct fence_object *after;
+};

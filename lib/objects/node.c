@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/shared.h"
 #include "lib/objects/decoders.h"
 
 #define NAMESPACE_NAME_LABEL "kubernetes.io/metadata.name"
@@ -80,7 +81,7 @@ int fence_decode_node(const struct fence_field *field, struct fence_object *obje
     struct fence_field spec = fence_field_get(field, "spec");
     struct fence_field status = fence_field_get(field, "status");
     struct fence_field addresses = fence_field_get(&status, "addresses");
-    int r = fence_field_labels(&labels, &node->labels, err);
+    int r = fence_field_shared_labels(&labels, &node->labels, err);
 
     if (r == 0)
         r = fence_field_allow(&spec, FENCE_DOC_MAP, err);
@@ -104,13 +105,16 @@ int fence_decode_namespace(const struct fence_field *field, struct fence_object 
     struct fence_field metadata = fence_field_get(field, "metadata");
     struct fence_field labels = fence_field_get(&metadata, "labels");
     struct fence_field own = fence_field_get(&labels, NAMESPACE_NAME_LABEL);
-    int r = fence_field_labels(&labels, &object->namespace_labels, err);
+    FENCE_CLEANUP(fence_labels_done) struct fence_labels own_labels = {0};
+    int r = fence_field_labels(&labels, &own_labels, err);
 
     if (r < 0)
         return r;
     /* policies rely on it to tell namespaces apart, so nobody may set it to another name */
     if (own.doc && strcmp(own.doc->text, object->name) != 0)
         fence_field_warn(&own, "is always the name of the namespace, read as %s", object->name);
-    r = fence_labels_set(&object->namespace_labels, NAMESPACE_NAME_LABEL, object->name);
-    return r < 0 ? no_memory(err) : 0;
+    if (fence_labels_set(&own_labels, NAMESPACE_NAME_LABEL, object->name) < 0)
+        return no_memory(err);
+    object->namespace_labels = fence_shared_labels(&own_labels);
+    return object->namespace_labels ? 0 : no_memory(err);
 }

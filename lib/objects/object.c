@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/shared.h"
 #include "lib/objects/decoders.h"
 
 typedef int decode_fn(const struct fence_field *field, struct fence_object *object,
@@ -195,7 +196,7 @@ static int decode_metadata(const struct fence_field *root, struct fence_object *
     if (namespace_name.doc && *namespace_name.doc->text)
         namespace_text = namespace_name.doc->text;
     object->name = strdup(name.doc->text);
-    object->namespace_name = strdup(namespace_text);
+    object->namespace_name = fence_shared_string(namespace_text);
     return object->name && object->namespace_name ? 0 : no_memory(err);
 }
 
@@ -217,6 +218,8 @@ int fence_object_decode(const struct fence_field *root, const struct fence_objec
         r = kind->decode(root, object, err);
     if (r == 0 && fence_kind_is_policy(object->kind) && fence_decode_options()->audit_all)
         object->policy.audit = true;
+    if (r == 0 && fence_object_pack(&object) < 0)
+        r = no_memory(err);
     if (r < 0) {
         fence_object_free(&object);
         return r;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/shared.h"
 #include "lib/objects/decoders.h"
 
 static int no_memory(struct fence_err *err)
@@ -13,20 +14,21 @@ static int no_memory(struct fence_err *err)
     return fence_err_set(err, -ENOMEM, "out of memory");
 }
 
-/* A copy of a text that may be absent and then counts as "". */
-static int copy_string(const struct fence_field *field, char **ret_text, struct fence_err *err)
+/* A text that may be absent and then counts as "", shared. */
+static int share_string(const struct fence_field *field, const char **ret_text,
+                        struct fence_err *err)
 {
     const char *text = "";
-    char *copy;
+    const char *shared;
     int r = fence_field_string(field, &text, err);
 
     if (r < 0)
         return r;
-    copy = strdup(text);
-    if (!copy)
+    shared = fence_shared_string(text);
+    if (!shared)
         return no_memory(err);
-    free(*ret_text);
-    *ret_text = copy;
+    fence_shared_string_unref(ret_text);
+    *ret_text = shared;
     return 0;
 }
 
@@ -51,7 +53,7 @@ static bool is_special(const struct fence_addr *addr)
 static int add_address(const struct fence_field *field, struct fence_pod *pod,
                        struct fence_err *err)
 {
-    struct fence_addr addr;
+    struct fence_addr addr, *addrs;
     const char *text = "";
     int r = fence_field_string(field, &text, err);
 
@@ -64,9 +66,11 @@ static int add_address(const struct fence_field *field, struct fence_pod *pod,
     for (size_t i = 0; i < pod->addr_count; i++)
         if (fence_addr_equal(&pod->addrs[i], &addr))
             return 0;
-    if (FENCE_GROW(pod->addrs, pod->addr_capacity, pod->addr_count) < 0)
+    addrs = reallocarray(pod->addrs, pod->addr_count + 1, sizeof(*addrs));
+    if (!addrs)
         return no_memory(err);
-    pod->addrs[pod->addr_count++] = addr;
+    pod->addrs = addrs;
+    addrs[pod->addr_count++] = addr;
     return 0;
 }
 
@@ -99,7 +103,19 @@ static int decode_status(const struct fence_field *status, struct fence_pod *pod
 
 /* ---- ports ---------------------------------------------------------------------------------- */
 
-static int add_port(const struct fence_field *field, struct fence_pod *pod, struct fence_err *err)
+/* Texts are the document's. */
+struct port_list {
+    struct fence_container_port *items;
+    size_t count;
+    size_t capacity;
+};
+
+static void port_list_done(struct port_list *list)
+{
+    free(list->items);
+}
+
+static int add_port(const struct fence_field *field, struct port_list *list, struct fence_err *err)
 {
     struct fence_field name = fence_field_get(field, "name");
     struct fence_field protocol = fence_field_get(field, "protocol");
@@ -119,16 +135,14 @@ static int add_port(const struct fence_field *field, struct fence_pod *pod, stru
         r = fence_decode_port_number(&number, &port.port, err);
     if (r < 0)
         return r;
-    port.name = strdup(text);
-    if (!port.name || FENCE_GROW(pod->ports, pod->port_capacity, pod->port_count) < 0) {
-        free(port.name);
+    port.name = text;
+    if (FENCE_GROW(list->items, list->capacity, list->count) < 0)
         return no_memory(err);
-    }
-    pod->ports[pod->port_count++] = port;
+    list->items[list->count++] = port;
     return 0;
 }
 
-static int add_container(const struct fence_field *container, bool init, struct fence_pod *pod,
+static int add_container(const struct fence_field *container, bool init, struct port_list *list,
                          struct fence_err *err)
 {
     struct fence_field restart = fence_field_get(container, "restartPolicy");
@@ -144,24 +158,38 @@ static int add_container(const struct fence_field *container, bool init, struct 
     for (size_t i = 0; r == 0 && i < fence_field_count(&ports); i++) {
         struct fence_field port = fence_field_item(&ports, i);
 
-        r = add_port(&port, pod, err);
+        r = add_port(&port, list, err);
     }
     return r;
 }
 
 /* Of init containers only the sidecars count: the others are over when the pod runs. */
-static int decode_containers(const struct fence_field *spec, bool init, struct fence_pod *pod,
+static int decode_containers(const struct fence_field *spec, bool init, struct port_list *list,
                              struct fence_err *err)
 {
-    struct fence_field list = fence_field_get(spec, init ? "initContainers" : "containers");
-    int r = fence_field_allow(&list, FENCE_DOC_LIST, err);
+    struct fence_field containers = fence_field_get(spec, init ? "initContainers" : "containers");
+    int r = fence_field_allow(&containers, FENCE_DOC_LIST, err);
 
-    for (size_t i = 0; r == 0 && i < fence_field_count(&list); i++) {
-        struct fence_field container = fence_field_item(&list, i);
+    for (size_t i = 0; r == 0 && i < fence_field_count(&containers); i++) {
+        struct fence_field container = fence_field_item(&containers, i);
 
-        r = add_container(&container, init, pod, err);
+        r = add_container(&container, init, list, err);
     }
     return r;
+}
+
+static int decode_ports(const struct fence_field *spec, struct fence_pod *pod,
+                        struct fence_err *err)
+{
+    FENCE_CLEANUP(port_list_done) struct port_list list = {0};
+    int r = decode_containers(spec, false, &list, err);
+
+    if (r == 0)
+        r = decode_containers(spec, true, &list, err);
+    if (r < 0)
+        return r;
+    pod->ports = fence_ports_shared(list.items, list.count);
+    return pod->ports ? 0 : no_memory(err);
 }
 
 /* ---- metadata ------------------------------------------------------------------------------- */
@@ -180,7 +208,7 @@ static int decode_owner(const struct fence_field *metadata, struct fence_pod *po
 
         r = fence_field_bool(&controller, &controls, err);
         if (r == 0 && controls)
-            r = copy_string(&name, &pod->owner, err);
+            r = share_string(&name, &pod->owner, err);
     }
     return r;
 }
@@ -204,7 +232,7 @@ static int decode_container_id(const struct fence_field *metadata, struct fence_
 {
     struct fence_field annotations = fence_field_get(metadata, "annotations");
     struct fence_field id = fence_field_get(&annotations, "podfence.io/container-id");
-    int r = copy_string(&id, &pod->container_id, err);
+    int r = share_string(&id, &pod->container_id, err);
 
     if (r == 0 && id.doc && !is_container_id(pod->container_id))
         return fence_field_refuse(&id, err, "\"%.80s\" is not a container ID", id.doc->text);
@@ -222,26 +250,26 @@ int fence_decode_pod(const struct fence_field *field, struct fence_object *objec
     struct fence_field node = fence_field_get(&spec, "nodeName");
     struct fence_field host_network = fence_field_get(&spec, "hostNetwork");
     struct fence_field status = fence_field_get(field, "status");
-    int r = fence_field_labels(&labels, &pod->labels, err);
+    const char *uid_text = "";
+    int r = fence_field_shared_labels(&labels, &pod->labels, err);
 
     if (r == 0)
         r = fence_field_allow(&spec, FENCE_DOC_MAP, err);
     if (r == 0)
-        r = copy_string(&uid, &pod->uid, err);
+        r = fence_field_string(&uid, &uid_text, err);
     if (r == 0)
-        r = copy_string(&node, &pod->node, err);
+        r = share_string(&node, &pod->node, err);
     if (r == 0)
         r = fence_field_bool(&host_network, &pod->host_network, err);
-    pod->owner = strdup("");
-    if (!pod->owner)
+    pod->uid = strdup(uid_text);
+    pod->owner = fence_shared_string("");
+    if (!pod->uid || !pod->owner)
         return no_memory(err);
     if (r == 0)
         r = decode_owner(&metadata, pod, err);
     if (r == 0)
         r = decode_container_id(&metadata, pod, err);
     if (r == 0)
-        r = decode_containers(&spec, false, pod, err);
-    if (r == 0)
-        r = decode_containers(&spec, true, pod, err);
+        r = decode_ports(&spec, pod, err);
     return r < 0 ? r : decode_status(&status, pod, err);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/shared.h"
 #include "lib/objects/decoders.h"
 
 static const char *const operators[] = {
@@ -22,10 +23,10 @@ static int no_memory(struct fence_err *err)
 /* A new requirement at the end of the selector, still without values; NULL when out of memory. */
 static struct fence_requirement *add_requirement(struct fence_selector *selector, const char *key)
 {
-    struct fence_requirement item = {.key = strdup(key)};
+    struct fence_requirement item = {.key = fence_shared_string(key)};
 
     if (!item.key || FENCE_GROW(selector->items, selector->capacity, selector->count) < 0) {
-        free(item.key);
+        fence_shared_string_unref(&item.key);
         return NULL;
     }
     selector->items[selector->count] = item;
@@ -48,7 +49,7 @@ static int add_value(const struct fence_field *field, struct fence_requirement *
     r = fence_label_value_check(field->doc->text, err);
     if (r < 0)
         return fence_field_prefix(field, r, err);
-    item->values[item->value_count] = strdup(field->doc->text);
+    item->values[item->value_count] = fence_shared_string(field->doc->text);
     return item->values[item->value_count++] ? 0 : no_memory(err);
 }
 

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Units are sorted by (order, path) and each unit's entries by id. What is in force is a view over
- * all of them, sorted by kind, namespace, name, unit: the first of equals wins. It is built when
- * somebody asks after a change. Its memory is reserved by the change, so that asking cannot fail:
- * a view that came out empty for want of memory would mean "no policy".
+ * Units are sorted by (order, path) and each unit's entries by id. An index finds the entries of an
+ * object in all units; the first of them is in force. So a change costs what its unit holds,
+ * however large the rest is.
+ *
+ * What came into force and what was in force go into two lists as it happens, and
+ * fence_store_changes makes pairs of them. Objects that may be in a list are freed by
+ * fence_store_changes_done.
+ *
+ * Lists of what is in force are made when somebody asks. Their memory is reserved by the change, so
+ * that asking cannot fail: one that came out empty for want of memory would mean "no policy".
  */
 #include "lib/objects/store.h"
 
@@ -12,12 +18,14 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/objects/index.h"
 #include "lib/objects/merge.h"
 #include "lib/objects/unit.h"
 
-struct conflict {
-    const struct fence_entry *loser;
-    const struct fence_entry *winner;
+struct object_list {
+    struct fence_object **items;
+    size_t count;
+    size_t capacity;
 };
 
 struct fence_store {
@@ -25,20 +33,24 @@ struct fence_store {
     size_t unit_count;
     size_t unit_capacity;
     struct fence_unit *by_path; /* uthash */
+    struct fence_entry_index index;
     size_t entry_total;
     size_t note_total;
+    size_t count_of_kind[FENCE_OBJECT_KINDS]; /* in force */
 
-    size_t reserved; /* entries that the arrays of the view have room for */
-    const struct fence_entry **all;
-    const struct fence_entry **winners;  /* beside `objects` */
-    const struct fence_object **objects; /* in force */
+    struct object_list came;    /* into force since the changes were last done with */
+    struct object_list went;    /* of those that were in force then */
+    struct object_list retired; /* of no unit any more */
+    struct fence_change *changes;
+    size_t change_capacity;
+
+    size_t reserved;                     /* objects that the list has room for */
+    const struct fence_object **objects; /* in force, sorted */
     size_t object_count;
-    struct conflict *conflicts;
-    size_t conflict_count;
-    bool view_old;
+    bool list_old;
 
     struct fence_problem *problems;
-    char **conflict_texts;
+    char **conflict_texts; /* and ids: two of each */
     size_t problems_reserved;
     size_t problem_count;
     size_t conflict_text_count;
@@ -62,6 +74,13 @@ static void forget_conflict_texts(struct fence_store *store)
     store->conflict_text_count = 0;
 }
 
+static void free_retired(struct fence_store *store)
+{
+    for (size_t i = 0; i < store->retired.count; i++)
+        fence_object_free(&store->retired.items[i]);
+    store->retired.count = 0;
+}
+
 void fence_store_free(struct fence_store **store)
 {
     struct fence_store *gone = *store;
@@ -72,12 +91,15 @@ void fence_store_free(struct fence_store **store)
         fence_unit_unlink(&gone->by_path, gone->units[i]);
         fence_unit_free(&gone->units[i]);
     }
+    free_retired(gone);
     forget_conflict_texts(gone);
+    fence_entry_index_done(&gone->index);
     free(gone->units);
-    free(gone->all);
-    free(gone->winners);
+    free(gone->came.items);
+    free(gone->went.items);
+    free(gone->retired.items);
+    free(gone->changes);
     free(gone->objects);
-    free(gone->conflicts);
     free(gone->problems);
     free(gone->conflict_texts);
     free(gone);
@@ -98,15 +120,14 @@ static int resize(void **items, size_t count, size_t size)
 #define RESIZE(items, count)          resize((void **)&(items), (count), sizeof(*(items)))
 #define RESIZE_POINTERS(items, count) resize((void **)&(items), (count), sizeof(void *))
 
-/* Room for `total` entries in all units together. */
-static int reserve_view(struct fence_store *store, size_t total)
+/* Room for `total` entries in all units together. Memory that is not written to costs nothing. */
+static int reserve_objects(struct fence_store *store, size_t total)
 {
     size_t wanted = store->reserved * 2 > total ? store->reserved * 2 : total;
 
     if (total <= store->reserved)
         return 0;
-    if (RESIZE_POINTERS(store->all, wanted) < 0 || RESIZE_POINTERS(store->winners, wanted) < 0 ||
-        RESIZE_POINTERS(store->objects, wanted) < 0 || RESIZE(store->conflicts, wanted) < 0)
+    if (RESIZE_POINTERS(store->objects, wanted) < 0)
         return -ENOMEM;
     store->reserved = wanted;
     return 0;
@@ -120,9 +141,23 @@ static int reserve_problems(struct fence_store *store, size_t notes)
 
     if (total <= store->problems_reserved)
         return 0;
-    if (RESIZE(store->problems, wanted) < 0 || RESIZE_POINTERS(store->conflict_texts, wanted) < 0)
+    if (RESIZE(store->problems, wanted) < 0 ||
+        RESIZE_POINTERS(store->conflict_texts, 2 * wanted) < 0)
         return -ENOMEM;
     store->problems_reserved = wanted;
+    return 0;
+}
+
+static int reserve_list(struct object_list *list, size_t more)
+{
+    size_t total = list->count + more;
+    size_t wanted = list->capacity * 2 > total ? list->capacity * 2 : total;
+
+    if (total <= list->capacity)
+        return 0;
+    if (RESIZE_POINTERS(list->items, wanted) < 0)
+        return -ENOMEM;
+    list->capacity = wanted;
     return 0;
 }
 
@@ -130,22 +165,42 @@ static int reserve_problems(struct fence_store *store, size_t notes)
 static int reserve(struct fence_store *store, const struct fence_unit *unit, size_t entries,
                    size_t notes)
 {
-    if (reserve_view(store, store->entry_total - unit->count + entries) < 0)
+    /* taking one out may bring another one into force, and the other way round */
+    size_t moves = unit->count + entries;
+
+    if (fence_entry_index_reserve(&store->index, entries) < 0 ||
+        reserve_list(&store->came, moves) < 0 || reserve_list(&store->went, moves) < 0 ||
+        reserve_list(&store->retired, unit->count) < 0 ||
+        reserve_objects(store, store->entry_total - unit->count + entries) < 0)
         return -ENOMEM;
     return reserve_problems(store, store->note_total - unit->note_count + notes);
 }
 
 /* ---- units ---------------------------------------------------------------------------------- */
 
+/* Where the unit is, or would be. */
+static size_t place_of(const struct fence_store *store, const struct fence_unit *unit)
+{
+    size_t low = 0, high = store->unit_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (fence_unit_compare(store->units[middle], unit) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static void insert_unit(struct fence_store *store, struct fence_unit *unit)
 {
-    size_t at = store->unit_count++;
+    size_t at = place_of(store, unit);
 
-    while (at > 0 && fence_unit_compare(store->units[at - 1], unit) > 0) {
-        store->units[at] = store->units[at - 1];
-        at--;
-    }
+    memmove(&store->units[at + 1], &store->units[at], (store->unit_count - at) * sizeof(void *));
     store->units[at] = unit;
+    store->unit_count++;
 }
 
 /* The unit, made when it is new. */
@@ -175,12 +230,89 @@ static int no_memory(struct fence_err *err)
     return fence_err_set(err, -ENOMEM, "out of memory");
 }
 
+/* ---- coming into force and going out of it; there is room ----------------------------------- */
+
+static struct fence_object *first_of(const struct fence_store *store,
+                                     const struct fence_entry_key *key)
+{
+    struct fence_entry *entry = fence_entry_index_find(&store->index, key);
+
+    return entry ? entry->object : NULL;
+}
+
+static void list_object(struct object_list *list, struct fence_object *object)
+{
+    if (!object->listed)
+        list->items[list->count++] = object;
+    object->listed = true;
+}
+
+static void switch_over(struct fence_store *store, struct fence_object *before,
+                        struct fence_object *after)
+{
+    if (before == after)
+        return;
+    if (before) {
+        before->in_force = false;
+        store->count_of_kind[before->kind]--;
+        if (before->told)
+            list_object(&store->went, before);
+    }
+    if (after) {
+        after->in_force = true;
+        store->count_of_kind[after->kind]++;
+        if (!after->told)
+            list_object(&store->came, after);
+    }
+}
+
+static void take_out(struct fence_store *store, struct fence_entry *entry)
+{
+    struct fence_entry_key key = fence_entry_key_of(entry->object);
+    struct fence_object *before = first_of(store, &key);
+
+    fence_entry_index_remove(&store->index, entry);
+    switch_over(store, before, first_of(store, &key));
+}
+
+static void put_in(struct fence_store *store, struct fence_entry *entry)
+{
+    struct fence_entry_key key = fence_entry_key_of(entry->object);
+    struct fence_object *before = first_of(store, &key);
+
+    fence_entry_index_add(&store->index, entry);
+    switch_over(store, before, first_of(store, &key));
+}
+
+static void retire(struct fence_store *store, struct fence_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].object)
+            store->retired.items[store->retired.count++] = entries[i].object;
+}
+
+static void commit(struct fence_store *store, struct fence_unit *unit, struct fence_merge *merge)
+{
+    struct fence_entry *old;
+    size_t count;
+
+    for (size_t i = 0; i < unit->count; i++)
+        take_out(store, &unit->entries[i]);
+    fence_merge_commit(merge, unit, &old, &count);
+    for (size_t i = 0; i < unit->count; i++)
+        put_in(store, &unit->entries[i]);
+    retire(store, old, count);
+    free(old);
+}
+
 int fence_store_put(struct fence_store *store, unsigned int order, const char *unit_path,
                     struct fence_decoded_list *list, struct fence_err *err)
 {
     struct fence_unit *unit = obtain_unit(store, order, unit_path);
+    struct fence_entry *nothing;
     struct fence_merge merge;
-    int changed;
+    size_t none;
+    bool changed;
 
     if (!unit || fence_merge_new(unit, list, &merge) < 0)
         return no_memory(err);
@@ -190,13 +322,17 @@ int fence_store_put(struct fence_store *store, unsigned int order, const char *u
     }
     store->entry_total -= unit->count;
     store->note_total -= unit->note_count;
-    changed = fence_merge_commit(&merge, unit);
+    changed = !merge.unchanged;
+    if (changed)
+        commit(store, unit, &merge);
+    else
+        fence_merge_commit(&merge, unit, &nothing, &none);
     store->entry_total += unit->count;
     store->note_total += unit->note_count;
     free(unit->problem);
     unit->problem = NULL;
     store->problems_old = true;
-    store->view_old = store->view_old || changed;
+    store->list_old = store->list_old || changed;
     return changed;
 }
 
@@ -232,22 +368,27 @@ bool fence_store_has_objects(const struct fence_store *store, const char *unit_p
 int fence_store_remove(struct fence_store *store, const char *unit_path)
 {
     struct fence_unit *unit = fence_unit_find(store->by_path, unit_path);
-    size_t at = 0;
+    size_t at;
     bool changed;
 
     if (!unit)
         return 0;
-    while (store->units[at] != unit)
-        at++;
+    if (reserve(store, unit, 0, 0) < 0)
+        return -ENOMEM;
+    at = place_of(store, unit);
     store->unit_count--;
     memmove(&store->units[at], &store->units[at + 1], (store->unit_count - at) * sizeof(void *));
     fence_unit_unlink(&store->by_path, unit);
     changed = unit->count > 0;
     store->entry_total -= unit->count;
     store->note_total -= unit->note_count;
+    for (size_t i = 0; i < unit->count; i++)
+        take_out(store, &unit->entries[i]);
+    retire(store, unit->entries, unit->count);
+    unit->count = 0;
     fence_unit_free(&unit);
     store->problems_old = true;
-    store->view_old = store->view_old || changed;
+    store->list_old = store->list_old || changed;
     return changed;
 }
 
@@ -258,81 +399,86 @@ char *fence_store_unit_json(const struct fence_store *store, const char *unit_pa
     return unit ? fence_unit_json(unit) : NULL;
 }
 
-/* ---- what is in force ----------------------------------------------------------------------- */
+/* ---- changes -------------------------------------------------------------------------------- */
 
-struct key {
-    enum fence_kind kind;
-    const char *namespace_name;
-    const char *name;
-};
-
-static struct key key_of(const struct fence_object *object)
-{
-    return (struct key){object->kind, object->namespace_name, object->name};
-}
-
-static int compare_to_key(const struct fence_object *object, const struct key *key)
-{
-    int order;
-
-    if (object->kind != key->kind)
-        return object->kind < key->kind ? -1 : 1;
-    order = strcmp(object->namespace_name, key->namespace_name);
-    return order ? order : strcmp(object->name, key->name);
-}
-
-static int compare_objects(const struct fence_object *a, const struct fence_object *b)
-{
-    struct key key = key_of(b);
-
-    return compare_to_key(a, &key);
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-    const struct fence_entry *left = *(const struct fence_entry *const *)a;
-    const struct fence_entry *right = *(const struct fence_entry *const *)b;
-    int order = compare_objects(left->object, right->object);
-
-    return order ? order : fence_unit_compare(left->unit, right->unit);
-}
-
-static void add_to_view(struct fence_store *store, const struct fence_entry *entry)
-{
-    size_t count = store->object_count;
-    const struct fence_entry *winner;
-
-    if (count && compare_objects(store->objects[count - 1], entry->object) == 0) {
-        winner = store->winners[count - 1];
-        if (strcmp(winner->json, entry->json) != 0)
-            store->conflicts[store->conflict_count++] =
-                (struct conflict){.loser = entry, .winner = winner};
-        return;
-    }
-    store->winners[count] = entry;
-    store->objects[count] = entry->object;
-    store->object_count++;
-}
-
-static void refresh_view(struct fence_store *store)
+/* Those that went, each with what is in force for it now. What came back was never gone. */
+static size_t pair_those_that_went(struct fence_store *store)
 {
     size_t count = 0;
 
-    if (!store->view_old)
-        return;
-    for (size_t i = 0; i < store->unit_count; i++)
-        for (size_t j = 0; j < store->units[i]->count; j++)
-            store->all[count++] = &store->units[i]->entries[j];
-    if (count)
-        qsort(store->all, count, sizeof(void *), compare_entries);
-    store->object_count = 0;
-    store->conflict_count = 0;
-    for (size_t i = 0; i < count; i++)
-        add_to_view(store, store->all[i]);
-    store->view_old = false;
+    for (size_t i = 0; i < store->went.count; i++) {
+        struct fence_object *before = store->went.items[i];
+        struct fence_entry_key key = fence_entry_key_of(before);
+        struct fence_object *after = before->in_force ? NULL : first_of(store, &key);
+
+        if (before->in_force)
+            continue;
+        if (after)
+            after->paired = true;
+        store->changes[count++] = (struct fence_change){.before = before, .after = after};
+    }
+    return count;
 }
 
-/* The view is a cache: building it changes nothing that the caller could see. */
+int fence_store_changes(struct fence_store *store, const struct fence_change **ret_changes,
+                        size_t *ret_count)
+{
+    size_t most = store->came.count + store->went.count;
+    size_t count;
+
+    if (most > store->change_capacity) {
+        if (RESIZE(store->changes, most) < 0)
+            return -ENOMEM;
+        store->change_capacity = most;
+    }
+    count = pair_those_that_went(store);
+    for (size_t i = 0; i < store->came.count; i++) {
+        struct fence_object *after = store->came.items[i];
+
+        if (after->in_force && !after->paired)
+            store->changes[count++] = (struct fence_change){.after = after};
+        after->paired = false;
+    }
+    *ret_changes = store->changes;
+    *ret_count = count;
+    return 0;
+}
+
+/* The lists of a first load are as long as the cluster is large. */
+static void shorten(struct object_list *list)
+{
+    list->count = 0;
+    free(TAKE_PTR(list->items));
+    list->capacity = 0;
+}
+
+void fence_store_changes_done(struct fence_store *store)
+{
+    for (size_t i = 0; i < store->went.count; i++) {
+        store->went.items[i]->told = store->went.items[i]->in_force;
+        store->went.items[i]->listed = false;
+    }
+    for (size_t i = 0; i < store->came.count; i++) {
+        store->came.items[i]->told = store->came.items[i]->in_force;
+        store->came.items[i]->listed = false;
+    }
+    free_retired(store);
+    shorten(&store->came);
+    shorten(&store->went);
+    shorten(&store->retired);
+    free(TAKE_PTR(store->changes));
+    store->change_capacity = 0;
+}
+
+/* ---- what is in force ----------------------------------------------------------------------- */
+
+static int compare_objects(const void *a, const void *b)
+{
+    return fence_object_compare(*(const struct fence_object *const *)a,
+                                *(const struct fence_object *const *)b);
+}
+
+/* The list is a cache: making it changes nothing that the caller could see. */
 static struct fence_store *writable(const struct fence_store *store)
 {
     union {
@@ -343,47 +489,46 @@ static struct fence_store *writable(const struct fence_store *store)
     return both.cache;
 }
 
+static void refresh_list(struct fence_store *store)
+{
+    const struct fence_entry *entry;
+    size_t position = 0;
+
+    if (!store->list_old)
+        return;
+    store->object_count = 0;
+    while ((entry = fence_entry_index_next(&store->index, &position)))
+        store->objects[store->object_count++] = entry->object;
+    if (store->object_count)
+        qsort(store->objects, store->object_count, sizeof(void *), compare_objects);
+    store->list_old = false;
+}
+
 size_t fence_store_objects(const struct fence_store *store,
                            const struct fence_object *const **ret_objects)
 {
-    refresh_view(writable(store));
+    refresh_list(writable(store));
     *ret_objects = store->objects;
     return store->object_count;
 }
 
-static const struct fence_entry *find_entry(const struct fence_store *store, const struct key *key)
+size_t fence_store_count(const struct fence_store *store, enum fence_kind kind)
 {
-    size_t low = 0, high;
-
-    refresh_view(writable(store));
-    high = store->object_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare_to_key(store->objects[middle], key);
-
-        if (order == 0)
-            return store->winners[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    return store->count_of_kind[kind];
 }
 
 const struct fence_object *fence_store_find(const struct fence_store *store, enum fence_kind kind,
                                             const char *namespace_name, const char *name)
 {
-    struct key key = {kind, namespace_name, name};
-    const struct fence_entry *entry = find_entry(store, &key);
+    struct fence_entry_key key = {kind, namespace_name, name};
 
-    return entry ? entry->object : NULL;
+    return first_of(store, &key);
 }
 
 const char *fence_store_unit_of(const struct fence_store *store, const struct fence_object *object)
 {
-    struct key key = key_of(object);
-    const struct fence_entry *entry = find_entry(store, &key);
+    struct fence_entry_key key = fence_entry_key_of(object);
+    const struct fence_entry *entry = fence_entry_index_find(&store->index, &key);
 
     return entry ? entry->unit->path : NULL;
 }
@@ -419,22 +564,41 @@ static void add_unit_problems(struct fence_store *store, const struct fence_unit
     }
 }
 
-static void add_conflict(struct fence_store *store, const struct conflict *conflict)
+/* `id` and the text are freed with the next look. */
+static void add_conflict(struct fence_store *store, const struct fence_entry *loser,
+                         const struct fence_entry *winner)
 {
-    const char *shown = "is defined differently elsewhere, and that one counts";
+    struct fence_problem problem = {
+        .unit = loser->unit->path,
+        .line = loser->object->line,
+        .id = "",
+        .text = "is defined differently elsewhere, and that one counts",
+    };
+    char *id = fence_object_id(loser->object);
     char *text = NULL;
 
-    if (asprintf(&text, "line %u: %s is defined differently in %s, line %u, which comes first",
-                 conflict->loser->object->line, conflict->loser->id, conflict->winner->unit->path,
-                 conflict->winner->object->line) >= 0) {
-        store->conflict_texts[store->conflict_text_count++] = text;
-        shown = text;
+    if (id) {
+        store->conflict_texts[store->conflict_text_count++] = id;
+        problem.id = id;
     }
-    store->problems[store->problem_count++] =
-        (struct fence_problem){.unit = conflict->loser->unit->path,
-                               .line = conflict->loser->object->line,
-                               .id = conflict->loser->id,
-                               .text = shown};
+    if (id &&
+        asprintf(&text, "line %u: %s is defined differently in %s, line %u, which comes first",
+                 problem.line, id, winner->unit->path, winner->object->line) >= 0) {
+        store->conflict_texts[store->conflict_text_count++] = text;
+        problem.text = text;
+    }
+    store->problems[store->problem_count++] = problem;
+}
+
+static void add_conflicts(struct fence_store *store)
+{
+    const struct fence_entry *winner;
+    size_t position = 0;
+
+    while ((winner = fence_entry_index_next(&store->index, &position)))
+        for (const struct fence_entry *loser = winner->next; loser; loser = loser->next)
+            if (memcmp(&winner->text, &loser->text, sizeof(loser->text)) != 0)
+                add_conflict(store, loser, winner);
 }
 
 size_t fence_store_problems(const struct fence_store *store,
@@ -442,14 +606,12 @@ size_t fence_store_problems(const struct fence_store *store,
 {
     struct fence_store *cache = writable(store);
 
-    refresh_view(cache);
     if (cache->problems_old) {
         forget_conflict_texts(cache);
         cache->problem_count = 0;
         for (size_t i = 0; i < cache->unit_count; i++)
             add_unit_problems(cache, cache->units[i]);
-        for (size_t i = 0; i < cache->conflict_count; i++)
-            add_conflict(cache, &cache->conflicts[i]);
+        add_conflicts(cache);
         if (cache->problem_count)
             qsort(cache->problems, cache->problem_count, sizeof(*cache->problems),
                   compare_problems);

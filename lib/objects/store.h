@@ -47,7 +47,7 @@ int fence_store_broken(struct fence_store *store, unsigned int order, const char
 /* Does the unit contribute objects, be they its last good ones? */
 bool fence_store_has_objects(const struct fence_store *store, const char *unit);
 
-/* The unit is gone: so are its objects. Returns 1 when that changed something. */
+/* The unit is gone: so are its objects. Returns 1 when that changed something, 0, -ENOMEM. */
 int fence_store_remove(struct fence_store *store, const char *unit);
 
 /* Objects in force, sorted by kind, namespace, name; valid until the next change. */
@@ -56,6 +56,19 @@ size_t fence_store_objects(const struct fence_store *store,
 /* Find one; NULL when absent. */
 const struct fence_object *fence_store_find(const struct fence_store *store, enum fence_kind kind,
                                             const char *namespace_name, const char *name);
+
+/* How many of a kind are in force. */
+size_t fence_store_count(const struct fence_store *store, enum fence_kind kind);
+
+/*
+ * What is in force now, against what was when the changes were last done with: one change for each
+ * object, none for an object that is in force unchanged. Valid until the next call that is not a
+ * question. -ENOMEM.
+ */
+int fence_store_changes(struct fence_store *store, const struct fence_change **ret_changes,
+                        size_t *ret_count);
+/* They have been dealt with. Objects that are no more are freed here and not before. */
+void fence_store_changes_done(struct fence_store *store);
 
 /* What is wrong now. */
 struct fence_problem {

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
+#include "lib/base/memory.h"
 #include "lib/objects/model.h"
 
 struct fence_unit *fence_unit_new(unsigned int order, const char *path)
@@ -23,16 +25,6 @@ struct fence_unit *fence_unit_new(unsigned int order, const char *path)
     return unit;
 }
 
-void fence_entries_free(struct fence_entry *entries, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        free(entries[i].id);
-        free(entries[i].json);
-        fence_object_free(&entries[i].object);
-    }
-    free(entries);
-}
-
 void fence_notes_free(struct fence_note *notes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -48,7 +40,10 @@ void fence_unit_free(struct fence_unit **unit)
 
     if (!gone)
         return;
-    fence_entries_free(gone->entries, gone->count);
+    for (size_t i = 0; i < gone->count; i++)
+        fence_object_free(&gone->entries[i].object);
+    free(gone->entries);
+    fence_unit_text_done(&gone->text);
     fence_notes_free(gone->notes, gone->note_count);
     free(gone->path);
     free(gone->problem);
@@ -84,21 +79,94 @@ void fence_unit_unlink(struct fence_unit **units, struct fence_unit *unit)
 }
 /* NOLINTEND(readability-function-size,bugprone-*) */
 
-char *fence_unit_json(const struct fence_unit *unit)
+/* ---- texts ---------------------------------------------------------------------------------- */
+
+/* Below this a text is not compressed: it would cost more than it saves. */
+#define COMPRESS_FROM 4096
+
+static char *join(const char *const *texts, size_t count, size_t *ret_size)
 {
     char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = open_memstream(&text, ret_size);
 
     if (!out)
         return NULL;
     fputs("{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[", out);
-    for (size_t i = 0; i < unit->count; i++)
-        fprintf(out, "%s\n%s", i ? "," : "", unit->entries[i].json);
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "%s\n%s", i ? "," : "", texts[i]);
     fputs("\n]}\n", out);
     if (fclose(out) != 0) {
         free(text);
         return NULL;
     }
     return text;
+}
+
+static int compress_text(const char *plain, struct fence_unit_text *text)
+{
+    uLongf size = compressBound(text->full);
+    unsigned char *data = malloc(size);
+    unsigned char *shorter;
+
+    if (!data)
+        return -ENOMEM;
+    if (compress2(data, &size, (const unsigned char *)plain, text->full, Z_BEST_SPEED) != Z_OK) {
+        free(data);
+        return -ENOMEM;
+    }
+    shorter = realloc(data, size);
+    text->data = shorter ? shorter : data;
+    text->size = size;
+    return 0;
+}
+
+int fence_unit_text_make(const char *const *texts, size_t count, struct fence_unit_text *ret_text)
+{
+    struct fence_unit_text text = {0};
+    char *plain = join(texts, count, &text.full);
+    int r = 0;
+
+    if (!plain)
+        return -ENOMEM;
+    if (text.full >= COMPRESS_FROM) {
+        r = compress_text(plain, &text);
+    } else {
+        text.data = (unsigned char *)TAKE_PTR(plain);
+        text.size = text.full;
+    }
+    free(plain);
+    if (r == 0)
+        *ret_text = text;
+    return r;
+}
+
+void fence_unit_text_done(struct fence_unit_text *text)
+{
+    free(text->data);
+    *text = (struct fence_unit_text){0};
+}
+
+char *fence_unit_text_read(const struct fence_unit_text *text)
+{
+    uLongf size = text->full;
+    char *plain = malloc(text->full + 1);
+    int r = Z_OK;
+
+    if (!plain)
+        return NULL;
+    if (text->full >= COMPRESS_FROM)
+        r = uncompress((unsigned char *)plain, &size, text->data, text->size);
+    else
+        memcpy(plain, text->data, text->full);
+    if (r != Z_OK) {
+        free(plain);
+        return NULL;
+    }
+    plain[text->full] = '\0';
+    return plain;
+}
+
+char *fence_unit_json(const struct fence_unit *unit)
+{
+    return fence_unit_text_read(&unit->text);
 }

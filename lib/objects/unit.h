@@ -8,15 +8,27 @@
 #define HASH_NONFATAL_OOM 1 /* running out of memory is an error to report, not the end */
 #include <uthash.h>
 
-struct fence_object;
+#include "lib/base/hash.h"
+#include "lib/objects/model.h"
+
 struct fence_unit;
 
 /* A valid object: of the file as it is, or its last good version. */
 struct fence_entry {
-    char *id;
-    char *json;
     struct fence_object *object;
+    struct fence_hash text; /* of its canonical text: equal hash, equal object */
     const struct fence_unit *unit;
+    struct fence_entry *next; /* the same object of a unit that comes later */
+};
+
+/*
+ * The canonical texts of a unit's entries as what --state keeps: a List in JSON, an object a line,
+ * in their order. Compressed where that is worth it: it is read when a file breaks, and rarely.
+ */
+struct fence_unit_text {
+    unsigned char *data;
+    size_t size; /* of data */
+    size_t full; /* uncompressed */
 };
 
 /* Something to tell about an object of the file. */
@@ -35,6 +47,7 @@ struct fence_unit {
     char *problem;               /* why the whole file could not be read; NULL when it could */
     struct fence_entry *entries; /* sorted by id, ids unique */
     size_t count;
+    struct fence_unit_text text;
     struct fence_note *notes;
     size_t note_count;
     UT_hash_handle hh; /* of the store, by path */
@@ -51,5 +64,10 @@ struct fence_unit *fence_unit_find(struct fence_unit *units, const char *path);
 int fence_unit_link(struct fence_unit **units, struct fence_unit *unit);
 void fence_unit_unlink(struct fence_unit **units, struct fence_unit *unit);
 
-void fence_entries_free(struct fence_entry *entries, size_t count);
+/* The texts of `count` objects, in order. -ENOMEM. */
+int fence_unit_text_make(const char *const *texts, size_t count, struct fence_unit_text *ret_text);
+void fence_unit_text_done(struct fence_unit_text *text);
+/* A new string; NULL when out of memory. */
+char *fence_unit_text_read(const struct fence_unit_text *text);
+
 void fence_notes_free(struct fence_note *notes, size_t count);

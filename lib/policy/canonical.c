@@ -149,7 +149,7 @@ static void add_selector(struct fence_text *text, const char *title,
     fence_text_raw(text, ")", 1);
 }
 
-static void add_peer(struct fence_text *text, const struct fence_peer_spec *peer)
+void fence_text_peer(struct fence_text *text, const struct fence_peer_spec *peer)
 {
     fence_text_add(text, " peer<%d", peer->unknown);
     add_selector(text, "namespaces", peer->namespaces);
@@ -168,7 +168,7 @@ static void add_rule(struct fence_text *text, const struct fence_rule *rule)
 {
     fence_text_add(text, " rule%d%d%d", (int)rule->action, rule->any_peer, rule->any_port);
     for (size_t i = 0; i < rule->peer_count; i++)
-        add_peer(text, &rule->peers[i]);
+        fence_text_peer(text, &rule->peers[i]);
     for (size_t i = 0; i < rule->port_count; i++) {
         const struct fence_port_spec *port = &rule->ports[i];
 

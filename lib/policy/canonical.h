@@ -33,5 +33,6 @@ void fence_text_labels(struct fence_text *text, const struct fence_labels *label
 void fence_text_prefix(struct fence_text *text, const struct fence_prefix *prefix);
 void fence_text_ports(struct fence_text *text, const struct fence_container_port *ports,
                       size_t count);
+void fence_text_peer(struct fence_text *text, const struct fence_peer_spec *peer);
 /* Everything of a policy that decides a verdict for those whom it selects. */
 void fence_text_policy(struct fence_text *text, const struct fence_object *object);

@@ -1,12 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * World to plan, in the order in which things depend on each other:
+ * World to plan, step by step with what changes.
  *
- *   endpoints -> Pod objects -> policies that select them -> blocks and port names of their rules
- *   -> peers (what those rules can tell apart) -> which rule means which peer -> sets -> endpoints
+ *   objects -> who claims which address -> shape of the pod -> identity -> peer -> class
+ *   endpoints -> policies that select them -> rules in use -> what these can tell apart (atoms,
+ *   blocks, port names, label keys) -> classes -> sets: a table for each class
  *
- * Nothing here is quadratic in the number of pods: each pod costs a few table look-ups, and the
- * rest is sets x peers x rules, where peers are distinct label combinations.
+ * What depends on what, and so what a change costs:
+ * - a pod: its addresses, and its shape where that is a new one; a new shape is asked about every
+ *   atom once, a new class every set.
+ * - a policy that selects nobody here: a slot.
+ * - a policy in use: the sets of those whom it selects; its new atoms are asked about every peer
+ *   (distinct label combinations, not pods), its new blocks about every address.
+ * - a namespace's labels, a port name or system label that was not asked for before: the shapes
+ *   concerned, and their addresses.
+ *
+ * Refine, flip, coarsen. Between two plans a packet may meet any mixture of old and new parts, so
+ * for a while things are told apart that either the old or the new rules can tell apart:
+ * - fence_compiler_run only ever adds to what is told apart. Every set, old or new, then has a
+ *   table for every class, old or new, and is exact for each: peers can move to their finer
+ *   classes under the old sets without any verdict changing, and endpoints can flip to new sets,
+ *   one by one, whatever class a packet finds.
+ * - when that is applied, fence_compiler_settle drops what nobody uses any more: sets, then what
+ *   only they told apart. Peers fall together into coarser classes, which the sets in force
+ *   already know: again no verdict changes.
+ * So the plan of a settled compiler depends on the world alone, not on how it came about, and a
+ * daemon that starts afresh finds in the maps just what it wants.
  */
 #include "lib/policy/compile.h"
 
@@ -14,156 +33,264 @@
 
 #include "lib/base/memory.h"
 #include "lib/policy/compiler.h"
+#include "lib/policy/lookup.h"
 
-static void state_done(struct fence_compile_state *state)
+/* All but the plan, which is handed over. */
+static struct fence_plan *dismantle(struct fence_compiler *compiler)
 {
-    for (size_t i = 0; state->subjects && i < state->world->local_count; i++)
-        free(state->subjects[i].policies.items);
-    for (size_t i = 0; i < state->bare_count; i++) {
-        fence_labels_done(&state->bare_namespaces[i]->labels);
-        free(state->bare_namespaces[i]);
-    }
-    free(state->bare_namespaces);
-    fence_rulebook_done(state);
-    free(state->subjects);
-    free(state->pod_is_local);
-    free(state->blocks.items);
-    free(state->unknowns.items);
-    free(state->claimants);
-    free(state->shown.items);
-    free(state->named);
-    fence_text_done(&state->identity_text);
-    fence_text_done(&state->peer_text);
-    fence_intern_done(&state->bare_names);
-    fence_intern_done(&state->selected_keys);
-    fence_intern_done(&state->egress_names);
-    fence_intern_done(&state->identities);
-    fence_intern_done(&state->peers);
-    fence_intern_done(&state->addresses);
-    fence_intern_done(&state->sets);
-    fence_intern_done(&state->tables);
-    fence_plan_free(&state->plan);
+    struct fence_plan *plan = compiler->plan;
+
+    fence_subjects_done(compiler);
+    fence_sets_done(compiler);
+    fence_rulebook_done(compiler);
+    fence_universe_done(compiler);
+    fence_shapes_done(compiler);
+    fence_owners_done(compiler);
+    fence_namespaces_done(compiler);
+    fence_text_done(&compiler->text);
+    fence_text_done(&compiler->key);
+    fence_canvas_done(&compiler->enforced);
+    fence_canvas_done(&compiler->shadow);
+    free(compiler->found.items);
+    free(compiler->new_classes.items);
+    fence_intern_done(&compiler->identity_texts);
+    fence_intern_done(&compiler->peer_keys);
+    fence_intern_done(&compiler->class_keys);
+    fence_intern_done(&compiler->rule_keys);
+    fence_intern_done(&compiler->set_texts);
+    fence_intern_done(&compiler->table_keys);
+    free(compiler);
+    return plan;
 }
 
-/* The policies that are left when the first of them have run out; 0 when none ever does. */
-static int64_t survivors(const struct fence_compile_state *state,
-                         const struct fence_selection *policies, struct fence_selection *left)
+void fence_compiler_free(struct fence_compiler **compiler)
 {
-    int64_t first = 0;
+    struct fence_compiler *gone = TAKE_PTR(*compiler);
+    struct fence_plan *plan = gone ? dismantle(gone) : NULL;
 
-    for (size_t i = 0; i < policies->count; i++) {
-        int64_t end = state->policies[policies->items[i]].object->policy.expires_at;
-
-        if (end && (!first || end < first))
-            first = end;
-    }
-    left->count = 0;
-    for (size_t i = 0; first && i < policies->count; i++)
-        if (state->policies[policies->items[i]].object->policy.expires_at != first)
-            left->items[left->count++] = policies->items[i];
-    return first;
+    fence_plan_free(&plan);
 }
 
-static int plan_takeover(struct fence_compile_state *state, const struct fence_subject *subject,
-                         struct fence_plan_endpoint *endpoint)
+int fence_compiler_new(const struct fence_compile_options *options,
+                       struct fence_compiler **ret_compiler, struct fence_err *err)
 {
-    struct fence_selection left = {0};
-    FENCE_FREE uint32_t *items = calloc(subject->policies.count + 1, sizeof(*items));
-    int64_t takeover;
+    FENCE_CLEANUP(fence_compiler_free) struct fence_compiler *compiler = NULL;
 
-    if (!items)
-        return fence_out_of_memory(state->err);
-    left.items = items;
-    takeover = survivors(state, &subject->policies, &left);
-    if (!takeover)
-        return 0;
-    endpoint->takeover = takeover;
-    return fence_set_for(state, subject, &left, &endpoint->next_set);
-}
-
-static int plan_rules(struct fence_compile_state *state, const struct fence_subject *subject,
-                      struct fence_plan_endpoint *endpoint)
-{
-    int r = fence_set_for(state, subject, &subject->policies, &endpoint->set);
-
-    if (r == 0)
-        r = plan_takeover(state, subject, endpoint);
-    if (r == 0 && state->plan->sets[endpoint->set].problem)
-        endpoint->flags |= FENCE_EP_NOT_APPLIED;
-    return r;
-}
-
-static int plan_endpoint(struct fence_compile_state *state, const struct fence_subject *subject)
-{
-    struct fence_plan *plan = state->plan;
-    struct fence_plan_endpoint endpoint = {
-        .created_ns = subject->local->created_ns,
-        .ifindex = subject->local->ifindex,
-        .identity = FENCE_PLAN_NONE,
-        .set = FENCE_PLAN_NONE,
-        .next_set = FENCE_PLAN_NONE,
-    };
-    int r = 0;
-
-    if (subject->local->exempt)
-        endpoint.flags |= FENCE_EP_EXEMPT;
-    if (!subject->pending) {
-        r = fence_subject_identity(state, subject, &endpoint.identity);
-        if (r == 0 && !subject->local->exempt)
-            r = plan_rules(state, subject, &endpoint);
-    } else if (!subject->local->exempt) {
-        endpoint.flags |= FENCE_EP_PENDING | (subject->incomplete ? FENCE_EP_INCOMPLETE : 0);
-        endpoint.pending = subject->pending;
-    }
-    if (r < 0)
-        return r;
-    if (FENCE_GROW(plan->endpoints, plan->endpoints_capacity, plan->endpoints_count) < 0)
-        return fence_out_of_memory(state->err);
-    plan->endpoints[plan->endpoints_count++] = endpoint;
+    compiler = calloc(1, sizeof(*compiler));
+    if (!compiler)
+        return fence_out_of_memory(err);
+    compiler->options = *options;
+    compiler->prefixes_old = true;
+    compiler->plan = calloc(1, sizeof(*compiler->plan));
+    if (!compiler->plan || fence_universe_arrange(compiler) < 0 ||
+        fence_peers_reserve(compiler) < 0)
+        return fence_out_of_memory(err);
+    *ret_compiler = TAKE_PTR(compiler);
     return 0;
 }
 
-static void find_expiry(struct fence_compile_state *state)
+struct fence_plan *fence_compiler_plan(const struct fence_compiler *compiler)
 {
-    for (size_t i = 0; i < state->policy_count; i++) {
-        int64_t end = state->policies[i].object->policy.expires_at;
-
-        if (end && (!state->plan->next_expiry || end < state->plan->next_expiry))
-            state->plan->next_expiry = end;
-    }
+    return compiler->plan;
 }
 
-static int compile(struct fence_compile_state *state)
+/* ---- feeding -------------------------------------------------------------------------------- */
+
+static int change_pod(struct fence_compiler *compiler, const struct fence_change *change)
 {
-    static int (*const steps[])(struct fence_compile_state * state) = {
-        fence_subjects_resolve, fence_rulebook_make, fence_rulebook_select,
-        fence_blocks_make,      fence_peers_reserve, fence_workloads_add,
-        fence_prefixes_add,     fence_peers_carry,   fence_rulebook_match,
+    int r = fence_subjects_pod(compiler, change);
+
+    return r == 0 ? fence_owners_pod(compiler, change) : r;
+}
+
+int fence_compiler_change(struct fence_compiler *compiler, const struct fence_change *change,
+                          struct fence_err *err)
+{
+    enum fence_kind kind = change->after ? change->after->kind : change->before->kind;
+    int r = 0;
+
+    if (kind == FENCE_OBJECT_POD)
+        r = change_pod(compiler, change);
+    else if (kind == FENCE_OBJECT_NAMESPACE)
+        r = fence_namespace_change(compiler, change);
+    else if (kind == FENCE_OBJECT_NODE)
+        r = fence_owners_node(compiler, change);
+    else if (fence_kind_is_policy(kind))
+        r = fence_rulebook_change(compiler, change);
+    return r < 0 ? fence_out_of_memory(err) : 0;
+}
+
+int fence_compiler_locals(struct fence_compiler *compiler, const struct fence_local *locals,
+                          size_t count, struct fence_err *err)
+{
+    return fence_subjects_put(compiler, locals, count) < 0 ? fence_out_of_memory(err) : 0;
+}
+
+int fence_compiler_host(struct fence_compiler *compiler, const struct fence_addr *addrs,
+                        size_t count, struct fence_err *err)
+{
+    return fence_owners_host(compiler, addrs, count) < 0 ? fence_out_of_memory(err) : 0;
+}
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+/* Port names, label keys or namespaces that are told apart now: shapes, then addresses follow. */
+static int refresh_shapes(struct fence_compiler *compiler)
+{
+    int r = fence_shapes_refresh(compiler);
+
+    if (r == 0)
+        r = fence_owners_refresh(compiler);
+    compiler->names.changed = false;
+    compiler->keys.changed = false;
+    return r;
+}
+
+static int refresh_blocks(struct fence_compiler *compiler)
+{
+    int r = 0;
+
+    if (compiler->block_uses.changed)
+        r = fence_universe_arrange(compiler);
+    compiler->block_uses.changed = false;
+    if (r <= 0)
+        return r;
+    compiler->prefixes_old = true;
+    return fence_peers_rearrange(compiler);
+}
+
+static int run(struct fence_compiler *compiler)
+{
+    static int (*const steps[])(struct fence_compiler * compiler) = {
+        fence_subjects_resolve, refresh_shapes,       fence_classes_refine,
+        refresh_blocks,         fence_owners_resolve, fence_prefixes_refresh,
+        fence_subjects_compile, fence_sets_refresh,   fence_owners_note,
     };
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < FENCE_ARRAY_SIZE(steps); i++)
-        r = steps[i](state);
-    for (size_t i = 0; r == 0 && i < state->world->local_count; i++)
-        r = plan_endpoint(state, &state->subjects[i]);
-    if (r == 0)
-        find_expiry(state);
+        r = steps[i](compiler);
     return r;
 }
 
-int fence_compile(const struct fence_world *world, const struct fence_plan *previous,
-                  struct fence_plan **ret_plan, struct fence_err *err)
+int fence_compiler_run(struct fence_compiler *compiler, int64_t now, struct fence_err *err)
 {
-    struct fence_compile_state state = {.world = world, .previous = previous, .err = err};
+    compiler->now = now;
+    fence_rulebook_expire(compiler);
+    if (run(compiler) < 0)
+        return fence_out_of_memory(err);
+    compiler->plan->next_expiry = fence_rulebook_next_expiry(compiler);
+    return 0;
+}
+
+/* ---- settling ------------------------------------------------------------------------------- */
+
+typedef void free_fn(struct fence_compiler *compiler, uint32_t index);
+
+/* Free what nobody refers to. */
+static void sweep(struct fence_compiler *compiler, struct fence_plan_list *list, char *items,
+                  size_t size, free_fn *free_item)
+{
+    for (size_t i = 0; i < list->idle_count; i++) {
+        struct fence_plan_item *item = (struct fence_plan_item *)(items + list->idle[i] * size);
+
+        item->idle = false;
+        if (item->live && !item->references)
+            free_item(compiler, list->idle[i]);
+    }
+    list->idle_count = 0;
+}
+#define SWEEP(compiler, name, free_item)                                                           \
+    sweep(compiler, &(compiler)->plan->name##_list, (char *)(compiler)->plan->name,                \
+          sizeof(*(compiler)->plan->name), free_item)
+
+/* What refers to others goes before them. */
+static void sweep_all(struct fence_compiler *compiler)
+{
+    SWEEP(compiler, sets, fence_set_free);
+    fence_rulebook_settle(compiler);
+    fence_shapes_settle(compiler);
+    SWEEP(compiler, tables, fence_table_free);
+    SWEEP(compiler, rules, fence_rule_free);
+    SWEEP(compiler, peers, fence_peer_free);
+    SWEEP(compiler, classes, fence_class_free);
+    SWEEP(compiler, identities, fence_identity_free);
+    SWEEP(compiler, atoms, fence_atom_free);
+}
+
+static bool has_dead(const struct fence_compiler *compiler)
+{
+    return compiler->dead_atoms || compiler->names.dead || compiler->keys.dead ||
+           compiler->block_uses.dead;
+}
+
+static int coarsen(struct fence_compiler *compiler)
+{
+    int r = compiler->dead_atoms ? fence_classes_coarsen(compiler) : 0;
+
+    fence_counts_settle(&compiler->names);
+    fence_counts_settle(&compiler->keys);
+    fence_counts_settle(&compiler->block_uses);
+    return r == 0 ? run(compiler) : r;
+}
+
+int fence_compiler_settle(struct fence_compiler *compiler, struct fence_err *err)
+{
+    sweep_all(compiler);
+    if (!has_dead(compiler))
+        return 0;
+    return coarsen(compiler) < 0 ? fence_out_of_memory(err) : 1;
+}
+
+/* ---- all at once ---------------------------------------------------------------------------- */
+
+static const struct fence_object *find_in_world(void *context, enum fence_kind kind,
+                                                const char *namespace_name, const char *name)
+{
+    return fence_world_find(context, kind, namespace_name, name);
+}
+
+static int feed(struct fence_compiler *compiler, const struct fence_world *world,
+                struct fence_err *err)
+{
     int r = 0;
 
-    state.plan = calloc(1, sizeof(*state.plan));
-    if (!state.plan)
-        r = fence_out_of_memory(err);
+    for (size_t i = 0; r == 0 && i < world->object_count; i++) {
+        const struct fence_change change = {.after = world->objects[i]};
+
+        r = fence_compiler_change(compiler, &change, err);
+    }
     if (r == 0)
-        r = compile(&state);
+        r = fence_compiler_host(compiler, world->host_addrs, world->host_addr_count, err);
     if (r == 0)
-        *ret_plan = TAKE_PTR(state.plan);
-    state_done(&state);
+        r = fence_compiler_locals(compiler, world->locals, world->local_count, err);
     return r;
+}
+
+int fence_compile(const struct fence_world *world, struct fence_plan **ret_plan,
+                  struct fence_err *err)
+{
+    FENCE_CLEANUP(fence_compiler_free) struct fence_compiler *compiler = NULL;
+    struct fence_world copy = *world;
+    const struct fence_compile_options options = {
+        .node_name = world->node_name,
+        .required_labels = world->required_labels,
+        .required_label_count = world->required_label_count,
+        .own_node_egress_is_policy = world->own_node_egress_is_policy,
+        .find = find_in_world,
+        .find_context = &copy,
+    };
+    int r = fence_compiler_new(&options, &compiler, err);
+
+    if (r == 0)
+        r = feed(compiler, world, err);
+    if (r == 0)
+        r = fence_compiler_run(compiler, world->now, err);
+    while (r >= 0 && (r = fence_compiler_settle(compiler, err)) > 0)
+        ;
+    if (r < 0)
+        return r;
+    /* it owns all that it points to */
+    *ret_plan = dismantle(TAKE_PTR(compiler));
+    return 0;
 }

@@ -1,202 +1,382 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Private to the compiler: what its steps hand to each other.
+ * Private to the compiler: what its parts hand to each other. In the order of a run:
  *
- *   subjects.c  local endpoints -> Pod objects, labels
- *   rulebook.c  policies in the order of judgement, which of them select whom
- *   blocks.c    blocks of their rules -> the class of an address
- *   peers.c     addresses and prefixes -> peers and identities
- *   workloads.c pods and nodes -> peers.c
- *   sets.c      rule lists x peers -> sets of tables
- *   judge.c     matching rules of one peer, in the order of judgement -> paint.c
- *   paint.c     decisions -> intervals
+ *   rulebook.c   policies; which of them select whom, in the order of judgement
+ *   subjects.c   local endpoints -> Pod objects, labels, policies
+ *   universe.c   what the rules in use can tell apart: atoms, blocks, port names, label keys
+ *   shapes.c     namespace, labels, ports of a pod -> identity
+ *   owners.c     who claims which address, and who owns it
+ *   peers.c      identity, block, named ports -> peer; prefixes
+ *   classes.c    peers that no rule in use can tell apart
+ *   sets.c       rule lists x classes -> tables
+ *   judge.c      matching rules of one class, in the order of judgement -> paint.c
+ *   paint.c      decisions -> intervals
  */
 #pragma once
 
-#include "lib/base/err.h"
+#include "lib/policy/blocks.h"
 #include "lib/policy/canonical.h"
+#include "lib/policy/compile.h"
 #include "lib/policy/intern.h"
-#include "lib/policy/lookup.h"
 #include "lib/policy/paint.h"
-#include "lib/policy/plan.h"
 
-/* One rule of a policy: `matches` has a bit for each peer of the plan. */
-struct fence_book_rule {
-    const struct fence_rule *rule;
-    uint64_t *matches;
-    uint32_t ordinal; /* over all rules in use */
-    uint32_t number;  /* index into plan rules + 1; 0 = not there yet */
-};
-
-struct fence_book_policy {
-    const struct fence_object *object;
-    char *id;
-    bool in_use;            /* selects at least one endpoint of this node */
-    struct fence_text text; /* canonical, made when first needed */
-    struct fence_book_rule *rules[FENCE_DIRECTIONS];
-    uint32_t isolation_number[FENCE_DIRECTIONS]; /* as number above */
-};
-
-/* Positions in fence_compile_state.policies, ascending. */
-struct fence_selection {
+/* Indices, in some order. */
+struct fence_indices {
     uint32_t *items;
     size_t count;
     size_t capacity;
 };
 
-/* A local endpoint and what is known of the pod behind it. */
+int fence_indices_add(struct fence_indices *indices, uint32_t index);
+/* Swaps the last one into its place. */
+void fence_indices_remove(struct fence_indices *indices, uint32_t index);
+
+/* ---- namespaces ----------------------------------------------------------------------------- */
+
+struct fence_book_namespace {
+    const char *name;                  /* shared; NULL = free slot */
+    const struct fence_labels *labels; /* shared; of the object, or the name alone */
+    struct fence_indices policies;     /* of this namespace */
+    uint32_t users;                    /* shapes, subjects, policies and the object */
+    bool stale;                        /* its labels have changed in this run */
+};
+
+/* ---- policies ------------------------------------------------------------------------------- */
+
+struct fence_book_rule {
+    const struct fence_rule *rule;
+    uint32_t *atoms; /* one for each of its peers */
+    uint32_t number; /* index into plan rules + 1; 0 = not there yet */
+};
+
+/* What only a policy that selects somebody here costs. */
+struct fence_book_use {
+    char *id;
+    struct fence_text text; /* canonical */
+    struct fence_book_rule *rules[FENCE_DIRECTIONS];
+    uint32_t isolation_number[FENCE_DIRECTIONS]; /* as number above */
+    bool counted;                                /* in the universe */
+};
+
+/* A change of an object is a new policy in a new slot: sets of the old one stay what they are. */
+struct fence_book_policy {
+    const struct fence_object *object; /* NULL = free slot */
+    struct fence_book_use *use;
+    uint32_t namespace_index; /* FENCE_PLAN_NONE: cluster-wide */
+    uint32_t users;           /* subjects that it selects */
+    uint32_t sets;            /* that have it in their list */
+    bool gone;                /* its object is */
+};
+
+/* ---- endpoints of this node ----------------------------------------------------------------- */
+
 struct fence_subject {
-    const struct fence_local *local;
-    const struct fence_object *pod; /* NULL: labels come from the runtime */
-    const char *namespace_name;
-    const struct fence_labels *namespace_labels;
-    const struct fence_labels *labels; /* NULL while pending */
-    const char *pending;               /* static text */
+    struct fence_local local; /* strings are shared, `labels` and `addrs` own */
+    struct fence_addr *addrs;
+    const struct fence_labels *given;  /* shared: labels from the runtime, NULL = none */
+    const struct fence_object *pod;    /* NULL: labels come from the runtime, or pending */
+    const struct fence_labels *labels; /* shared; NULL while pending */
+    uint32_t namespace_index;          /* FENCE_PLAN_NONE while pending */
+    uint32_t shape;                    /* FENCE_PLAN_NONE while pending */
+    const char *pending;               /* static text, NULL when resolved */
     bool incomplete;
-    struct fence_selection policies;
+    struct fence_addr *claims; /* own addresses and those of the Pod object */
+    size_t claim_count;
+    struct fence_indices policies; /* in the order of judgement */
+    uint32_t endpoint;             /* index into plan endpoints */
+    bool seen;                     /* in the list of endpoints that is being read */
+    bool resolve;                  /* to be looked at again: its pod, ... */
+    bool select;                   /* ... the policies that select it, ... */
+    bool compile;                  /* ... its sets */
 };
 
-/* Labels of a namespace without a Namespace object: its name only. */
-struct fence_bare_namespace {
-    struct fence_labels labels;
+/* ---- what rules can tell apart -------------------------------------------------------------- */
+
+/* Peers of rules; beside plan->atoms. */
+struct fence_atom {
+    struct fence_peer_spec spec; /* a copy */
+    const char *namespace_name;  /* shared; of its policy, "" for cluster-wide kinds */
+    enum fence_action action;
+    uint32_t users; /* rules in use; 0 = goes when the plan settles */
 };
 
-struct fence_block_node {
-    struct fence_prefix prefix;
-    uint32_t parent; /* index of the next wider block, or FENCE_PLAN_NONE */
+/* A name with a number of users. */
+struct fence_counted {
+    char *name;
+    uint32_t users;
 };
 
-/* Sorted, each prefix once. */
-struct fence_blocks {
-    struct fence_block_node *items;
+struct fence_counts {
+    struct fence_intern by_name;
+    struct fence_counted *items;
     size_t count;
+    size_t capacity;
+    bool changed; /* since shapes, or blocks, were last made by it */
+    bool dead;    /* a name has no users any more */
+};
+
+/* Labels of a pod in its namespace, and its ports. */
+struct fence_shape {
+    uint32_t namespace_index;
+    const struct fence_labels *labels; /* shared; NULL = free slot */
+    const struct fence_ports *ports;   /* shared */
+    const struct fence_ports *named;   /* shared: those that some egress rule in use asks for */
+    const char *name;                  /* shared: when no label gives one */
+    uint32_t identity;                 /* index; FENCE_PLAN_NONE: misses a required label */
+    uint32_t uses;                     /* claims and subjects */
+};
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+/* Several claim one address. */
+struct fence_contest {
+    struct fence_addr addr;
+    uintptr_t *owners;
+    size_t count; /* 0 = free slot */
     size_t capacity;
 };
 
-/* Who owns an address. */
-struct fence_claimant {
-    const struct fence_object *pod;  /* NULL: no Pod object */
-    const struct fence_local *local; /* NULL: not on this node */
-    const struct fence_object *node; /* NULL: no node, or the host without a Node object */
-    bool disputed;
+/* ---- sets; beside plan->sets ---------------------------------------------------------------- */
+
+struct fence_book_set {
+    struct fence_indices policies;   /* in the order of judgement */
+    const struct fence_ports *ports; /* shared: of its endpoints, for names in ingress rules */
+    bool audit;
+    struct fence_intern signatures[FENCE_DIRECTIONS]; /* rules that mean a class -> table */
 };
 
-struct fence_compile_state {
-    const struct fence_world *world;
-    const struct fence_plan *previous;
+struct fence_compiler {
+    struct fence_compile_options options;
     struct fence_plan *plan;
-    struct fence_err *err;
+    struct fence_err *err; /* of the call under way */
+    int64_t now;
 
-    struct fence_intern bare_names; /* namespace name -> bare_namespaces */
-    struct fence_bare_namespace **bare_namespaces;
-    size_t bare_count;
-    size_t bare_capacity;
+    struct fence_intern namespace_names;
+    struct fence_book_namespace *namespaces;
+    size_t namespace_count;
+    size_t namespace_capacity;
 
-    struct fence_subject *subjects; /* one for each of world->locals */
-    bool *pod_is_local;             /* one for each Pod object of the world */
-
-    struct fence_book_policy *policies; /* in the order of judgement, without those that are over */
+    struct fence_book_policy *policies;
     size_t policy_count;
     size_t policy_capacity;
-    uint32_t rule_count; /* rules in use */
+    struct fence_indices free_policies;
+    struct fence_indices cluster_policies;
+    struct fence_indices expiring; /* policies with expiresAt */
+    struct fence_indices leaving;  /* policies whose object has gone */
 
-    struct fence_intern selected_keys; /* label keys that some policy selects pods by */
-    struct fence_intern egress_names;  /* port names of egress rules in use */
+    struct fence_subject **subjects;
+    size_t subject_count;
+    size_t subject_capacity;
+    const struct fence_object **annotated; /* Pod objects that name a container */
+    size_t annotated_count;
+    size_t annotated_capacity;
 
-    struct fence_blocks blocks;   /* of rules in use, and both families' whole */
+    struct fence_intern atom_texts;
+    struct fence_atom *atoms; /* beside plan->atoms */
+    size_t atom_capacity;
+    struct fence_indices new_atoms; /* that peers have not been asked about */
+    bool dead_atoms;
+    struct fence_counts names; /* of ports in egress rules in use */
+    struct fence_counts keys;  /* system labels that policies in use select by */
+    struct fence_counts block_uses;
+    struct fence_blocks blocks; /* of rules in use, and both families' whole */
+
+    struct fence_intern shape_keys;
+    struct fence_shape *shapes;
+    size_t shape_count;
+    size_t shape_capacity;
+    struct fence_indices free_shapes;
+    struct fence_indices idle_shapes;
+
+    const struct fence_object **nodes;
+    size_t node_count;
+    size_t node_capacity;
+    struct fence_addr *host_addrs;
+    size_t host_addr_count;
     struct fence_blocks unknowns; /* podCIDRs */
+    bool unknowns_old;
+    bool prefixes_old;
+    struct fence_contest *contests;
+    size_t contest_count;
+    size_t contest_capacity;
+    struct fence_indices free_contests;
+    bool notes_old;
 
-    struct fence_claimant *claimants; /* one for each of plan->addresses */
-    size_t claimant_count;
-    size_t claimant_capacity;
-    struct fence_text identity_text;    /* scratch */
-    struct fence_text peer_text;        /* scratch */
-    struct fence_labels shown;          /* scratch: borrows its strings */
-    struct fence_container_port *named; /* scratch: borrows its strings */
-    size_t named_capacity;
+    struct fence_intern identity_texts;
+    struct fence_intern peer_keys;
+    struct fence_intern class_keys;
+    struct fence_intern rule_keys;
+    struct fence_intern set_texts;
+    struct fence_intern table_keys;
+    struct fence_book_set *sets; /* beside plan->sets */
+    size_t set_capacity;
+    struct fence_indices new_classes; /* that sets have not been asked about */
 
-    struct fence_intern identities; /* content -> index */
-    struct fence_intern peers;
-    struct fence_intern addresses;
-    struct fence_intern sets;
-    struct fence_intern tables;
+    struct fence_text text;              /* scratch */
+    struct fence_text key;               /* scratch */
+    struct fence_indices found;          /* scratch */
+    struct fence_labels shown;           /* scratch: borrows its strings */
+    struct fence_container_port *chosen; /* scratch: borrows its strings */
+    size_t chosen_capacity;
+    struct fence_canvas enforced; /* scratch */
+    struct fence_canvas shadow;   /* scratch */
 };
 
 int fence_out_of_memory(struct fence_err *err);
 
-/* subjects.c */
-int fence_subjects_resolve(struct fence_compile_state *state);
-/* Labels of a namespace; they live as long as the world and the state. */
-int fence_namespace_labels(struct fence_compile_state *state, const char *name,
-                           const struct fence_labels **ret_labels);
+/* ---- namespaces.c ---- */
+/* Index of the namespace, with one user more. */
+int fence_namespace_use(struct fence_compiler *compiler, const char *name, uint32_t *ret_index);
+void fence_namespace_leave(struct fence_compiler *compiler, uint32_t index);
+int fence_namespace_change(struct fence_compiler *compiler, const struct fence_change *change);
+void fence_namespaces_done(struct fence_compiler *compiler);
 
-/* rulebook.c */
-int fence_rulebook_make(struct fence_compile_state *state);
-/* Which policies select each subject, and thus which are in use. */
-int fence_rulebook_select(struct fence_compile_state *state);
-/* Which rules in use mean which peers. */
-int fence_rulebook_match(struct fence_compile_state *state);
-void fence_rulebook_done(struct fence_compile_state *state);
+/* ---- rulebook.c ---- */
+int fence_rulebook_change(struct fence_compiler *compiler, const struct fence_change *change);
+/* Policies that have run out: whom they selected is to be looked at again. */
+void fence_rulebook_expire(struct fence_compiler *compiler);
+/* Which policies select the subject now. */
+int fence_rulebook_select(struct fence_compiler *compiler, struct fence_subject *subject);
+void fence_rulebook_leave(struct fence_compiler *compiler, struct fence_subject *subject);
 /* Number (index + 1) of a rule in the plan; index FENCE_RULE_NONE is the isolation. */
-int fence_rulebook_number(struct fence_compile_state *state, uint32_t policy,
+int fence_rulebook_number(struct fence_compiler *compiler, uint32_t policy,
                           enum fence_direction direction, uint32_t index, uint32_t *ret_number);
+/* Policies that have gone and that no set has any more. */
+void fence_rulebook_settle(struct fence_compiler *compiler);
+void fence_rulebook_done(struct fence_compiler *compiler);
+int64_t fence_rulebook_next_expiry(const struct fence_compiler *compiler);
 
-/* blocks.c */
-int fence_blocks_make(struct fence_compile_state *state);
-/* Most specific block that covers the prefix; FENCE_PLAN_NONE when none does. */
-uint32_t fence_blocks_find(const struct fence_blocks *blocks, const struct fence_prefix *prefix);
-struct fence_prefix fence_whole_prefix(const struct fence_addr *addr);
+/* ---- subjects.c ---- */
+int fence_subjects_put(struct fence_compiler *compiler, const struct fence_local *locals,
+                       size_t count);
+/* A Pod object came, changed or went. */
+int fence_subjects_pod(struct fence_compiler *compiler, const struct fence_change *change);
+int fence_subjects_resolve(struct fence_compiler *compiler);
+int fence_subjects_compile(struct fence_compiler *compiler);
+void fence_subjects_done(struct fence_compiler *compiler);
 
-/* peers.c */
-/* What a peer is made of; everything is borrowed and copied when the peer is a new one. */
+/* ---- universe.c ---- */
+/* A policy selects its first subject here, or none any more. */
+int fence_universe_add(struct fence_compiler *compiler, uint32_t policy);
+void fence_universe_remove(struct fence_compiler *compiler, uint32_t policy);
+bool fence_counts_has(const struct fence_counts *counts, const char *name);
+/* The blocks in use, arranged anew; 1 when they are others than before. */
+int fence_universe_arrange(struct fence_compiler *compiler);
+/* Forget names without users; `changed` says whether there were any. */
+void fence_counts_settle(struct fence_counts *counts);
+void fence_universe_done(struct fence_compiler *compiler);
+void fence_atom_free(struct fence_compiler *compiler, uint32_t atom);
+
+/* ---- shapes.c ---- */
+struct fence_shape_key {
+    uint32_t namespace_index;
+    const struct fence_labels *labels;
+    const struct fence_ports *ports;
+    const char *name; /* owner or pod */
+};
+/* Index of the shape, with one use more; FENCE_PLAN_NONE never. */
+int fence_shape_use(struct fence_compiler *compiler, const struct fence_shape_key *key,
+                    uint32_t *ret_shape);
+void fence_shape_leave(struct fence_compiler *compiler, uint32_t shape);
+bool fence_shape_find(const struct fence_compiler *compiler, const struct fence_shape_key *key,
+                      uint32_t *ret_shape);
+/* What namespaces, label keys or port names have changed. Sets the namespaces' `stale` for those
+ * whose pods have other peers now. */
+int fence_shapes_refresh(struct fence_compiler *compiler);
+void fence_shapes_settle(struct fence_compiler *compiler);
+void fence_shapes_done(struct fence_compiler *compiler);
+/* A label that the system adds: it makes no identity unless a policy in use selects by it. */
+bool fence_label_is_system(const char *key);
+const char *fence_missing_label(const struct fence_compile_options *options,
+                                const struct fence_labels *labels);
+
+/* ---- owners.c ---- */
+uintptr_t fence_owner_of_subject(struct fence_subject *subject);
+uintptr_t fence_owner_of_object(const struct fence_object *object);
+int fence_claim(struct fence_compiler *compiler, const struct fence_addr *addr, uintptr_t owner);
+int fence_unclaim(struct fence_compiler *compiler, const struct fence_addr *addr, uintptr_t owner);
+int fence_owners_pod(struct fence_compiler *compiler, const struct fence_change *change);
+int fence_owners_node(struct fence_compiler *compiler, const struct fence_change *change);
+int fence_owners_host(struct fence_compiler *compiler, const struct fence_addr *addrs,
+                      size_t count);
+/* Mark the addresses of pods in stale namespaces, which are then so no more. */
+int fence_owners_refresh(struct fence_compiler *compiler);
+/* Every marked address to the peer of its owner. */
+int fence_owners_resolve(struct fence_compiler *compiler);
+/* The same for one; the entry is marked. */
+int fence_owner_resolve(struct fence_compiler *compiler, struct fence_address *entry);
+int fence_owners_note(struct fence_compiler *compiler);
+void fence_owners_done(struct fence_compiler *compiler);
+
+/* ---- peers.c ---- */
+/* What a peer is made of; everything is borrowed. */
 struct fence_peer_draft {
-    enum fence_identity_number reserved; /* FENCE_IDENTITY_NONE when it is none of them */
-    enum fence_identity_kind kind;
-    const char *app;                        /* NULL: none */
-    const struct fence_text *identity_text; /* NULL: by the reserved name */
-    struct fence_peer_view view;            /* `where` is filled in from the address */
+    uint32_t identity; /* index */
+    enum fence_identity_number reserved;
+    struct fence_peer_view view; /* `where` is filled in from the address */
     uint32_t flags;
 };
+/* Fills in identity; -ENOMEM. */
+int fence_peer_draft_reserved(struct fence_compiler *compiler, enum fence_identity_number number,
+                              struct fence_peer_draft *ret_draft);
 /* `where` is an address with full length, or a prefix: its class is what counts. */
-int fence_peer_add(struct fence_compile_state *state, const struct fence_peer_draft *draft,
+int fence_peer_get(struct fence_compiler *compiler, const struct fence_peer_draft *draft,
                    const struct fence_prefix *where, uint32_t *ret_peer);
-int fence_identity_add(struct fence_compile_state *state, const struct fence_peer_draft *draft,
-                       uint32_t *ret_identity);
-/* A draft without a workload behind it: world, pending, incomplete. */
-struct fence_peer_draft fence_peer_draft_reserved(enum fence_identity_number identity);
-int fence_peers_reserve(struct fence_compile_state *state);
-int fence_peers_carry(struct fence_compile_state *state);
-/* All prefixes with the peers that they lead to. */
-int fence_prefixes_add(struct fence_compile_state *state);
+int fence_peers_reserve(struct fence_compiler *compiler);
+/* The blocks are others now: peers and addresses follow. */
+int fence_peers_rearrange(struct fence_compiler *compiler);
+int fence_prefixes_refresh(struct fence_compiler *compiler);
+void fence_peer_free(struct fence_compiler *compiler, uint32_t peer);
+struct fence_prefix fence_where_of(const struct fence_compiler *compiler,
+                                   const struct fence_prefix *where);
 
-/* workloads.c: pods, endpoints and nodes. */
-int fence_workloads_add(struct fence_compile_state *state);
-/* Index of the identity of a subject that is neither pending nor incomplete. */
-int fence_subject_identity(struct fence_compile_state *state, const struct fence_subject *subject,
-                           uint32_t *ret_identity);
-
-/* sets.c */
-int fence_set_for(struct fence_compile_state *state, const struct fence_subject *subject,
-                  const struct fence_selection *policies, uint32_t *ret_set);
-
-/* judge.c: the order of judgement */
-struct fence_judgement {
-    struct fence_compile_state *state;
-    const struct fence_subject *subject;
-    const struct fence_selection *policies;
-    enum fence_direction direction;
-    uint32_t peer;
+/* What an identity is made of; borrowed. */
+struct fence_identity_draft {
+    enum fence_identity_number reserved;
+    enum fence_identity_kind kind;
+    const char *content;
+    const char *namespace_name;
+    const char *app;
+    const struct fence_labels *labels; /* NULL: none; need not be shared */
 };
-/*
- * Behind the last peer of the plan stands "nobody": a peer that only rules without peers mean. Its
- * table is what most peers of an allow-list share.
- */
-const struct fence_peer_view *fence_book_view(const struct fence_compile_state *state,
-                                              uint32_t peer);
-/* Is the rule one that means the peer? */
-static inline bool fence_book_rule_means(const struct fence_book_rule *rule, uint32_t peer)
-{
-    return rule->matches[peer / 64] >> peer % 64 & 1;
-}
-/* Paint the canvas for this peer; `shadow` counts Audit policies in. -ENOMEM, -E2BIG. */
+int fence_identity_get(struct fence_compiler *compiler, const struct fence_identity_draft *draft,
+                       uint32_t *ret_identity);
+void fence_identity_free(struct fence_compiler *compiler, uint32_t identity);
+
+/* ---- classes.c ---- */
+/* Class of a peer that looks like this. */
+int fence_class_get(struct fence_compiler *compiler, const struct fence_peer_view *view,
+                    uint32_t *ret_class);
+/* Peers asked about the atoms that have come. */
+int fence_classes_refine(struct fence_compiler *compiler);
+/* Atoms without users go: classes that only they told apart become one. */
+int fence_classes_coarsen(struct fence_compiler *compiler);
+void fence_class_free(struct fence_compiler *compiler, uint32_t class);
+bool fence_class_has(const struct fence_plan_class *class, uint32_t atom);
+/* FENCE_PLAN_NONE: "nobody", whom only rules without peers mean. */
+const struct fence_plan_class *fence_class_at(const struct fence_compiler *compiler,
+                                              uint32_t class);
+
+/* ---- sets.c ---- */
+int fence_set_get(struct fence_compiler *compiler, const struct fence_subject *subject,
+                  const struct fence_indices *policies, uint32_t *ret_set);
+/* Ask all sets about the classes that have come. */
+int fence_sets_refresh(struct fence_compiler *compiler);
+void fence_set_free(struct fence_compiler *compiler, uint32_t set);
+void fence_table_free(struct fence_compiler *compiler, uint32_t table);
+void fence_rule_free(struct fence_compiler *compiler, uint32_t rule);
+void fence_sets_done(struct fence_compiler *compiler);
+
+/* ---- judge.c: the order of judgement ---- */
+struct fence_judgement {
+    struct fence_compiler *compiler;
+    const struct fence_book_set *set;
+    enum fence_direction direction;
+    const struct fence_plan_class *class;
+};
+/* Is the rule one that means the class? */
+bool fence_book_rule_means(const struct fence_book_rule *rule,
+                           const struct fence_plan_class *class);
+/* Paint the canvas for this class; `shadow` counts Audit policies in. -ENOMEM, -E2BIG. */
 int fence_judge(const struct fence_judgement *judgement, bool shadow, struct fence_canvas *canvas);

@@ -49,7 +49,7 @@ static int complete_pod(const struct fence_world *world, struct fence_end_pod *p
 
 const struct fence_labels *fence_end_namespace_labels(const struct fence_end_pod *pod)
 {
-    return pod->namespace_object ? &pod->namespace_object->namespace_labels : &pod->bare_namespace;
+    return pod->namespace_object ? pod->namespace_object->namespace_labels : &pod->bare_namespace;
 }
 
 static struct fence_end_pod from_object(const struct fence_world *world,
@@ -65,7 +65,7 @@ static struct fence_end_pod from_object(const struct fence_world *world,
         .local = local,
         .namespace_name = object->namespace_name,
         .node = node,
-        .labels = &object->pod.labels,
+        .labels = object->pod.labels,
         .endpoint = !object->pod.host_network && !object->pod.finished,
     };
 }
@@ -301,11 +301,10 @@ struct fence_peer_view fence_end_view(const struct fence_world *world,
         view.namespace_labels = fence_end_namespace_labels(&other->owner);
         view.labels = other->owner.labels;
         view.ports = other->owner.object ? other->owner.object->pod.ports : NULL;
-        view.port_count = other->owner.object ? other->owner.object->pod.port_count : 0;
         return view;
     }
     if (other->node_object)
-        view.labels = &other->node_object->node.labels;
+        view.labels = other->node_object->node.labels;
     if (fence_end_is_own_node(world, pod, other))
         view.kind = FENCE_VIEW_HOST;
     return view;

@@ -61,24 +61,20 @@ static int collect_policies(struct fence_ask *ask)
 
 /* ---- one rule ------------------------------------------------------------------------------- */
 
-const struct fence_container_port *fence_ask_named_ports(const struct fence_ask *ask,
-                                                         size_t *ret_count)
+/* The ports that names mean on this side: the destination's. NULL: none. */
+static const struct fence_ports *named_ports(const struct fence_ask *ask)
 {
     const struct fence_object *pod = ask->subject->object;
 
-    if (ask->direction == FENCE_EGRESS) {
-        *ret_count = ask->view.port_count;
+    if (ask->direction == FENCE_EGRESS)
         return ask->view.ports;
-    }
-    *ret_count = pod ? pod->pod.port_count : 0;
     return pod ? pod->pod.ports : NULL;
 }
 
 static bool name_matches(const struct fence_ask *ask, const struct fence_rule *rule,
                          const struct fence_port_spec *spec)
 {
-    size_t count;
-    const struct fence_container_port *ports = fence_ask_named_ports(ask, &count);
+    const struct fence_ports *ports = named_ports(ask);
     unsigned int protocol = ask->query->protocol;
 
     if (spec->protocol != FENCE_PROTOCOL_ANY && spec->protocol != protocol)
@@ -86,9 +82,9 @@ static bool name_matches(const struct fence_ask *ask, const struct fence_rule *r
     /* a name that cannot be looked up: what forbids it forbids the whole protocol */
     if (ask->direction == FENCE_EGRESS && ask->view.kind == FENCE_VIEW_PENDING)
         return rule->action == FENCE_ACTION_DENY;
-    for (size_t i = 0; i < count; i++)
-        if (ports[i].protocol == protocol && ports[i].port == ask->query->port &&
-            strcmp(ports[i].name, spec->name) == 0)
+    for (size_t i = 0; ports && i < ports->count; i++)
+        if (ports->items[i].protocol == protocol && ports->items[i].port == ask->query->port &&
+            strcmp(ports->items[i].name, spec->name) == 0)
             return true;
     return false;
 }

@@ -70,9 +70,6 @@ struct fence_ask {
 bool fence_ask_peer_matches(const struct fence_ask *ask, const struct fence_object *policy,
                             const struct fence_rule *rule);
 bool fence_ask_port_matches(const struct fence_ask *ask, const struct fence_rule *rule);
-/* The ports that names mean on this side: the destination's. */
-const struct fence_container_port *fence_ask_named_ports(const struct fence_ask *ask,
-                                                         size_t *ret_count);
 
 /* Which allow rule came closest, into nearest_* of the side. */
 int fence_explain(const struct fence_ask *ask, struct fence_side *side, struct fence_err *err);

@@ -4,23 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "lib/base/hash.h"
 
 /* Keyed, because labels are chosen by users: nobody can aim at one bucket. */
-static unsigned int keyed_hash(const void *data, size_t size)
-{
-    static __u64 key[2];
-    static bool have_key;
-
-    if (!have_key)
-        have_key = getrandom(key, sizeof(key), GRND_NONBLOCK) == sizeof(key);
-    return (unsigned int)fence_hash_bytes(key, data, size).words[0];
-}
-
 #define HASH_NONFATAL_OOM                 1
-#define HASH_FUNCTION(data, size, result) (result) = keyed_hash((data), (size))
+#define HASH_FUNCTION(data, size, result) (result) = fence_hash_secret((data), (size))
 #include <uthash.h>
 
 struct fence_intern_entry {
@@ -70,6 +59,28 @@ int fence_intern_put(struct fence_intern *table, const void *data, size_t size, 
     }
     *ret_number = number;
     return 1;
+}
+
+void fence_intern_remove(struct fence_intern *table, const void *data, size_t size)
+{
+    struct fence_intern_entry *entry = find(table, data, size);
+
+    if (!entry)
+        return;
+    HASH_DEL(table->entries, entry);
+    free(entry);
+}
+
+bool fence_intern_pop(struct fence_intern *table, uint32_t *ret_number)
+{
+    struct fence_intern_entry *entry = table->entries;
+
+    if (!entry)
+        return false;
+    *ret_number = entry->number;
+    HASH_DEL(table->entries, entry);
+    free(entry);
+    return true;
 }
 
 void fence_intern_done(struct fence_intern *table)

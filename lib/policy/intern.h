@@ -21,4 +21,8 @@ int fence_intern_put(struct fence_intern *table, const void *data, size_t size, 
                      uint32_t *ret_number);
 bool fence_intern_find(const struct fence_intern *table, const void *data, size_t size,
                        uint32_t *ret_number);
+/* What is not there is fine. */
+void fence_intern_remove(struct fence_intern *table, const void *data, size_t size);
+/* Take any one out; false when the table is empty. */
+bool fence_intern_pop(struct fence_intern *table, uint32_t *ret_number);
 void fence_intern_done(struct fence_intern *table);

@@ -16,9 +16,14 @@ struct brush {
     const struct fence_decision *decision; /* NULL: Pass */
 };
 
-static const struct fence_peer_view *view_of(const struct fence_judgement *judgement)
+bool fence_book_rule_means(const struct fence_book_rule *rule, const struct fence_plan_class *class)
 {
-    return fence_book_view(judgement->state, judgement->peer);
+    if (rule->rule->any_peer)
+        return true;
+    for (size_t i = 0; i < rule->rule->peer_count; i++)
+        if (fence_class_has(class, rule->atoms[i]))
+            return true;
+    return false;
 }
 
 static int paint_range(const struct brush *brush, unsigned int protocol, unsigned int first,
@@ -34,25 +39,19 @@ static int paint_range(const struct brush *brush, unsigned int protocol, unsigne
 static int paint_name(const struct brush *brush, const struct fence_port_spec *spec)
 {
     const struct fence_judgement *judgement = brush->judgement;
-    const struct fence_peer_view *view = view_of(judgement);
-    const struct fence_container_port *ports = view->ports;
-    size_t count = view->port_count;
+    bool inwards = judgement->direction == FENCE_INGRESS;
+    const struct fence_ports *ports = inwards ? judgement->set->ports : judgement->class->ports;
     int r = 0;
 
-    if (judgement->direction == FENCE_INGRESS) {
-        const struct fence_object *pod = judgement->subject->pod;
-
-        ports = pod ? pod->pod.ports : NULL;
-        count = pod ? pod->pod.port_count : 0;
-    } else if (view->kind == FENCE_VIEW_PENDING && brush->action == FENCE_ACTION_DENY) {
-        /* which port it is cannot be known: the whole protocol is cut */
+    /* which port it is cannot be known: the whole protocol is cut */
+    if (!inwards && judgement->class->pending && brush->action == FENCE_ACTION_DENY)
         return paint_range(brush, spec->protocol, 0, UINT16_MAX);
-    }
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        bool same = spec->protocol == FENCE_PROTOCOL_ANY || spec->protocol == ports[i].protocol;
+    for (size_t i = 0; r == 0 && ports && i < ports->count; i++) {
+        const struct fence_container_port *port = &ports->items[i];
+        bool same = spec->protocol == FENCE_PROTOCOL_ANY || spec->protocol == port->protocol;
 
-        if (same && strcmp(spec->name, ports[i].name) == 0)
-            r = paint_range(brush, ports[i].protocol, ports[i].port, ports[i].port);
+        if (same && strcmp(spec->name, port->name) == 0)
+            r = paint_range(brush, port->protocol, port->port, port->port);
     }
     return r;
 }
@@ -85,9 +84,9 @@ static struct fence_decision decide(enum fence_tier tier, enum fence_action acti
 static int paint_policy(const struct fence_judgement *judgement, uint32_t position,
                         struct fence_canvas *canvas)
 {
-    const struct fence_book_policy *policy = &judgement->state->policies[position];
+    const struct fence_book_policy *policy = &judgement->compiler->policies[position];
     const struct fence_policy *spec = &policy->object->policy;
-    const struct fence_book_rule *rules = policy->rules[judgement->direction];
+    const struct fence_book_rule *rules = policy->use->rules[judgement->direction];
     int r = 0;
 
     for (uint32_t i = 0; r == 0 && rules && i < spec->rule_count[judgement->direction]; i++) {
@@ -97,12 +96,12 @@ static int paint_policy(const struct fence_judgement *judgement, uint32_t positi
                               .action = rules[i].rule->action,
                               .decision = &decision};
 
-        if (!fence_book_rule_means(&rules[i], judgement->peer))
+        if (!fence_book_rule_means(&rules[i], judgement->class))
             continue;
         if (rules[i].rule->action == FENCE_ACTION_PASS)
             brush.decision = NULL;
         else
-            r = fence_rulebook_number(judgement->state, position, judgement->direction, i,
+            r = fence_rulebook_number(judgement->compiler, position, judgement->direction, i,
                                       &decision.rule);
         if (r == 0)
             r = paint_rule(&brush, rules[i].rule);
@@ -119,12 +118,12 @@ struct summary {
 
 static struct summary summarise(const struct fence_judgement *judgement, bool shadow)
 {
-    const struct fence_compile_state *state = judgement->state;
+    const struct fence_compiler *compiler = judgement->compiler;
     struct summary summary = {.isolating = FENCE_PLAN_NONE};
 
-    for (size_t i = 0; i < judgement->policies->count; i++) {
-        uint32_t position = judgement->policies->items[i];
-        const struct fence_policy *policy = &state->policies[position].object->policy;
+    for (size_t i = 0; i < judgement->set->policies.count; i++) {
+        uint32_t position = judgement->set->policies.items[i];
+        const struct fence_policy *policy = &compiler->policies[position].object->policy;
 
         if (policy->audit && !shadow)
             continue;
@@ -134,15 +133,14 @@ static struct summary summarise(const struct fence_judgement *judgement, bool sh
             summary.isolating = position;
     }
     summary.exempt = summary.isolating != FENCE_PLAN_NONE && judgement->direction == FENCE_EGRESS &&
-                     view_of(judgement)->kind == FENCE_VIEW_HOST &&
-                     !state->world->own_node_egress_is_policy;
+                     judgement->class->host && !compiler->options.own_node_egress_is_policy;
     return summary;
 }
 
 static int paint_isolation(const struct fence_judgement *judgement, const struct summary *summary,
                            struct fence_canvas *canvas)
 {
-    bool pending = view_of(judgement)->kind == FENCE_VIEW_PENDING;
+    bool pending = judgement->class->pending;
     struct fence_decision closed = {
         .verdict = FENCE_DENY,
         .reason = pending ? FENCE_REASON_PEER_PENDING : FENCE_REASON_NO_RULE,
@@ -151,7 +149,7 @@ static int paint_isolation(const struct fence_judgement *judgement, const struct
 
     if (summary->isolating == FENCE_PLAN_NONE || summary->exempt)
         return 0;
-    r = fence_rulebook_number(judgement->state, summary->isolating, judgement->direction,
+    r = fence_rulebook_number(judgement->compiler, summary->isolating, judgement->direction,
                               FENCE_RULE_NONE, &closed.rule);
     if (r == 0)
         fence_canvas_fill(canvas, &closed);
@@ -163,9 +161,9 @@ static int paint_tier(const struct fence_judgement *judgement, enum fence_tier t
 {
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < judgement->policies->count; i++) {
-        uint32_t position = judgement->policies->items[i];
-        const struct fence_policy *policy = &judgement->state->policies[position].object->policy;
+    for (size_t i = 0; r == 0 && i < judgement->set->policies.count; i++) {
+        uint32_t position = judgement->set->policies.items[i];
+        const struct fence_policy *policy = &judgement->compiler->policies[position].object->policy;
 
         if (policy->tier == tier && (shadow || !policy->audit))
             r = paint_policy(judgement, position, canvas);

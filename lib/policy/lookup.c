@@ -63,7 +63,7 @@ const struct fence_object *fence_world_own_node(const struct fence_world *world)
                             : NULL;
 }
 
-static bool claims_container(const struct fence_object *pod, const struct fence_local *local)
+bool fence_pod_names_container(const struct fence_object *pod, const struct fence_local *local)
 {
     if (pod->pod.host_network || pod->pod.finished || !*pod->pod.container_id ||
         strcmp(pod->pod.container_id, local->container_id) != 0)
@@ -82,7 +82,7 @@ const struct fence_object *fence_world_pod_of(const struct fence_world *world,
         return named;
     pods = fence_world_kind(world, FENCE_OBJECT_POD);
     for (size_t i = 0; *local->container_id && i < pods.count; i++)
-        if (claims_container(pods.items[i], local))
+        if (fence_pod_names_container(pods.items[i], local))
             return pods.items[i];
     return NULL;
 }

@@ -16,6 +16,9 @@ const struct fence_object *fence_world_find(const struct fence_world *world, enu
 /* The Node object of this node, NULL when there is none or the node's name is unknown. */
 const struct fence_object *fence_world_own_node(const struct fence_world *world);
 
+/* Does the annotation of the Pod object name the container of this endpoint? */
+bool fence_pod_names_container(const struct fence_object *pod, const struct fence_local *local);
+
 /*
  * The Pod object behind a local endpoint: by namespace, name and uid, or by the annotation
  * podfence.io/container-id. The annotation counts only in the endpoint's own namespace, or when

@@ -26,8 +26,7 @@ struct fence_peer_view {
     const char *namespace_name;                  /* POD */
     const struct fence_labels *namespace_labels; /* POD */
     const struct fence_labels *labels;           /* POD, NODE, HOST */
-    const struct fence_container_port *ports;    /* POD */
-    size_t port_count;
+    const struct fence_ports *ports;             /* POD; NULL = none */
     /*
      * The address with full length, or the most specific block that holds it: either answers every
      * block, because blocks nest. MASQUERADED: 0.0.0.0/0 or ::/0.

@@ -1,150 +1,200 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A peer is an identity at a class of addresses, with those named ports that some rule asks for:
- * exactly what rules can tell apart. Its content says all of it, so the same peer is found again
- * after a restart, whatever order the objects came in.
+ * A peer is an identity at a class of addresses, with those named ports that some rule asks for.
+ * Its content says all of it, so the same peer is found again after a restart, whatever order the
+ * objects came in.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
+#include "lib/base/shared.h"
 #include "lib/policy/compiler.h"
-#include "lib/policy/view.h"
 
-static int fill_identity(const struct fence_peer_draft *draft, struct fence_plan_identity *identity)
+/* ---- identities ----------------------------------------------------------------------------- */
+
+static int fill_identity(struct fence_plan_identity *identity,
+                         const struct fence_identity_draft *draft)
 {
-    const struct fence_peer_view *view = &draft->view;
-    bool pod = draft->kind == FENCE_KIND_POD;
-
-    identity->namespace_name = strdup(pod ? view->namespace_name : "");
-    identity->app = strdup(draft->app ? draft->app : "");
+    identity->reserved = draft->reserved;
+    identity->kind = draft->kind;
+    identity->content = strdup(draft->content);
+    identity->namespace_name = fence_shared_string(draft->namespace_name);
+    identity->app = fence_shared_string(draft->app);
     identity->labels =
-        draft->reserved || !view->labels ? strdup("") : fence_labels_format(view->labels);
-    if (!identity->namespace_name || !identity->app || !identity->labels)
-        return -ENOMEM;
-    return 0;
+        draft->labels ? fence_shared_labels(draft->labels) : fence_shared_labels_none();
+    return identity->content && identity->namespace_name && identity->app && identity->labels
+               ? 0
+               : -ENOMEM;
 }
 
-static int push_identity(struct fence_compile_state *state, const struct fence_peer_draft *draft,
-                         const char *content)
-{
-    struct fence_plan *plan = state->plan;
-    struct fence_plan_identity *identity;
-
-    if (FENCE_GROW(plan->identities, plan->identities_capacity, plan->identities_count) < 0)
-        return fence_out_of_memory(state->err);
-    identity = &plan->identities[plan->identities_count++];
-    *identity = (struct fence_plan_identity){
-        .reserved = draft->reserved,
-        .kind = draft->kind,
-        .content = strdup(content),
-    };
-    if (!identity->content || fill_identity(draft, identity) < 0)
-        return fence_out_of_memory(state->err);
-    return 0;
-}
-
-/* NULL when memory ended. */
-static const char *identity_content(const struct fence_peer_draft *draft)
-{
-    const struct fence_text *text = draft->identity_text;
-
-    if (!text)
-        return fence_identity_reserved_name(draft->reserved);
-    return text->failed ? NULL : text->data;
-}
-
-int fence_identity_add(struct fence_compile_state *state, const struct fence_peer_draft *draft,
+int fence_identity_get(struct fence_compiler *compiler, const struct fence_identity_draft *draft,
                        uint32_t *ret_identity)
 {
-    const char *content = identity_content(draft);
-    uint32_t number = (uint32_t)state->plan->identities_count;
-    int r = -ENOMEM;
+    struct fence_plan *plan = compiler->plan;
+    size_t size = strlen(draft->content);
+    int r;
 
-    if (content)
-        r = fence_intern_put(&state->identities, content, strlen(content), number, &number);
-    if (r < 0)
-        return fence_out_of_memory(state->err);
-    if (r == 1) {
-        r = push_identity(state, draft, content);
-        if (r < 0)
-            return r;
-    }
-    *ret_identity = number;
-    return 0;
+    if (fence_intern_find(&compiler->identity_texts, draft->content, size, ret_identity))
+        return 0;
+    r = FENCE_PLAN_ADD(plan, identities, ret_identity);
+    if (r == 0)
+        r = fill_identity(&plan->identities[*ret_identity], draft);
+    if (r == 0)
+        r = fence_intern_put(&compiler->identity_texts, draft->content, size, *ret_identity,
+                             ret_identity);
+    return r < 0 ? r : 0;
 }
 
-struct fence_peer_draft fence_peer_draft_reserved(enum fence_identity_number identity)
+void fence_identity_free(struct fence_compiler *compiler, uint32_t index)
 {
-    bool world = identity == FENCE_IDENTITY_WORLD;
+    struct fence_plan_identity *identity = &compiler->plan->identities[index];
 
-    return (struct fence_peer_draft){
-        .reserved = identity,
+    fence_intern_remove(&compiler->identity_texts, identity->content, strlen(identity->content));
+    fence_plan_identity_done(identity);
+    FENCE_PLAN_DROP(compiler->plan, identities, index);
+}
+
+int fence_peer_draft_reserved(struct fence_compiler *compiler, enum fence_identity_number number,
+                              struct fence_peer_draft *ret_draft)
+{
+    struct fence_identity_draft identity = {
+        .reserved = number,
         .kind = FENCE_KIND_RESERVED,
+        .content = fence_identity_reserved_name(number),
+        .namespace_name = "",
+        .app = "",
+    };
+    bool world = number == FENCE_IDENTITY_WORLD;
+
+    *ret_draft = (struct fence_peer_draft){
+        .reserved = number,
         .view = {.kind = world ? FENCE_VIEW_WORLD : FENCE_VIEW_PENDING},
         .flags = world ? FENCE_PEER_IS_WORLD : 0,
     };
+    return fence_identity_get(compiler, &identity, &ret_draft->identity);
 }
 
-static int push_peer(struct fence_compile_state *state, const struct fence_peer_draft *draft,
-                     const struct fence_plan_peer *peer, const char *content)
-{
-    struct fence_plan *plan = state->plan;
-    struct fence_plan_peer *added;
+/* ---- peers ---------------------------------------------------------------------------------- */
 
-    if (FENCE_GROW(plan->peers, plan->peers_capacity, plan->peers_count) < 0)
-        return fence_out_of_memory(state->err);
-    added = &plan->peers[plan->peers_count++];
-    *added = *peer;
-    added->flags = draft->flags;
-    added->content = strdup(content);
-    added->view = fence_plan_view_new(&draft->view);
-    if (!added->content || !added->view)
-        return fence_out_of_memory(state->err);
-    return 0;
+/* Shared things are equal when their pointers are. Only the host's labels are not its identity's.
+ */
+struct packed_key {
+    const struct fence_ports *ports;
+    const struct fence_labels *host_labels;
+    uint32_t identity;
+    uint32_t kind;
+    uint32_t length;
+    struct fence_addr addr;
+    uint32_t pad;
+};
+
+static struct packed_key pack(uint32_t identity, const struct fence_peer_view *view)
+{
+    bool host = view->kind == FENCE_VIEW_HOST;
+
+    return (struct packed_key){
+        .ports = view->ports,
+        .host_labels = host ? view->labels : NULL,
+        .identity = identity,
+        .kind = view->kind,
+        .length = view->where.length,
+        .addr = view->where.addr,
+    };
 }
 
-static void peer_content(struct fence_compile_state *state, const struct fence_peer_draft *draft)
+struct fence_prefix fence_where_of(const struct fence_compiler *compiler,
+                                   const struct fence_prefix *where)
 {
-    const char *identity = identity_content(draft);
-    struct fence_text *text = &state->peer_text;
+    uint32_t block = fence_blocks_find(&compiler->blocks, where);
 
-    fence_text_clear(text);
-    fence_text_string(text, identity ? identity : "");
-    fence_text_prefix(text, &draft->view.where);
-    fence_text_ports(text, draft->view.ports, draft->view.port_count);
-    if (draft->reserved == FENCE_IDENTITY_HOST && draft->view.labels)
-        fence_text_labels(text, draft->view.labels);
+    return block == FENCE_BLOCK_NONE ? fence_whole_prefix(&where->addr)
+                                     : compiler->blocks.items[block].prefix;
 }
 
-int fence_peer_add(struct fence_compile_state *state, const struct fence_peer_draft *draft,
-                   const struct fence_prefix *where, uint32_t *ret_peer)
+/* A new string, or NULL. */
+static char *make_content(const struct fence_plan *plan, uint32_t identity,
+                          const struct fence_peer_view *view)
 {
-    struct fence_peer_draft placed = *draft;
-    struct fence_plan_peer peer = {0};
-    uint32_t number = (uint32_t)state->plan->peers_count;
-    uint32_t block = fence_blocks_find(&state->blocks, where);
-    int r = fence_identity_add(state, draft, &peer.identity);
+    struct fence_text text = {0};
+
+    fence_text_string(&text, plan->identities[identity].content);
+    fence_text_prefix(&text, &view->where);
+    fence_text_ports(&text, view->ports->items, view->ports->count);
+    if (view->kind == FENCE_VIEW_HOST)
+        fence_text_labels(&text, view->labels);
+    return fence_text_take(&text);
+}
+
+static void share_view(const struct fence_peer_view *from, struct fence_peer_view *to)
+{
+    *to = *from;
+    to->namespace_name = fence_shared_string(from->namespace_name ? from->namespace_name : "");
+    to->namespace_labels = fence_shared_labels_ref(
+        from->namespace_labels ? from->namespace_labels : fence_shared_labels_none());
+    to->labels = fence_shared_labels_ref(from->labels ? from->labels : fence_shared_labels_none());
+    to->ports = fence_ports_ref(from->ports);
+}
+
+static int add_peer(struct fence_compiler *compiler, const struct fence_peer_draft *draft,
+                    uint32_t *ret_peer)
+{
+    struct fence_plan *plan = compiler->plan;
+    struct fence_plan_peer *peer;
+    int r = FENCE_PLAN_ADD(plan, peers, ret_peer);
 
     if (r < 0)
         return r;
-    placed.view.where = block == FENCE_PLAN_NONE ? fence_whole_prefix(&where->addr)
-                                                 : state->blocks.items[block].prefix;
-    peer_content(state, &placed);
-    r = -ENOMEM;
-    if (!state->peer_text.failed)
-        r = fence_intern_put(&state->peers, state->peer_text.data, state->peer_text.size, number,
-                             &number);
+    peer = &plan->peers[*ret_peer];
+    peer->identity = draft->identity;
+    peer->class = FENCE_PLAN_NONE;
+    peer->flags = draft->flags;
+    share_view(&draft->view, &peer->view);
+    FENCE_PLAN_REF(plan, identities, peer->identity);
+    if (!peer->view.namespace_name)
+        return -ENOMEM;
+    r = fence_class_get(compiler, &peer->view, &peer->class);
+    if (r == 0)
+        FENCE_PLAN_REF(plan, classes, peer->class);
+    return r;
+}
+
+int fence_peer_get(struct fence_compiler *compiler, const struct fence_peer_draft *draft,
+                   const struct fence_prefix *where, uint32_t *ret_peer)
+{
+    struct fence_peer_draft placed = *draft;
+    struct packed_key key;
+    int r;
+
+    placed.view.where = fence_where_of(compiler, where);
+    if (!placed.view.ports)
+        placed.view.ports = fence_ports_none();
+    key = pack(placed.identity, &placed.view);
+    if (fence_intern_find(&compiler->peer_keys, &key, sizeof(key), ret_peer))
+        return 0;
+    r = add_peer(compiler, &placed, ret_peer);
     if (r < 0)
-        return fence_out_of_memory(state->err);
-    if (r == 1) {
-        r = push_peer(state, &placed, &peer, state->peer_text.data);
-        if (r < 0)
-            return r;
-    }
-    *ret_peer = number;
-    return 0;
+        return r;
+    compiler->plan->peers[*ret_peer].content =
+        make_content(compiler->plan, placed.identity, &placed.view);
+    if (!compiler->plan->peers[*ret_peer].content)
+        return -ENOMEM;
+    r = fence_intern_put(&compiler->peer_keys, &key, sizeof(key), *ret_peer, ret_peer);
+    return r < 0 ? r : 0;
+}
+
+void fence_peer_free(struct fence_compiler *compiler, uint32_t index)
+{
+    struct fence_plan *plan = compiler->plan;
+    struct fence_plan_peer *peer = &plan->peers[index];
+    struct packed_key key = pack(peer->identity, &peer->view);
+
+    fence_intern_remove(&compiler->peer_keys, &key, sizeof(key));
+    FENCE_PLAN_UNREF(plan, identities, peer->identity);
+    FENCE_PLAN_UNREF(plan, classes, peer->class);
+    fence_plan_peer_done(peer);
+    FENCE_PLAN_DROP(plan, peers, index);
 }
 
 /* The peers whose number is fixed. */
@@ -172,126 +222,248 @@ static const struct {
      {.length = 0}},
 };
 
-int fence_peers_reserve(struct fence_compile_state *state)
+int fence_peers_reserve(struct fence_compiler *compiler)
 {
+    struct fence_plan *plan = compiler->plan;
+
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(reserved_peers); i++) {
-        struct fence_peer_draft draft = fence_peer_draft_reserved(reserved_peers[i].identity);
-        struct fence_plan_peer peer = {.reserved = reserved_peers[i].number};
-        const char *content = reserved_peers[i].content;
-        uint32_t number = (uint32_t)state->plan->peers_count;
-        int r = fence_identity_add(state, &draft, &peer.identity);
+        struct fence_peer_draft draft;
+        uint32_t index;
+        int r = fence_peer_draft_reserved(compiler, reserved_peers[i].identity, &draft);
 
         draft.view.kind = reserved_peers[i].view;
         draft.view.where = reserved_peers[i].where;
+        draft.view.ports = fence_ports_none();
         if (r == 0)
-            r = push_peer(state, &draft, &peer, content);
-        if (r == 0 &&
-            fence_intern_put(&state->peers, content, strlen(content), number, &number) < 0)
-            r = fence_out_of_memory(state->err);
+            r = add_peer(compiler, &draft, &index);
         if (r < 0)
             return r;
+        plan->peers[index].reserved = reserved_peers[i].number;
+        plan->peers[index].content = strdup(reserved_peers[i].content);
+        if (!plan->peers[index].content)
+            return -ENOMEM;
+        FENCE_PLAN_REF(plan, peers, index);
     }
     return 0;
 }
 
-static int copy_identity(const struct fence_plan_identity *from, struct fence_plan_identity *to)
+/* ---- blocks --------------------------------------------------------------------------------- */
+
+/*
+ * Where the blocks of this moment put the addresses of one peer. When all of them go the same way
+ * the peer goes with them, one write, whatever the number of its addresses.
+ */
+struct move {
+    struct fence_prefix where;
+    bool seen;
+    bool mixed;
+};
+
+static bool same_prefix(const struct fence_prefix *a, const struct fence_prefix *b)
 {
-    *to = *from;
-    to->content = strdup(from->content);
-    to->namespace_name = strdup(from->namespace_name);
-    to->app = strdup(from->app);
-    to->labels = strdup(from->labels);
-    return to->content && to->namespace_name && to->app && to->labels ? 0 : -ENOMEM;
+    return a->length == b->length && fence_addr_equal(&a->addr, &b->addr);
 }
 
-static int carry_identity(struct fence_compile_state *state, const struct fence_plan_identity *from,
-                          uint32_t *ret_identity)
+static void look_at_addresses(const struct fence_compiler *compiler, struct move *moves)
 {
-    struct fence_plan *plan = state->plan;
-    uint32_t number = (uint32_t)plan->identities_count;
-    int r =
-        fence_intern_put(&state->identities, from->content, strlen(from->content), number, &number);
+    const struct fence_plan *plan = compiler->plan;
+    const struct fence_address *entry;
+    size_t position = 0;
 
-    if (r == 1)
-        r = FENCE_GROW(plan->identities, plan->identities_capacity, plan->identities_count);
-    if (r < 0)
-        return fence_out_of_memory(state->err);
-    *ret_identity = number;
-    if (number < plan->identities_count)
-        return 0;
-    if (copy_identity(from, &plan->identities[plan->identities_count++]) < 0)
-        return fence_out_of_memory(state->err);
-    return 0;
+    while ((entry = fence_addresses_next(&plan->addresses, &position))) {
+        struct fence_prefix where = {.addr = entry->addr, .length = 128};
+        struct move *move;
+
+        if (entry->peer == FENCE_ADDRESS_NONE)
+            continue;
+        move = &moves[entry->peer];
+        where = fence_where_of(compiler, &where);
+        move->mixed |= move->seen && !same_prefix(&move->where, &where);
+        move->where = where;
+        move->seen = true;
+    }
+    /* prefixes are made anew, so what they lead to stays where it is */
+    for (size_t i = 0; i < plan->prefixes_count; i++)
+        moves[plan->prefixes[i].peer].mixed = true;
 }
 
-static int carry_peer(struct fence_compile_state *state, const struct fence_plan_peer *from)
+/* Put the peer elsewhere; 1 when there is one there already. */
+static int relocate(struct fence_compiler *compiler, uint32_t index,
+                    const struct fence_prefix *where)
 {
-    struct fence_plan *plan = state->plan;
-    struct fence_plan_peer peer = {.flags = from->flags, .carried = true};
-    uint32_t number = (uint32_t)plan->peers_count;
-    int r = fence_intern_put(&state->peers, from->content, strlen(from->content), number, &number);
+    struct fence_plan *plan = compiler->plan;
+    struct fence_plan_peer *peer = &plan->peers[index];
+    struct packed_key old = pack(peer->identity, &peer->view);
+    struct fence_peer_view view = peer->view;
+    struct packed_key new;
+    uint32_t ignored, class;
+    char *content;
+    int r;
 
-    if (r == 0)
-        return 0;
-    if (r < 0)
-        return fence_out_of_memory(state->err);
-    r = carry_identity(state, &state->previous->identities[from->identity], &peer.identity);
+    view.where = *where;
+    new = pack(peer->identity, &view);
+    if (fence_intern_find(&compiler->peer_keys, &new, sizeof(new), &ignored))
+        return 1;
+    content = make_content(plan, peer->identity, &view);
+    if (!content)
+        return -ENOMEM;
+    free(peer->content);
+    peer->content = content;
+    peer->view.where = *where;
+    fence_intern_remove(&compiler->peer_keys, &old, sizeof(old));
+    r = fence_intern_put(&compiler->peer_keys, &new, sizeof(new), index, &ignored);
+    if (r >= 0)
+        r = fence_class_get(compiler, &peer->view, &class);
     if (r < 0)
         return r;
-    peer.content = strdup(from->content);
-    if (!peer.content || FENCE_GROW(plan->peers, plan->peers_capacity, plan->peers_count) < 0) {
-        free(peer.content);
-        return fence_out_of_memory(state->err);
-    }
-    peer.view = fence_plan_view_ref(from->view);
-    plan->peers[plan->peers_count++] = peer;
+    FENCE_PLAN_REF(plan, classes, class);
+    FENCE_PLAN_UNREF(plan, classes, peer->class);
+    peer->class = class;
+    FENCE_PLAN_TOUCH(plan, peers, index);
     return 0;
 }
 
-int fence_peers_carry(struct fence_compile_state *state)
+static int relocate_peers(struct fence_compiler *compiler, struct move *moves, size_t count)
 {
-    const struct fence_plan *previous = state->previous;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct fence_plan_peer *peer = &compiler->plan->peers[i];
+        int r;
+
+        if (!moves[i].seen || moves[i].mixed || peer->reserved ||
+            same_prefix(&peer->view.where, &moves[i].where))
+            continue;
+        r = relocate(compiler, i, &moves[i].where);
+        if (r < 0)
+            return r;
+        moves[i].mixed = r > 0;
+    }
+    return 0;
+}
+
+static int relocate_addresses(struct fence_compiler *compiler, const struct move *moves)
+{
+    struct fence_plan *plan = compiler->plan;
+    struct fence_address *entry;
+    size_t position = 0;
+
+    while ((entry = fence_addresses_next(&plan->addresses, &position))) {
+        struct fence_prefix where = {.addr = entry->addr, .length = 128};
+
+        if (entry->peer == FENCE_ADDRESS_NONE || !moves[entry->peer].mixed)
+            continue;
+        where = fence_where_of(compiler, &where);
+        if (same_prefix(&where, &plan->peers[entry->peer].view.where))
+            continue;
+        if (fence_addresses_mark(&plan->addresses, entry) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+int fence_peers_rearrange(struct fence_compiler *compiler)
+{
+    size_t count = compiler->plan->peers_list.count;
+    FENCE_FREE struct move *moves = calloc(count + 1, sizeof(*moves));
+    int r = moves ? 0 : -ENOMEM;
+
+    if (r == 0) {
+        look_at_addresses(compiler, moves);
+        r = relocate_peers(compiler, moves, count);
+    }
+    return r == 0 ? relocate_addresses(compiler, moves) : r;
+}
+
+/* ---- prefixes ------------------------------------------------------------------------------- */
+
+static int arrange_unknowns(struct fence_compiler *compiler)
+{
+    struct fence_blocks *unknowns = &compiler->unknowns;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && previous && i < previous->peers_count; i++)
-        if (!previous->peers[i].carried && !previous->peers[i].reserved)
-            r = carry_peer(state, &previous->peers[i]);
+    if (!compiler->unknowns_old)
+        return 0;
+    unknowns->count = 0;
+    for (size_t i = 0; i < compiler->node_count; i++) {
+        const struct fence_node *node = &compiler->nodes[i]->node;
+
+        for (size_t j = 0; r == 0 && j < node->pod_prefix_count; j++)
+            r = fence_blocks_add(unknowns, &node->pod_prefixes[j]);
+    }
+    fence_blocks_arrange(unknowns);
+    compiler->unknowns_old = false;
+    compiler->prefixes_old = true;
     return r;
 }
 
-static int add_prefix(struct fence_compile_state *state, const struct fence_prefix *prefix)
-{
-    struct fence_plan *plan = state->plan;
-    bool unknown = fence_blocks_find(&state->unknowns, prefix) != FENCE_PLAN_NONE;
-    struct fence_peer_draft draft =
-        fence_peer_draft_reserved(unknown ? FENCE_IDENTITY_PENDING : FENCE_IDENTITY_WORLD);
-    struct fence_plan_prefix entry = {.prefix = *prefix};
-    int r = fence_peer_add(state, &draft, prefix, &entry.peer);
+struct prefixes {
+    struct fence_plan_prefix *items;
+    size_t count;
+    size_t capacity;
+};
 
+static void prefixes_done(struct prefixes *prefixes)
+{
+    free(prefixes->items);
+}
+
+static int add_prefix(struct fence_compiler *compiler, const struct fence_prefix *prefix,
+                      struct prefixes *prefixes)
+{
+    bool unknown = fence_blocks_find(&compiler->unknowns, prefix) != FENCE_BLOCK_NONE;
+    struct fence_plan_prefix entry = {.prefix = *prefix};
+    struct fence_peer_draft draft;
+    int r = fence_peer_draft_reserved(
+        compiler, unknown ? FENCE_IDENTITY_PENDING : FENCE_IDENTITY_WORLD, &draft);
+
+    if (r == 0)
+        r = fence_peer_get(compiler, &draft, prefix, &entry.peer);
+    if (r == 0)
+        r = FENCE_GROW(prefixes->items, prefixes->capacity, prefixes->count);
     if (r < 0)
         return r;
-    if (FENCE_GROW(plan->prefixes, plan->prefixes_capacity, plan->prefixes_count) < 0)
-        return fence_out_of_memory(state->err);
-    plan->prefixes[plan->prefixes_count++] = entry;
+    FENCE_PLAN_REF(compiler->plan, peers, entry.peer);
+    prefixes->items[prefixes->count++] = entry;
     return 0;
 }
 
-int fence_prefixes_add(struct fence_compile_state *state)
+static int add_prefixes(struct fence_compiler *compiler, struct prefixes *prefixes)
 {
-    const struct fence_blocks *blocks = &state->blocks;
-    const struct fence_blocks *unknowns = &state->unknowns;
+    const struct fence_blocks *blocks = &compiler->blocks;
+    const struct fence_blocks *unknowns = &compiler->unknowns;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < blocks->count; i++)
-        r = add_prefix(state, &blocks->items[i].prefix);
+        r = add_prefix(compiler, &blocks->items[i].prefix, prefixes);
     for (size_t i = 0; r == 0 && i < unknowns->count; i++) {
         const struct fence_prefix *prefix = &unknowns->items[i].prefix;
         uint32_t block = fence_blocks_find(blocks, prefix);
-        bool is_block = block != FENCE_PLAN_NONE &&
-                        fence_prefix_compare(&blocks->items[block].prefix, prefix) == 0;
+        bool is_block =
+            block != FENCE_BLOCK_NONE && same_prefix(&blocks->items[block].prefix, prefix);
 
         if (!is_block)
-            r = add_prefix(state, prefix);
+            r = add_prefix(compiler, prefix, prefixes);
     }
     return r;
+}
+
+int fence_prefixes_refresh(struct fence_compiler *compiler)
+{
+    FENCE_CLEANUP(prefixes_done) struct prefixes prefixes = {0};
+    struct fence_plan *plan = compiler->plan;
+    int r = arrange_unknowns(compiler);
+
+    if (r < 0 || !compiler->prefixes_old)
+        return r;
+    r = add_prefixes(compiler, &prefixes);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < plan->prefixes_count; i++)
+        FENCE_PLAN_UNREF(plan, peers, plan->prefixes[i].peer);
+    free(plan->prefixes);
+    plan->prefixes = TAKE_PTR(prefixes.items);
+    plan->prefixes_count = prefixes.count;
+    plan->prefixes_capacity = prefixes.capacity;
+    plan->prefixes_touched = true;
+    compiler->prefixes_old = false;
+    return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The result of compiling: everything that should be in the pinned maps, still without numbers.
- * Things refer to each other by index into the plan's arrays; lib/datapath/apply gives them
- * numbers and keeps those that the pinned maps already use for the same content.
+ * Things refer to each other by index into the plan's arrays; an index stays with its thing as
+ * long as that lives, so that lib/datapath/apply has to look only at what was touched since it
+ * last looked (fence_plan_told). Numbers are lib/datapath/apply's.
  *
  * `content` strings are canonical texts: equal text means equal meaning, for ever. That is what
  * lets a restarted daemon find its own numbers again.
@@ -13,46 +14,68 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/policy/addresses.h"
+#include "lib/policy/canonical.h"
 #include "lib/policy/match.h"
 
 #define FENCE_PLAN_NONE UINT32_MAX
 
-struct fence_plan_identity {
-    char *content;
-    uint32_t reserved; /* enum fence_identity_number when it is a reserved one, else 0 */
-    uint32_t kind;     /* enum fence_identity_kind */
-    char *namespace_name;
-    char *app;    /* shown name: label, owner or pod name */
-    char *labels; /* "key=value,..." */
+/* Head of everything that has an index. */
+struct fence_plan_item {
+    uint32_t references; /* from other things of the plan */
+    bool live;           /* false: the slot is free, nothing else in it counts */
+    bool touched;        /* new, changed or gone since the plan was last told */
+    bool idle;           /* its last reference went: freed when the plan settles */
 };
 
-/*
- * What a peer looks like to a rule, with its own copies, so that a later plan can still judge it.
- * Counted references: a plan shares it with the plan that carries the peer on.
- */
-struct fence_plan_view {
-    unsigned int references;
-    struct fence_peer_view view; /* points into the members below */
-    char *namespace_name;
-    struct fence_labels namespace_labels;
-    struct fence_labels labels;
-    struct fence_container_port *ports;
-    size_t port_count;
-    size_t port_capacity;
+/* Bookkeeping beside each array; the index arrays have room for every slot. */
+struct fence_plan_list {
+    size_t count; /* slots, free ones among them */
+    size_t capacity;
+    uint32_t *free;
+    size_t free_count;
+    uint32_t *touched;
+    size_t touched_count;
+    uint32_t *idle;
+    size_t idle_count;
+};
+
+struct fence_plan_identity {
+    struct fence_plan_item item;
+    char *content;
+    uint32_t reserved;                 /* enum fence_identity_number when it is one, else 0 */
+    uint32_t kind;                     /* enum fence_identity_kind */
+    const char *namespace_name;        /* shared */
+    const char *app;                   /* shared; shown name: label, owner or pod name */
+    const struct fence_labels *labels; /* shared */
+};
+
+/* A peer of some rule in use (namespace of its policy, selectors or block): what a class is made
+ * of. */
+struct fence_plan_atom {
+    struct fence_plan_item item;
+    char *content;
+};
+
+/* Peers that no rule in use can tell apart. */
+struct fence_plan_class {
+    struct fence_plan_item item;
+    bool host;                       /* this node */
+    bool pending;                    /* whose identity is not known yet */
+    const struct fence_ports *ports; /* shared: named ports that some egress rule asks for */
+    uint32_t *atoms;                 /* that mean it, ascending */
+    size_t atom_count;
 };
 
 struct fence_plan_peer {
-    char *content;                /* identity, most specific block, named ports */
-    uint32_t reserved;            /* enum fence_peer_number when it is a reserved one, else 0 */
-    uint32_t identity;            /* index */
-    uint32_t flags;               /* enum fence_peer_flag */
-    bool carried;                 /* of the previous plan only: no address leads to it any more */
-    struct fence_plan_view *view; /* for the compiler */
-};
-
-struct fence_plan_address {
-    struct fence_addr addr;
-    uint32_t peer; /* index */
+    struct fence_plan_item item;
+    char *content;     /* identity, most specific block, named ports */
+    uint32_t reserved; /* enum fence_peer_number when it is a reserved one, else 0 */
+    uint32_t identity; /* index */
+    uint32_t class;    /* index */
+    uint32_t flags;    /* enum fence_peer_flag */
+    /* What it looks like to a rule; labels, names and ports in it are shared. */
+    struct fence_peer_view view;
 };
 
 struct fence_plan_prefix {
@@ -61,35 +84,32 @@ struct fence_plan_prefix {
 };
 
 struct fence_plan_rule {
+    struct fence_plan_item item;
     char *policy;       /* Kind/namespace/name or Kind/name */
     uint32_t index;     /* FENCE_RULE_NONE = the policy's isolation */
     uint32_t direction; /* enum fence_direction */
 };
 
-/* rule and shadow_rule of its intervals: index into rules + 1, 0 = none. */
+/* rule and shadow_rule of its intervals: index into rules + 1, 0 = none. No two are equal. */
 struct fence_plan_table {
+    struct fence_plan_item item;
     struct fence_interval *intervals;
     size_t count;
     size_t capacity;
 };
 
-struct fence_plan_entry {
-    uint32_t peer;      /* index */
-    uint32_t direction; /* enum fence_direction */
-    uint32_t table;     /* index */
-};
-
 struct fence_plan_set {
+    struct fence_plan_item item;
     char *content; /* the rules that apply to its endpoints, named ports resolved */
-    uint32_t fallback[FENCE_DIRECTIONS]; /* table of each peer without an entry; depends on content
+    uint32_t fallback[FENCE_DIRECTIONS]; /* table of a class without an entry; depends on content
                                             only and allows nothing that "pending" is denied */
-    struct fence_plan_entry *entries;    /* peers whose table is another one */
-    size_t entry_count;
-    size_t entry_capacity;
+    uint32_t *tables[FENCE_DIRECTIONS];  /* by class, FENCE_PLAN_NONE = not asked yet */
+    size_t table_count;                  /* classes that `tables` has room for */
     char *problem; /* why it cannot be used (its endpoints are closed), NULL when fine */
 };
 
 struct fence_plan_endpoint {
+    struct fence_plan_item item;
     uint64_t created_ns; /* of the endpoint that is meant; 0 = whatever has the index */
     uint32_t ifindex;
     uint32_t flags;      /* FENCE_EP_PENDING, INCOMPLETE, EXEMPT, NOT_APPLIED as it should be */
@@ -108,20 +128,89 @@ struct fence_plan_note {
 
 #define FENCE_PLAN_LIST(type, name)                                                                \
     struct type *name;                                                                             \
-    size_t name##_count;                                                                           \
-    size_t name##_capacity
+    struct fence_plan_list name##_list
 
 struct fence_plan {
     FENCE_PLAN_LIST(fence_plan_identity, identities);
+    FENCE_PLAN_LIST(fence_plan_atom, atoms);
+    FENCE_PLAN_LIST(fence_plan_class, classes);
     FENCE_PLAN_LIST(fence_plan_peer, peers);
-    FENCE_PLAN_LIST(fence_plan_address, addresses);
-    FENCE_PLAN_LIST(fence_plan_prefix, prefixes); /* always with 0.0.0.0/0 and ::/0 */
     FENCE_PLAN_LIST(fence_plan_rule, rules);
-    FENCE_PLAN_LIST(fence_plan_table, tables); /* no two equal */
+    FENCE_PLAN_LIST(fence_plan_table, tables);
     FENCE_PLAN_LIST(fence_plan_set, sets);
     FENCE_PLAN_LIST(fence_plan_endpoint, endpoints);
-    FENCE_PLAN_LIST(fence_plan_note, notes);
+
+    struct fence_addresses addresses;   /* address -> peer; those that moved are marked */
+    struct fence_plan_prefix *prefixes; /* always with 0.0.0.0/0 and ::/0 */
+    size_t prefixes_count;
+    size_t prefixes_capacity;
+    bool prefixes_touched;
+
+    struct fence_plan_note *notes;
+    size_t notes_count;
+    size_t notes_capacity;
     int64_t next_expiry; /* when the daemon has to compile again, 0 = never */
+    const void *teller;  /* whoever has applied it and been told since; NULL = nobody */
 };
 
 void fence_plan_free(struct fence_plan **plan);
+
+/* All that was touched has been seen; an address that `told` says otherwise of stays marked. */
+void fence_plan_told(struct fence_plan *plan);
+/* As if nothing of it had ever been seen. -ENOMEM. */
+int fence_plan_touch_all(struct fence_plan *plan);
+/* Somebody else may have changed the endpoints: they are to be looked at again. */
+void fence_plan_touch_endpoints(struct fence_plan *plan);
+/* Is there anything to tell? */
+bool fence_plan_is_touched(const struct fence_plan *plan);
+
+/* How many things there are. */
+static inline size_t fence_plan_live(const struct fence_plan_list *list)
+{
+    return list->count - list->free_count;
+}
+
+/* Everything that rules see of the class, canonical. -ENOMEM. */
+int fence_plan_class_content(const struct fence_plan *plan, uint32_t class,
+                             struct fence_text *ret_text);
+
+/* Table of a class in a set. */
+static inline uint32_t fence_plan_table_of(const struct fence_plan_set *set,
+                                           enum fence_direction direction, uint32_t class)
+{
+    if (class < set->table_count && set->tables[direction][class] != FENCE_PLAN_NONE)
+        return set->tables[direction][class];
+    return set->fallback[direction];
+}
+
+/* ---- for those who make plans --------------------------------------------------------------- */
+
+/* A zeroed new item, touched and without references; its index. -ENOMEM. */
+int fence_plan_add(struct fence_plan_list *list, void **items, size_t size, uint32_t *ret_index);
+#define FENCE_PLAN_ADD(plan, name, ret_index)                                                      \
+    fence_plan_add(&(plan)->name##_list, (void **)&(plan)->name, sizeof(*(plan)->name), ret_index)
+
+void fence_plan_touch_item(struct fence_plan_list *list, struct fence_plan_item *item,
+                           uint32_t index);
+#define FENCE_PLAN_TOUCH(plan, name, index)                                                        \
+    fence_plan_touch_item(&(plan)->name##_list, &(plan)->name[index].item, (index))
+
+void fence_plan_unref_item(struct fence_plan_list *list, struct fence_plan_item *item,
+                           uint32_t index);
+#define FENCE_PLAN_REF(plan, name, index) ((void)(plan)->name[index].item.references++)
+#define FENCE_PLAN_UNREF(plan, name, index)                                                        \
+    fence_plan_unref_item(&(plan)->name##_list, &(plan)->name[index].item, (index))
+
+/* Give the slot back; what the item owns is freed, what it refers to is the caller's. */
+void fence_plan_drop_item(struct fence_plan_list *list, struct fence_plan_item *item,
+                          uint32_t index);
+#define FENCE_PLAN_DROP(plan, name, index)                                                         \
+    fence_plan_drop_item(&(plan)->name##_list, &(plan)->name[index].item, (index))
+
+void fence_plan_identity_done(struct fence_plan_identity *identity);
+void fence_plan_class_done(struct fence_plan_class *class);
+void fence_plan_peer_done(struct fence_plan_peer *peer);
+void fence_plan_set_done(struct fence_plan_set *set);
+void fence_plan_forget_notes(struct fence_plan *plan);
+/* A set has to know of this many classes. -ENOMEM. */
+int fence_plan_set_reserve(struct fence_plan_set *set, size_t classes);

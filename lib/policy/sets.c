@@ -1,37 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A set is what a list of policies means to every peer. Peers that the same rules mean share a
- * table, so a table is painted once for each combination of rules and not for each peer.
+ * A set is what a list of policies means to every class of peers. Classes that the same rules mean
+ * share a table, so a table is painted once for each combination of rules and not for each class.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/shared.h"
 #include "lib/policy/compiler.h"
 
-/* Work of one set. */
-struct set_builder {
-    struct fence_compile_state *state;
-    const struct fence_subject *subject;
-    const struct fence_selection *policies;
-    struct fence_plan_set set;
-    struct fence_intern signatures; /* of one direction: rules that match -> table */
-    struct fence_text signature;
-    struct fence_canvas enforced;
-    struct fence_canvas shadow;
-    bool audit;
-};
-
-static void builder_done(struct set_builder *builder)
-{
-    free(builder->set.content);
-    free(builder->set.entries);
-    free(builder->set.problem);
-    fence_intern_done(&builder->signatures);
-    fence_text_done(&builder->signature);
-    fence_canvas_done(&builder->enforced);
-    fence_canvas_done(&builder->shadow);
-}
+/* Two in the index space that no class has. */
+#define NOBODY FENCE_PLAN_NONE
 
 /* ---- content -------------------------------------------------------------------------------- */
 
@@ -48,73 +28,101 @@ static bool asks_for(const struct fence_policy *policy, const char *name)
     return false;
 }
 
-static bool is_asked_for(const struct set_builder *builder, const char *name)
+static bool is_asked_for(const struct fence_compiler *compiler,
+                         const struct fence_indices *policies, const char *name)
 {
-    for (size_t i = 0; i < builder->policies->count; i++)
-        if (asks_for(&builder->state->policies[builder->policies->items[i]].object->policy, name))
+    for (size_t i = 0; i < policies->count; i++)
+        if (asks_for(&compiler->policies[policies->items[i]].object->policy, name))
             return true;
     return false;
 }
 
-/* The subject's own ports, as far as ingress rules ask for them by name. */
-static int add_own_ports(const struct set_builder *builder, struct fence_text *text)
+/* The subject's own ports, as far as ingress rules ask for them by name; shared. */
+static const struct fence_ports *own_ports(struct fence_compiler *compiler,
+                                           const struct fence_subject *subject,
+                                           const struct fence_indices *policies)
 {
-    const struct fence_object *pod = builder->subject->pod;
-    size_t total = pod ? pod->pod.port_count : 0;
-    FENCE_FREE struct fence_container_port *asked = calloc(total + 1, sizeof(*asked));
+    const struct fence_ports *ports = subject->pod ? subject->pod->pod.ports : fence_ports_none();
     size_t count = 0;
 
-    if (!asked)
-        return -ENOMEM;
-    for (size_t i = 0; i < total; i++)
-        if (is_asked_for(builder, pod->pod.ports[i].name))
-            asked[count++] = pod->pod.ports[i];
-    fence_text_ports(text, asked, count);
-    return 0;
+    for (size_t i = 0; i < ports->count; i++) {
+        if (!is_asked_for(compiler, policies, ports->items[i].name))
+            continue;
+        if (FENCE_GROW(compiler->chosen, compiler->chosen_capacity, count) < 0)
+            return NULL;
+        compiler->chosen[count++] = ports->items[i];
+    }
+    return fence_ports_shared(compiler->chosen, count);
 }
 
-static int make_content(struct set_builder *builder, char **ret_content)
+/* Into the scratch text. */
+static int make_content(struct fence_compiler *compiler, const struct fence_ports *ports,
+                        const struct fence_indices *policies)
 {
-    struct fence_compile_state *state = builder->state;
-    struct fence_text text = {0};
+    struct fence_text *text = &compiler->text;
 
-    fence_text_add(&text, "set own-node-egress %d ", state->world->own_node_egress_is_policy);
-    if (add_own_ports(builder, &text) < 0)
-        text.failed = true;
-    for (size_t i = 0; i < builder->policies->count; i++) {
-        struct fence_book_policy *policy = &state->policies[builder->policies->items[i]];
+    fence_text_clear(text);
+    fence_text_add(text, "set own-node-egress %d ", compiler->options.own_node_egress_is_policy);
+    fence_text_ports(text, ports->items, ports->count);
+    for (size_t i = 0; i < policies->count; i++) {
+        const struct fence_text *policy = &compiler->policies[policies->items[i]].use->text;
 
-        if (!policy->text.data)
-            fence_text_policy(&policy->text, policy->object);
-        if (policy->text.failed)
-            text.failed = true;
-        else
-            fence_text_raw(&text, policy->text.data, policy->text.size);
+        fence_text_raw(text, policy->data, policy->size);
     }
-    *ret_content = fence_text_take(&text);
-    return *ret_content ? 0 : fence_out_of_memory(state->err);
+    return text->failed ? -ENOMEM : 0;
 }
 
 /* ---- tables --------------------------------------------------------------------------------- */
 
-static int table_add(struct fence_compile_state *state, struct fence_plan_table *table,
+static void count_rules(struct fence_plan *plan, const struct fence_plan_table *table, bool add)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const uint32_t numbers[] = {table->intervals[i].rule, table->intervals[i].shadow_rule};
+
+        for (size_t j = 0; j < FENCE_ARRAY_SIZE(numbers); j++) {
+            if (!numbers[j])
+                continue;
+            if (add)
+                FENCE_PLAN_REF(plan, rules, numbers[j] - 1);
+            else
+                FENCE_PLAN_UNREF(plan, rules, numbers[j] - 1);
+        }
+    }
+}
+
+/* Takes the intervals when they are new. */
+static int table_add(struct fence_compiler *compiler, struct fence_plan_table *table,
                      uint32_t *ret_table)
 {
-    struct fence_plan *plan = state->plan;
-    uint32_t number = (uint32_t)plan->tables_count;
-    int r = fence_intern_put(&state->tables, table->intervals,
-                             table->count * sizeof(table->intervals[0]), number, &number);
+    struct fence_plan *plan = compiler->plan;
+    size_t size = table->count * sizeof(table->intervals[0]);
+    struct fence_plan_table *added;
+    int r;
 
-    if (r == 1 && FENCE_GROW(plan->tables, plan->tables_capacity, plan->tables_count) < 0)
-        r = -ENOMEM;
+    if (fence_intern_find(&compiler->table_keys, table->intervals, size, ret_table))
+        return 0;
+    r = FENCE_PLAN_ADD(plan, tables, ret_table);
+    if (r == 0)
+        r = fence_intern_put(&compiler->table_keys, table->intervals, size, *ret_table, ret_table);
     if (r < 0)
-        return fence_out_of_memory(state->err);
-    if (r == 1) {
-        plan->tables[plan->tables_count++] = *table;
-        *table = (struct fence_plan_table){0};
-    }
-    *ret_table = number;
+        return r;
+    added = &plan->tables[*ret_table];
+    added->intervals = TAKE_PTR(table->intervals);
+    added->count = table->count;
+    added->capacity = table->capacity;
+    count_rules(plan, added, true);
     return 0;
+}
+
+void fence_table_free(struct fence_compiler *compiler, uint32_t index)
+{
+    struct fence_plan_table *table = &compiler->plan->tables[index];
+
+    fence_intern_remove(&compiler->table_keys, table->intervals,
+                        table->count * sizeof(table->intervals[0]));
+    count_rules(compiler->plan, table, false);
+    free(TAKE_PTR(table->intervals));
+    FENCE_PLAN_DROP(compiler->plan, tables, index);
 }
 
 static bool same_answer(const struct fence_interval *a, const struct fence_interval *b)
@@ -167,80 +175,78 @@ static int merge(const struct fence_canvas *enforced, const struct fence_canvas 
     return r;
 }
 
-static int paint_table(struct set_builder *builder, const struct fence_judgement *judgement,
-                       uint32_t *ret_table)
+static int paint_table(const struct fence_judgement *judgement, uint32_t *ret_table)
 {
+    struct fence_compiler *compiler = judgement->compiler;
+    bool audit = judgement->set->audit;
     struct fence_plan_table table = {0};
-    int r = fence_judge(judgement, false, &builder->enforced);
+    int r = fence_judge(judgement, false, &compiler->enforced);
 
-    if (r == 0 && builder->audit)
-        r = fence_judge(judgement, true, &builder->shadow);
+    if (r == 0 && audit)
+        r = fence_judge(judgement, true, &compiler->shadow);
     if (r == 0)
-        r = merge(&builder->enforced, builder->audit ? &builder->shadow : &builder->enforced,
-                  &table);
+        r = merge(&compiler->enforced, audit ? &compiler->shadow : &compiler->enforced, &table);
     if (r == 0)
-        r = table_add(builder->state, &table, ret_table);
+        r = table_add(compiler, &table, ret_table);
     free(table.intervals);
     return r;
 }
 
 /* ---- entries -------------------------------------------------------------------------------- */
 
-/* All that can make two peers differ: the rules that mean them, their ports, what they are. */
-static void sign(struct set_builder *builder, const struct fence_judgement *judgement)
+/* All that can make two classes differ: the rules that mean them, their ports, what they are. */
+static void sign(const struct fence_judgement *judgement, struct fence_text *text)
 {
-    const struct fence_compile_state *state = builder->state;
-    const struct fence_peer_view *view = fence_book_view(state, judgement->peer);
-    enum fence_direction direction = judgement->direction;
-    struct fence_text *text = &builder->signature;
-    char kind = (char)((view->kind == FENCE_VIEW_HOST) | (view->kind == FENCE_VIEW_PENDING) << 1);
+    const struct fence_compiler *compiler = judgement->compiler;
+    const struct fence_plan_class *class = judgement->class;
+    const struct fence_indices *policies = &judgement->set->policies;
+    char kind = (char)(class->host | class->pending << 1);
 
     fence_text_clear(text);
     fence_text_raw(text, &kind, 1);
-    for (size_t i = 0; i < builder->policies->count; i++) {
-        const struct fence_book_policy *policy = &state->policies[builder->policies->items[i]];
-        const struct fence_book_rule *rules = policy->rules[direction];
+    /* by what they are: the set remembers longer than the class lives */
+    if (judgement->direction == FENCE_EGRESS && class->ports && class->ports->count)
+        fence_text_ports(text, class->ports->items, class->ports->count);
+    for (uint32_t i = 0; i < policies->count; i++) {
+        const struct fence_book_policy *policy = &compiler->policies[policies->items[i]];
+        const struct fence_book_rule *rules = policy->use->rules[judgement->direction];
+        size_t count = policy->object->policy.rule_count[judgement->direction];
 
-        for (size_t j = 0; rules && j < policy->object->policy.rule_count[direction]; j++)
-            if (fence_book_rule_means(&rules[j], judgement->peer))
-                fence_text_raw(text, (const char *)&rules[j].ordinal, sizeof(rules[j].ordinal));
-    }
-    if (direction == FENCE_EGRESS && view->port_count) {
-        static const uint32_t end = UINT32_MAX;
+        for (uint32_t j = 0; rules && j < count; j++) {
+            const uint32_t place[] = {i, j};
 
-        fence_text_raw(text, (const char *)&end, sizeof(end));
-        fence_text_ports(text, view->ports, view->port_count);
+            if (fence_book_rule_means(&rules[j], class))
+                fence_text_raw(text, (const char *)place, sizeof(place));
+        }
     }
 }
 
-static int table_for(struct set_builder *builder, const struct fence_judgement *judgement,
-                     uint32_t *ret_table)
+static int table_for(struct fence_compiler *compiler, uint32_t set, enum fence_direction direction,
+                     uint32_t class, uint32_t *ret_table)
 {
-    struct fence_text *text = &builder->signature;
+    struct fence_intern *signatures = &compiler->sets[set].signatures[direction];
+    struct fence_judgement judgement = {
+        .compiler = compiler,
+        .set = &compiler->sets[set],
+        .direction = direction,
+        .class = fence_class_at(compiler, class),
+    };
+    struct fence_text *text = &compiler->text;
     uint32_t table;
     int r;
 
-    sign(builder, judgement);
+    sign(&judgement, text);
     if (text->failed)
-        return fence_out_of_memory(builder->state->err);
-    if (fence_intern_find(&builder->signatures, text->data, text->size, ret_table))
+        return -ENOMEM;
+    if (fence_intern_find(signatures, text->data, text->size, ret_table))
         return 0;
-    r = paint_table(builder, judgement, &table);
-    if (r == 0 &&
-        fence_intern_put(&builder->signatures, text->data, text->size, table, ret_table) < 0)
-        r = fence_out_of_memory(builder->state->err);
-    return r;
-}
-
-static int add_entry(struct set_builder *builder, const struct fence_plan_entry *entry)
-{
-    struct fence_plan_set *set = &builder->set;
-
-    if (entry->table == set->fallback[entry->direction])
-        return 0;
-    if (FENCE_GROW(set->entries, set->entry_capacity, set->entry_count) < 0)
-        return fence_out_of_memory(builder->state->err);
-    set->entries[set->entry_count++] = *entry;
+    r = paint_table(&judgement, &table);
+    if (r == 0)
+        r = fence_intern_put(signatures, text->data, text->size, table, ret_table);
+    if (r < 0)
+        return r;
+    /* the signature is found again: its table stays as long as the set does */
+    FENCE_PLAN_REF(compiler->plan, tables, table);
     return 0;
 }
 
@@ -265,116 +271,239 @@ static bool is_as_closed(const struct fence_plan_table *table, const struct fenc
 }
 
 /*
- * What holds for peers that the set does not list, and for those that it has never heard of: so it
- * must be as closed as "pending", and depend on nothing but the rules, since sets are immutable.
+ * What holds for classes that the set does not list, and for those that it has never heard of: so
+ * it must be as closed as "pending", and depend on nothing but the rules, since sets are immutable.
  * The table of "nobody" saves most entries; where a Denylist selects workloads it is too open.
  * The first peer of every plan is the reserved "pending".
  */
-static int choose_fallback(struct set_builder *builder, enum fence_direction direction)
+static int choose_fallback(struct fence_compiler *compiler, uint32_t set,
+                           enum fence_direction direction)
 {
-    struct fence_judgement judgement = {.state = builder->state,
-                                        .subject = builder->subject,
-                                        .policies = builder->policies,
-                                        .direction = direction,
-                                        .peer = 0};
-    const struct fence_plan *plan = builder->state->plan;
+    const struct fence_plan *plan = compiler->plan;
     uint32_t pending = 0;
     uint32_t nobody = 0;
-    int r = table_for(builder, &judgement, &pending);
+    int r = table_for(compiler, set, direction, plan->peers[0].class, &pending);
 
-    judgement.peer = (uint32_t)plan->peers_count;
     if (r == 0)
-        r = table_for(builder, &judgement, &nobody);
+        r = table_for(compiler, set, direction, NOBODY, &nobody);
     if (r == 0)
-        builder->set.fallback[direction] =
+        plan->sets[set].fallback[direction] =
             is_as_closed(&plan->tables[nobody], &plan->tables[pending]) ? nobody : pending;
     return r;
 }
 
-static int build_direction(struct set_builder *builder, enum fence_direction direction)
+static int ask(struct fence_compiler *compiler, uint32_t set, uint32_t class)
 {
-    struct fence_judgement judgement = {.state = builder->state,
-                                        .subject = builder->subject,
-                                        .policies = builder->policies,
-                                        .direction = direction};
-    int r = choose_fallback(builder, direction);
+    struct fence_plan_set *planned = &compiler->plan->sets[set];
+    int r = planned->problem ? 0 : fence_plan_set_reserve(planned, class + 1);
 
-    for (uint32_t i = 0; r == 0 && i < builder->state->plan->peers_count; i++) {
-        struct fence_plan_entry entry = {.peer = i, .direction = direction};
+    for (int i = 0; r == 0 && !planned->problem && i < FENCE_DIRECTIONS; i++) {
+        uint32_t table = FENCE_PLAN_NONE;
 
-        judgement.peer = i;
-        r = table_for(builder, &judgement, &entry.table);
-        if (r == 0)
-            r = add_entry(builder, &entry);
+        r = table_for(compiler, set, i, class, &table);
+        planned->tables[i][class] = table;
     }
-    fence_intern_done(&builder->signatures);
     return r;
 }
 
 /* It cannot be compiled: whoever uses it is closed. */
-static int close_set(struct set_builder *builder)
+static int close_set(struct fence_compiler *compiler, uint32_t index)
 {
     struct fence_interval closed = {.verdict = FENCE_DENY,
                                     .reason = FENCE_REASON_NOT_APPLIED,
                                     .shadow = FENCE_DENY,
                                     .shadow_reason = FENCE_REASON_NOT_APPLIED};
-    struct fence_plan_set *set = &builder->set;
+    struct fence_plan_set *set = &compiler->plan->sets[index];
     struct fence_plan_table table = {0};
+    uint32_t made = 0;
     int r = append(&table, &closed);
 
     if (r == 0)
-        r = table_add(builder->state, &table, &set->fallback[FENCE_EGRESS]);
+        r = table_add(compiler, &table, &made);
     free(table.intervals);
-    set->fallback[FENCE_INGRESS] = set->fallback[FENCE_EGRESS];
-    set->entry_count = 0;
+    if (r < 0)
+        return r;
+    for (int i = 0; i < FENCE_DIRECTIONS; i++) {
+        FENCE_PLAN_REF(compiler->plan, tables, made);
+        set->fallback[i] = made;
+        for (size_t j = 0; j < set->table_count; j++)
+            set->tables[i][j] = FENCE_PLAN_NONE;
+    }
     if (asprintf(&set->problem,
                  "its rules need more than %u port intervals for one peer: write ranges (endPort) "
                  "instead of single ports",
-                 FENCE_TABLE_MAX) < 0) {
-        set->problem = NULL;
-        r = -ENOMEM;
-    }
-    return r < 0 ? fence_out_of_memory(builder->state->err) : 0;
+                 FENCE_TABLE_MAX) >= 0)
+        return 0;
+    set->problem = NULL;
+    return -ENOMEM;
 }
 
-static int build(struct set_builder *builder)
+static int ask_or_close(struct fence_compiler *compiler, uint32_t set, uint32_t class)
 {
-    struct fence_plan *plan = builder->state->plan;
+    int r = ask(compiler, set, class);
+
+    return r == -E2BIG ? close_set(compiler, set) : r;
+}
+
+/* ---- sets ----------------------------------------------------------------------------------- */
+
+static int build(struct fence_compiler *compiler, uint32_t set)
+{
+    const struct fence_plan_list *classes = &compiler->plan->classes_list;
     int r = 0;
 
-    for (size_t i = 0; i < builder->policies->count; i++)
-        builder->audit |=
-            builder->state->policies[builder->policies->items[i]].object->policy.audit;
     for (int direction = 0; r == 0 && direction < FENCE_DIRECTIONS; direction++)
-        r = build_direction(builder, direction);
+        r = choose_fallback(compiler, set, direction);
     if (r == -E2BIG)
-        r = close_set(builder);
-    if (r == 0)
-        r = FENCE_GROW(plan->sets, plan->sets_capacity, plan->sets_count);
-    if (r < 0)
-        return fence_out_of_memory(builder->state->err);
-    plan->sets[plan->sets_count++] = builder->set;
-    builder->set = (struct fence_plan_set){0};
+        return close_set(compiler, set);
+    for (uint32_t i = 0; r == 0 && i < classes->count; i++)
+        if (compiler->plan->classes[i].item.live)
+            r = ask_or_close(compiler, set, i);
+    return r;
+}
+
+static int make_room(struct fence_compiler *compiler, uint32_t set)
+{
+    size_t capacity = compiler->plan->sets_list.capacity;
+    struct fence_book_set *longer;
+
+    if (set < compiler->set_capacity)
+        return 0;
+    longer = reallocarray(compiler->sets, capacity, sizeof(*longer));
+    if (!longer)
+        return -ENOMEM;
+    memset(longer + compiler->set_capacity, 0,
+           (capacity - compiler->set_capacity) * sizeof(*longer));
+    compiler->sets = longer;
+    compiler->set_capacity = capacity;
     return 0;
 }
 
-int fence_set_for(struct fence_compile_state *state, const struct fence_subject *subject,
-                  const struct fence_selection *policies, uint32_t *ret_set)
+static int copy_policies(struct fence_compiler *compiler, const struct fence_indices *policies,
+                         struct fence_book_set *set)
 {
-    struct set_builder builder = {.state = state, .subject = subject, .policies = policies};
-    uint32_t number = (uint32_t)state->plan->sets_count;
-    int r = make_content(&builder, &builder.set.content);
+    int r = 0;
 
-    if (r == 0) {
-        r = fence_intern_put(&state->sets, builder.set.content, strlen(builder.set.content), number,
-                             &number);
-        if (r == 1)
-            r = build(&builder);
-        else if (r < 0)
-            r = fence_out_of_memory(state->err);
+    for (size_t i = 0; r == 0 && i < policies->count; i++) {
+        struct fence_book_policy *policy = &compiler->policies[policies->items[i]];
+
+        r = fence_indices_add(&set->policies, policies->items[i]);
+        if (r == 0)
+            policy->sets++;
+        set->audit |= policy->object->policy.audit;
     }
-    builder_done(&builder);
-    if (r == 0)
-        *ret_set = number;
     return r;
+}
+
+/* Of the content in the scratch text; takes the ports. */
+static int new_set(struct fence_compiler *compiler, const struct fence_ports **ports,
+                   const struct fence_indices *policies, uint32_t *ret_set)
+{
+    struct fence_plan *plan = compiler->plan;
+    const struct fence_text *text = &compiler->text;
+    uint32_t index;
+    int r = FENCE_PLAN_ADD(plan, sets, &index);
+
+    if (r == 0)
+        r = make_room(compiler, index);
+    if (r < 0)
+        return r;
+    compiler->sets[index] = (struct fence_book_set){.ports = TAKE_PTR(*ports)};
+    plan->sets[index].content = strndup(text->data, text->size);
+    if (!plan->sets[index].content)
+        return -ENOMEM;
+    r = fence_intern_put(&compiler->set_texts, text->data, text->size, index, ret_set);
+    if (r > 0)
+        r = copy_policies(compiler, policies, &compiler->sets[index]);
+    return r < 0 ? r : build(compiler, index);
+}
+
+/*
+ * A set that is found by its content may have been made of policies that are there no more, by
+ * others of equal meaning: it then goes on with these, which live longer.
+ */
+static int renew_policies(struct fence_compiler *compiler, struct fence_book_set *set,
+                          const struct fence_indices *policies)
+{
+    struct fence_indices before = set->policies;
+    int r;
+
+    if (before.count == policies->count &&
+        memcmp(before.items, policies->items, before.count * sizeof(*before.items)) == 0)
+        return 0;
+    set->policies = (struct fence_indices){0};
+    r = copy_policies(compiler, policies, set);
+    for (size_t i = 0; i < before.count; i++)
+        compiler->policies[before.items[i]].sets--;
+    free(before.items);
+    return r;
+}
+
+int fence_set_get(struct fence_compiler *compiler, const struct fence_subject *subject,
+                  const struct fence_indices *policies, uint32_t *ret_set)
+{
+    const struct fence_ports *ports = own_ports(compiler, subject, policies);
+    int r = ports ? make_content(compiler, ports, policies) : -ENOMEM;
+
+    if (r == 0 &&
+        fence_intern_find(&compiler->set_texts, compiler->text.data, compiler->text.size, ret_set))
+        r = policies->count ? renew_policies(compiler, &compiler->sets[*ret_set], policies) : 0;
+    else if (r == 0)
+        r = new_set(compiler, &ports, policies, ret_set);
+    fence_ports_unref(&ports);
+    return r;
+}
+
+int fence_sets_refresh(struct fence_compiler *compiler)
+{
+    const struct fence_plan *plan = compiler->plan;
+    int r = 0;
+
+    for (size_t i = 0; i < compiler->new_classes.count; i++)
+        for (uint32_t j = 0; r == 0 && j < plan->sets_list.count; j++)
+            if (plan->sets[j].item.live)
+                r = ask_or_close(compiler, j, compiler->new_classes.items[i]);
+    compiler->new_classes.count = 0;
+    return r;
+}
+
+static void forget_tables(struct fence_compiler *compiler, struct fence_intern *signatures)
+{
+    uint32_t table;
+
+    while (fence_intern_pop(signatures, &table))
+        FENCE_PLAN_UNREF(compiler->plan, tables, table);
+}
+
+void fence_set_free(struct fence_compiler *compiler, uint32_t index)
+{
+    struct fence_plan_set *planned = &compiler->plan->sets[index];
+    struct fence_book_set *set = &compiler->sets[index];
+
+    fence_intern_remove(&compiler->set_texts, planned->content, strlen(planned->content));
+    for (size_t i = 0; i < set->policies.count; i++)
+        compiler->policies[set->policies.items[i]].sets--;
+    for (int i = 0; i < FENCE_DIRECTIONS; i++) {
+        forget_tables(compiler, &set->signatures[i]);
+        if (planned->problem)
+            FENCE_PLAN_UNREF(compiler->plan, tables, planned->fallback[i]);
+    }
+    free(set->policies.items);
+    fence_ports_unref(&set->ports);
+    *set = (struct fence_book_set){0};
+    fence_plan_set_done(planned);
+    FENCE_PLAN_DROP(compiler->plan, sets, index);
+}
+
+void fence_sets_done(struct fence_compiler *compiler)
+{
+    for (size_t i = 0; i < compiler->set_capacity; i++) {
+        struct fence_book_set *set = &compiler->sets[i];
+
+        free(set->policies.items);
+        fence_ports_unref(&set->ports);
+        for (int direction = 0; direction < FENCE_DIRECTIONS; direction++)
+            fence_intern_done(&set->signatures[direction]);
+    }
+    free(compiler->sets);
 }

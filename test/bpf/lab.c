@@ -159,10 +159,15 @@ void lab_settings_flags(unsigned int flags)
     put(FENCE_MAP_SETTINGS, &zero, &settings);
 }
 
+__u32 lab_class(unsigned int peer)
+{
+    return peer == LAB_PEER_OTHERS ? FENCE_CLASS_ANY : 1000 + peer;
+}
+
 void lab_table(unsigned int set, unsigned int peer, unsigned int direction,
                const struct lab_interval *intervals, size_t count)
 {
-    struct fence_policy_key key = {.set = set, .peer = peer, .direction = direction};
+    struct fence_policy_key key = {.set = set, .class = lab_class(peer), .direction = direction};
     struct fence_policy_table table = {.offset = next_interval, .count = (__u32)count};
 
     for (size_t i = 0; i < count; i++) {
@@ -210,7 +215,7 @@ static void table_port(unsigned int set, unsigned int peer, unsigned int directi
 static void put_peer(__u32 number, __u32 identity, __u32 flags, const char *addr4,
                      const char *addr6)
 {
-    struct fence_peer peer = {.identity = identity, .flags = flags};
+    struct fence_peer peer = {.identity = identity, .flags = flags, .class = lab_class(number)};
     struct fence_addr addrs[2] = {lab_addr(addr4), lab_addr(addr6)};
 
     put(FENCE_MAP_PEERS, &number, &peer);
@@ -222,8 +227,9 @@ static void put_world(void)
 {
     struct fence_prefix_key prefixes[2] = {{.length = 96, .addr = lab_addr("0.0.0.0")},
                                            {.length = 0}};
-    struct fence_peer peer = {.identity = FENCE_IDENTITY_WORLD, .flags = FENCE_PEER_IS_WORLD};
     __u32 number = LAB_PEER_WORLD;
+    struct fence_peer peer = {
+        .identity = FENCE_IDENTITY_WORLD, .flags = FENCE_PEER_IS_WORLD, .class = lab_class(number)};
 
     put(FENCE_MAP_PEERS, &number, &peer);
     for (size_t i = 0; i < 2; i++)
@@ -253,10 +259,15 @@ void lab_reset(void)
     put_peer(LAB_PEER_HOST, FENCE_IDENTITY_HOST, FENCE_PEER_IS_HOST, "10.244.1.1",
              "fd00:10:244:1::1");
     put_world();
+    for (__u32 i = FENCE_PEER_PENDING; i <= FENCE_PEER_MASQUERADED6; i++) {
+        struct fence_peer reserved = {.class = lab_class(i)};
+
+        put(FENCE_MAP_PEERS, &i, &reserved);
+    }
     for (unsigned int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
-        lab_table_plain(LAB_SET_STRICT, FENCE_PEER_ANY, direction, FENCE_DENY);
-        lab_table_plain(LAB_SET_OPEN, FENCE_PEER_ANY, direction, FENCE_ALLOW);
-        lab_table_plain(LAB_SET_CLOSED, FENCE_PEER_ANY, direction, FENCE_DENY);
+        lab_table_plain(LAB_SET_STRICT, LAB_PEER_OTHERS, direction, FENCE_DENY);
+        lab_table_plain(LAB_SET_OPEN, LAB_PEER_OTHERS, direction, FENCE_ALLOW);
+        lab_table_plain(LAB_SET_CLOSED, LAB_PEER_OTHERS, direction, FENCE_DENY);
     }
     table_port(LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_INGRESS, 80);
     table_port(LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_EGRESS, 443);

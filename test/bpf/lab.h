@@ -29,6 +29,7 @@ struct fence_addr lab_world(int family);
 struct fence_addr lab_addr(const char *text);
 
 enum lab_peer {
+    LAB_PEER_OTHERS = 0, /* every class without a table of its own */
     LAB_PEER_FRIEND = 20,
     LAB_PEER_STRANGER = 21,
     LAB_PEER_HOST = 22,
@@ -49,6 +50,8 @@ struct lab_interval {
     unsigned int rule;
 };
 /* Write a table for (set, peer, direction). */
+/* Each peer has a class of its own, whose number is another one. */
+__u32 lab_class(unsigned int peer);
 void lab_table(unsigned int set, unsigned int peer, unsigned int direction,
                const struct lab_interval *intervals, size_t count);
 /* Everything allowed, or everything denied. */

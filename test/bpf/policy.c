@@ -116,7 +116,7 @@ static void test_shadow_verdict(void **state)
         .shadow_reason = FENCE_REASON_DENYLIST,
         .shadow_rule = 9,
     };
-    struct fence_policy_key key = {LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_EGRESS};
+    struct fence_policy_key key = {LAB_SET_STRICT, lab_class(LAB_PEER_FRIEND), FENCE_EGRESS};
     struct fence_policy_table table = {.offset = 5000, .count = 1};
     struct fence_probe_result result;
 
@@ -138,7 +138,7 @@ static void test_shadow_verdict(void **state)
 
 static void test_damaged_maps_close(void **state)
 {
-    struct fence_policy_key key = {LAB_SET_STRICT, FENCE_PEER_ANY, FENCE_EGRESS};
+    struct fence_policy_key key = {LAB_SET_STRICT, FENCE_CLASS_ANY, FENCE_EGRESS};
     struct fence_policy_table beyond = {.offset = FENCE_MAX_INTERVALS, .count = 1};
 
     (void)state;

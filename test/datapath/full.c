@@ -41,7 +41,7 @@ static void without_open(struct fence_plan *plan)
 
 static void without_sql(struct fence_plan *plan)
 {
-    plan->sets[SHOP_DB_SET].entry_count = 0;
+    plan_forget_entries(plan, SHOP_DB_SET);
 }
 
 static struct fence_plan *smaller_shop(void (*smaller)(struct fence_plan *plan))

@@ -28,12 +28,12 @@ static struct before generations(const struct fence_pins *pins, const __u32 peer
 
 static void remove_db(struct fence_plan *plan)
 {
-    plan->addresses_count = 1;
+    plan_forget_address(plan, "10.0.0.2");
 }
 
 static void give_to_web(struct fence_plan *plan)
 {
-    plan->addresses[1].peer = SHOP_WEB;
+    plan_address(plan, "10.0.0.2", SHOP_WEB);
 }
 
 static void add_inside(struct fence_plan *plan)
@@ -161,7 +161,7 @@ static void test_new_peer_in_old_set(void **state)
     struct fence_pins pins = node_load(NULL, 0);
     struct fence_apply *apply = apply_begin(&pins);
     struct fence_plan *plan = plan_shop();
-    struct fence_plan_entry entry = {.direction = FENCE_INGRESS, .table = SHOP_SQL};
+    struct plan_entry entry = {.direction = FENCE_INGRESS, .table = SHOP_SQL};
     __u32 set;
 
     (void)state;

@@ -5,17 +5,17 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/shared.h"
 #include "lib/datapath/probe.h"
 #include "lib/datapath/read.h"
 #include "test/cmocka.h"
 
-/* Room for one more at the end of a plan's array; yields its index. */
+/* A new item of a plan's list; yields its index. */
 #define APPEND(plan, name)                                                                         \
     ({                                                                                             \
-        assert_int_equal(FENCE_GROW((plan)->name, (plan)->name##_capacity, (plan)->name##_count),  \
-                         0);                                                                       \
-        memset(&(plan)->name[(plan)->name##_count], 0, sizeof(*(plan)->name));                     \
-        (uint32_t)(plan)->name##_count++;                                                          \
+        uint32_t index_;                                                                           \
+        assert_int_equal(FENCE_PLAN_ADD(plan, name, &index_), 0);                                  \
+        index_;                                                                                    \
     })
 
 static char *copy(const char *text)
@@ -29,26 +29,43 @@ static char *copy(const char *text)
 uint32_t plan_identity(struct fence_plan *plan, const char *content, uint32_t reserved)
 {
     uint32_t index = APPEND(plan, identities);
+    struct fence_plan_identity *identity = &plan->identities[index];
 
-    plan->identities[index] = (struct fence_plan_identity){
-        .content = copy(content),
-        .reserved = reserved,
-        .kind = reserved ? FENCE_KIND_RESERVED : FENCE_KIND_POD,
-        .namespace_name = copy("shop"),
-        .app = copy(content),
-        .labels = copy(""),
-    };
+    identity->content = copy(content);
+    identity->reserved = reserved;
+    identity->kind = reserved ? FENCE_KIND_RESERVED : FENCE_KIND_POD;
+    identity->namespace_name = fence_shared_string("shop");
+    identity->app = fence_shared_string(content);
+    identity->labels = fence_shared_labels_none();
+    return index;
+}
+
+/* One of its own: some rule means just this peer. */
+static uint32_t plan_class(struct fence_plan *plan, const char *content)
+{
+    uint32_t index = APPEND(plan, classes);
+    uint32_t atom = APPEND(plan, atoms);
+    struct fence_plan_class *class = &plan->classes[index];
+
+    plan->atoms[atom].content = copy(content);
+    class->ports = fence_ports_none();
+    class->atoms = calloc(1, sizeof(*class->atoms));
+    assert_non_null(class->atoms);
+    class->atoms[0] = atom;
+    class->atom_count = 1;
     return index;
 }
 
 uint32_t plan_peer(struct fence_plan *plan, const char *content, uint32_t identity,
                    uint32_t reserved)
 {
+    uint32_t class = plan_class(plan, content);
     uint32_t index = APPEND(plan, peers);
 
     plan->peers[index].content = copy(content);
     plan->peers[index].identity = identity;
     plan->peers[index].reserved = reserved;
+    plan->peers[index].class = class;
     return index;
 }
 
@@ -56,11 +73,9 @@ uint32_t plan_rule(struct fence_plan *plan, const char *policy, uint32_t index, 
 {
     uint32_t made = APPEND(plan, rules);
 
-    plan->rules[made] = (struct fence_plan_rule){
-        .policy = copy(policy),
-        .index = index,
-        .direction = direction,
-    };
+    plan->rules[made].policy = copy(policy);
+    plan->rules[made].index = index;
+    plan->rules[made].direction = direction;
     return made;
 }
 
@@ -88,37 +103,66 @@ uint32_t plan_set(struct fence_plan *plan, const char *content, uint32_t egress,
 
 void plan_address(struct fence_plan *plan, const char *text, uint32_t peer)
 {
-    uint32_t index = APPEND(plan, addresses);
+    struct fence_addr addr = node_addr(text);
+    struct fence_address *entry = fence_addresses_obtain(&plan->addresses, &addr);
 
-    plan->addresses[index] = (struct fence_plan_address){.addr = node_addr(text), .peer = peer};
+    assert_non_null(entry);
+    entry->peer = peer;
+    assert_int_equal(fence_addresses_mark(&plan->addresses, entry), 0);
+}
+
+void plan_forget_address(struct fence_plan *plan, const char *text)
+{
+    struct fence_addr addr = node_addr(text);
+    struct fence_address *entry = fence_addresses_find(&plan->addresses, &addr);
+
+    assert_non_null(entry);
+    entry->peer = FENCE_ADDRESS_NONE;
+}
+
+void plan_rename_peer(struct fence_plan *plan, uint32_t peer, const char *content)
+{
+    const struct fence_plan_class *class = &plan->classes[plan->peers[peer].class];
+
+    free(plan->peers[peer].content);
+    plan->peers[peer].content = copy(content);
+    free(plan->atoms[class->atoms[0]].content);
+    plan->atoms[class->atoms[0]].content = copy(content);
 }
 
 void plan_prefix(struct fence_plan *plan, const char *text, uint32_t peer)
 {
-    uint32_t index = APPEND(plan, prefixes);
+    struct fence_plan_prefix prefix = {.peer = peer};
 
-    plan->prefixes[index].peer = peer;
-    assert_int_equal(fence_prefix_parse(text, &plan->prefixes[index].prefix, NULL), 0);
+    assert_int_equal(fence_prefix_parse(text, &prefix.prefix, NULL), 0);
+    assert_int_equal(FENCE_GROW(plan->prefixes, plan->prefixes_capacity, plan->prefixes_count), 0);
+    plan->prefixes[plan->prefixes_count++] = prefix;
+    plan->prefixes_touched = true;
 }
 
-void plan_entry(struct fence_plan *plan, uint32_t set, const struct fence_plan_entry *entry)
+void plan_entry(struct fence_plan *plan, uint32_t set, const struct plan_entry *entry)
 {
-    struct fence_plan_set *made = &plan->sets[set];
+    uint32_t class = plan->peers[entry->peer].class;
 
-    assert_int_equal(FENCE_GROW(made->entries, made->entry_capacity, made->entry_count), 0);
-    made->entries[made->entry_count++] = *entry;
+    assert_int_equal(fence_plan_set_reserve(&plan->sets[set], class + 1), 0);
+    plan->sets[set].tables[entry->direction][class] = entry->table;
+}
+
+void plan_forget_entries(struct fence_plan *plan, uint32_t set)
+{
+    for (int direction = 0; direction < FENCE_DIRECTIONS; direction++)
+        for (size_t i = 0; i < plan->sets[set].table_count; i++)
+            plan->sets[set].tables[direction][i] = FENCE_PLAN_NONE;
 }
 
 void plan_endpoint(struct fence_plan *plan, unsigned int link, uint32_t identity, uint32_t set)
 {
     uint32_t index = APPEND(plan, endpoints);
 
-    plan->endpoints[index] = (struct fence_plan_endpoint){
-        .ifindex = node_ifindex(link),
-        .identity = identity,
-        .set = set,
-        .next_set = FENCE_PLAN_NONE,
-    };
+    plan->endpoints[index].ifindex = node_ifindex(link);
+    plan->endpoints[index].identity = identity;
+    plan->endpoints[index].set = set;
+    plan->endpoints[index].next_set = FENCE_PLAN_NONE;
 }
 
 static void add_tables(struct fence_plan *plan, uint32_t rule)
@@ -157,7 +201,7 @@ static void add_tables(struct fence_plan *plan, uint32_t rule)
 
 struct fence_plan *plan_shop_without_addresses(void)
 {
-    const struct fence_plan_entry web_in = {SHOP_WEB, FENCE_INGRESS, SHOP_SQL};
+    const struct plan_entry web_in = {SHOP_WEB, FENCE_INGRESS, SHOP_SQL};
     struct fence_plan *plan = calloc(1, sizeof(*plan));
 
     assert_non_null(plan);

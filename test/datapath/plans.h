@@ -13,8 +13,18 @@ uint32_t plan_rule(struct fence_plan *plan, const char *policy, uint32_t index, 
 uint32_t plan_table(struct fence_plan *plan, const struct fence_interval *intervals, size_t count);
 uint32_t plan_set(struct fence_plan *plan, const char *content, uint32_t egress, uint32_t ingress);
 void plan_address(struct fence_plan *plan, const char *text, uint32_t peer);
+void plan_forget_address(struct fence_plan *plan, const char *text);
+/* The peer, and its class, become others. */
+void plan_rename_peer(struct fence_plan *plan, uint32_t peer, const char *content);
 void plan_prefix(struct fence_plan *plan, const char *text, uint32_t peer);
-void plan_entry(struct fence_plan *plan, uint32_t set, const struct fence_plan_entry *entry);
+/* A set's table for the class of a peer. */
+struct plan_entry {
+    uint32_t peer;
+    enum fence_direction direction;
+    uint32_t table;
+};
+void plan_entry(struct fence_plan *plan, uint32_t set, const struct plan_entry *entry);
+void plan_forget_entries(struct fence_plan *plan, uint32_t set);
 void plan_endpoint(struct fence_plan *plan, unsigned int link, uint32_t identity, uint32_t set);
 
 enum shop_identity { SHOP_WORLD_ID, SHOP_PENDING_ID, SHOP_WEB_ID, SHOP_DB_ID, SHOP_NEXT_ID };

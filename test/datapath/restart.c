@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/shared.h"
 #include "lib/datapath/read.h"
 #include "test/cmocka.h"
 #include "test/datapath/plans.h"
@@ -57,14 +58,11 @@ static void test_other_order(void **state)
     struct fence_pins pins = node_load(NULL, 0);
     struct fence_apply *apply = apply_begin(&pins);
     struct fence_plan *plan = plan_shop();
-    const struct fence_plan_address first = plan->addresses[0];
     const struct fence_plan_prefix prefix = plan->prefixes[0];
 
     (void)state;
     shop_pods(&pins);
     apply_well(apply, plan_shop());
-    plan->addresses[0] = plan->addresses[1];
-    plan->addresses[1] = first;
     plan->prefixes[0] = plan->prefixes[2];
     plan->prefixes[2] = prefix;
     apply = restart(&pins, apply);
@@ -148,13 +146,13 @@ static void test_changed_meaning(void **state)
     shop_pods(&pins);
     apply_well(apply, plan_shop());
     old = fence_apply_set_number(apply, "db-in");
-    plan->sets[SHOP_DB_SET].entry_count = 0;
+    plan_forget_entries(plan, SHOP_DB_SET);
     apply_well(apply, plan);
     assert_true(fence_apply_set_number(apply, "db-in") > old);
     assert_int_equal(ask(&pins, 1, FENCE_INGRESS, "10.0.0.1", 5432), -FENCE_REASON_NO_RULE);
 
     plan = plan_shop();
-    plan->sets[SHOP_DB_SET].entries[0].table = SHOP_ALLOW;
+    plan_entry(plan, SHOP_DB_SET, &(struct plan_entry){SHOP_WEB, FENCE_INGRESS, SHOP_ALLOW});
     apply_well(apply, plan);
     assert_int_equal(ask(&pins, 1, FENCE_INGRESS, "10.0.0.1", 1), FENCE_ALLOW);
     fence_apply_free(&apply);
@@ -174,8 +172,8 @@ static void test_shown_name(void **state)
     shop_pods(&pins);
     apply_well(apply, plan_shop());
     identity = node_endpoint(&pins, 0).identity;
-    free(plan->identities[SHOP_WEB_ID].app);
-    plan->identities[SHOP_WEB_ID].app = strdup("frontend");
+    fence_shared_string_unref(&plan->identities[SHOP_WEB_ID].app);
+    plan->identities[SHOP_WEB_ID].app = fence_shared_string("frontend");
     assert_int_equal(apply_well(apply, plan), 1);
     assert_int_equal(node_endpoint(&pins, 0).identity, identity);
     assert_int_equal(fence_identity_read(&pins, identity, &info), 0);

@@ -28,9 +28,8 @@ static struct fence_plan *web_only(void)
 {
     struct fence_plan *plan = plan_shop();
 
-    plan->addresses_count = 1;
-    plan->peers[SHOP_DB].carried = true;
-    plan->endpoints_count = 1;
+    plan_forget_address(plan, "10.0.0.2");
+    FENCE_PLAN_DROP(plan, endpoints, 1);
     return plan;
 }
 
@@ -41,7 +40,7 @@ static struct fence_plan *other_policy(void)
 
     free(plan->sets[SHOP_DB_SET].content);
     plan->sets[SHOP_DB_SET].content = strdup("other");
-    plan->sets[SHOP_DB_SET].entry_count = 0;
+    plan_forget_entries(plan, SHOP_DB_SET);
     plan->sets[SHOP_DB_SET].fallback[FENCE_EGRESS] = SHOP_DENY;
     plan->tables[SHOP_SQL].count = 1;
     plan->tables[SHOP_SQL].intervals[0] = plan->tables[SHOP_DENY].intervals[0];
@@ -102,7 +101,7 @@ static void test_next_set(void **state)
     assert_int_equal(node_count(&pins, FENCE_MAP_SETS), 2);
 
     plan->endpoints[0] = plan->endpoints[1];
-    plan->endpoints_count = 1;
+    FENCE_PLAN_DROP(plan, endpoints, 1);
     apply_well(apply, plan);
     apply_sweep(apply);
     assert_int_equal(node_count(&pins, FENCE_MAP_SETS), 3);
@@ -131,10 +130,10 @@ static void test_peers(void **state)
     db = peer_of(&pins, "10.0.0.2");
     apply_well(apply, web_only());
     apply_sweep(apply);
-    assert_int_equal(node_count(&pins, FENCE_MAP_PEERS), before); /* carried: still asked for */
+    assert_int_equal(node_count(&pins, FENCE_MAP_PEERS), before); /* still asked for */
 
-    free(plan->peers[SHOP_DB].content);
-    plan->peers_count--;
+    free(TAKE_PTR(plan->peers[SHOP_DB].content));
+    FENCE_PLAN_DROP(plan, peers, SHOP_DB);
     apply_well(apply, plan);
     generation = generation_of(&pins, db);
     apply_sweep(apply);
@@ -143,8 +142,7 @@ static void test_peers(void **state)
     generation = generation_of(&pins, db);
 
     plan = web_only();
-    free(plan->peers[SHOP_DB].content);
-    plan->peers[SHOP_DB].content = strdup("api 10.0.0.0/24");
+    plan_rename_peer(plan, SHOP_DB, "api 10.0.0.0/24");
     plan_address(plan, "10.0.0.5", SHOP_DB);
     apply_well(apply, plan);
     assert_int_equal(peer_of(&pins, "10.0.0.5"), db);
@@ -153,25 +151,26 @@ static void test_peers(void **state)
     fence_pins_close(&pins);
 }
 
-/* Entries for a peer's number do not outlive the peer: another one may get the number. */
-static void test_entries_go_with_the_peer(void **state)
+/* Entries for a class's number do not outlive the class: another one may get the number. */
+static void test_entries_go_with_the_class(void **state)
 {
     struct fence_pins pins = node_load(NULL, 0);
     struct fence_apply *apply = apply_begin(&pins);
     struct fence_policy_key key = {.direction = FENCE_INGRESS};
     struct fence_policy_table table;
     struct fence_plan *plan = plan_shop();
+    struct fence_peer peer;
 
     (void)state;
     shop_pods(&pins);
     apply_well(apply, plan_shop());
     key.set = fence_apply_set_number(apply, "db-in");
-    key.peer = peer_of(&pins, "10.0.0.1");
+    assert_int_equal(fence_peer_read(&pins, peer_of(&pins, "10.0.0.1"), &peer), 0);
+    key.class = peer.class;
     assert_int_equal(bpf_map_lookup_elem(pins.maps[FENCE_MAP_POLICIES], &key, &table), 0);
 
-    free(plan->peers[SHOP_WEB].content);
-    plan->peers[SHOP_WEB].content = strdup("web2 10.0.0.0/24");
-    plan->sets[SHOP_DB_SET].entry_count = 0;
+    plan_rename_peer(plan, SHOP_WEB, "web2 10.0.0.0/24");
+    plan_forget_entries(plan, SHOP_DB_SET);
     apply_well(apply, plan);
     assert_int_equal(fence_apply_set_number(apply, "db-in"), key.set);
     apply_sweep(apply);
@@ -192,8 +191,8 @@ static void test_names(void **state)
     shop_pods(&pins);
     apply_well(apply, plan_shop());
     identities = node_count(&pins, FENCE_MAP_IDENTITIES);
-    free(plan->rules[0].policy);
-    plan->rules_count = 0;
+    free(TAKE_PTR(plan->rules[0].policy));
+    FENCE_PLAN_DROP(plan, rules, 0);
     free(plan->identities[SHOP_DB_ID].content);
     plan->identities[SHOP_DB_ID].content = strdup("db v2");
     apply_well(apply, plan);
@@ -292,7 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_set_in_use), cmocka_unit_test(test_next_set),
-        cmocka_unit_test(test_peers),      cmocka_unit_test(test_entries_go_with_the_peer),
+        cmocka_unit_test(test_peers),      cmocka_unit_test(test_entries_go_with_the_class),
         cmocka_unit_test(test_names),      cmocka_unit_test(test_expired_connections),
         cmocka_unit_test(test_no_leak),
     };

@@ -257,7 +257,7 @@ lab_daemon_kill() {
 # ---- nothing is left -----------------------------------------------------------------------------
 
 lab_map_count() {
-    bpftool -j map dump pinned "$LAB_BPFFS/v1/maps/$1" | jq length
+    bpftool -j map dump pinned "$LAB_BPFFS/v2/maps/$1" | jq length
 }
 
 lab_maps_empty() {
@@ -265,7 +265,7 @@ lab_maps_empty() {
     for map in endpoints endpoint_info connections handshakes fragments; do
         expect_equal "entries left in map $map" "$(lab_map_count "$map")" 0
     done
-    expect_equal "pins left in links" "$(ls "$LAB_BPFFS/v1/links")" ""
+    expect_equal "pins left in links" "$(ls "$LAB_BPFFS/v2/links")" ""
 }
 
 # Filters of anybody on an interface of the node: "TCX-in TCX-out clsact-in clsact-out".

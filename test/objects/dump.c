@@ -112,19 +112,20 @@ static void dump_pod(FILE *out, const struct fence_pod *pod)
     fprintf(out, "%s%s", pod->host_network ? " hostNetwork" : "", pod->finished ? " finished" : "");
     fprintf(out, "\nuid %s node %s owner %s container %s", pod->uid, pod->node, pod->owner,
             pod->container_id);
-    dump_labels(out, &pod->labels);
+    dump_labels(out, pod->labels);
     for (size_t i = 0; i < pod->addr_count; i++)
         fprintf(out, "\naddress %s", fence_addr_format(&pod->addrs[i], text));
-    for (size_t i = 0; i < pod->port_count; i++)
-        fprintf(out, "\nport %s %s %u", pod->ports[i].name,
-                fence_protocol_name(pod->ports[i].protocol, buffer), pod->ports[i].port);
+    for (size_t i = 0; i < pod->ports->count; i++)
+        fprintf(out, "\nport %s %s %u", pod->ports->items[i].name,
+                fence_protocol_name(pod->ports->items[i].protocol, buffer),
+                pod->ports->items[i].port);
 }
 
 static void dump_node(FILE *out, const struct fence_node *node)
 {
     char text[FENCE_PREFIX_TEXT];
 
-    dump_labels(out, &node->labels);
+    dump_labels(out, node->labels);
     for (size_t i = 0; i < node->addr_count; i++)
         fprintf(out, "\naddress %s", fence_addr_format(&node->addrs[i], text));
     for (size_t i = 0; i < node->pod_prefix_count; i++)
@@ -148,7 +149,7 @@ char *dump_object(const struct fence_object *object)
     else if (object->kind == FENCE_OBJECT_NODE)
         dump_node(out, &object->node);
     else if (object->kind == FENCE_OBJECT_NAMESPACE)
-        dump_labels(out, &object->namespace_labels);
+        dump_labels(out, object->namespace_labels);
     fclose(out);
     return text;
 }

@@ -130,7 +130,7 @@ void lab_assert_namespaces(const struct lab *lab, const char *wanted)
     char text[1024] = "";
 
     for (size_t i = 0; i < count; i++) {
-        const char *label = fence_labels_get(&objects[i]->namespace_labels, "a");
+        const char *label = fence_labels_get(objects[i]->namespace_labels, "a");
         size_t used = strlen(text);
 
         snprintf(text + used, sizeof(text) - used, "%s%s%s%s", used ? " " : "", objects[i]->name,

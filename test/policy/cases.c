@@ -210,7 +210,7 @@ static int compile_node(const struct case_file *file, struct case_node *node, st
     node->world.host_addr_count = node->host_addr_count;
     node->world.locals = node->locals;
     node->world.local_count = node->local_count;
-    r = fence_compile(&node->world, NULL, &node->plan, err);
+    r = fence_compile(&node->world, &node->plan, err);
     wrong = r == 0 ? plan_check(node->plan) : NULL;
     return wrong ? fence_err_set(err, -EBADMSG, "the plan of node '%s': %s", node->name, wrong) : r;
 }

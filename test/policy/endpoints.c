@@ -10,8 +10,8 @@ static void test_endpoint_without_a_pod_is_pending(void **context)
     (void)context;
     load(&lab, NAMESPACE("shop", ""));
     lab_add_local(&lab, 7, "shop", "web");
-    plan = compile(&lab, NULL);
-    assert_int_equal(plan->endpoints_count, 1);
+    plan = compile(&lab);
+    assert_int_equal(plan->endpoints_list.count, 1);
     assert_int_equal(plan->endpoints[0].ifindex, 7);
     assert_int_equal(plan->endpoints[0].flags, FENCE_EP_PENDING);
     assert_int_equal(plan->endpoints[0].set, FENCE_PLAN_NONE);
@@ -34,10 +34,11 @@ static void test_endpoint_labels_of_the_runtime(void **context)
     lab.locals[0].labels = &lab.labels;
     lab.locals[0].addrs = &addr;
     lab.locals[0].addr_count = 1;
-    plan = compile(&lab, NULL);
+    plan = compile(&lab);
     assert_int_equal(plan->endpoints[0].flags, 0);
     assert_int_equal(peer_at(plan, "10.0.0.9")->identity, plan->endpoints[0].identity);
-    assert_string_equal(identity_at(plan, "10.0.0.9")->labels, "app=web");
+    assert_int_equal(identity_at(plan, "10.0.0.9")->labels->count, 1);
+    assert_string_equal(fence_labels_get(identity_at(plan, "10.0.0.9")->labels, "app"), "web");
     assert_string_equal(identity_at(plan, "10.0.0.9")->namespace_name, "shop");
     assert_string_equal(identity_at(plan, "10.0.0.9")->app, "web");
     fence_plan_free(&plan);
@@ -90,7 +91,7 @@ static void test_endpoint_finds_its_pod(void **context)
         lab_add_local(&lab, 3, finds[i].namespace_name, finds[i].name);
         lab.locals[0].uid = finds[i].uid;
         lab.locals[0].container_id = finds[i].container_id;
-        plan = compile(&lab, NULL);
+        plan = compile(&lab);
         if (plan->endpoints[0].flags != finds[i].flags)
             fail_msg("%s: flags %u", finds[i].what, plan->endpoints[0].flags);
         fence_plan_free(&plan);
@@ -113,7 +114,7 @@ static void test_incomplete_and_exempt(void **context)
     lab_add_local(&lab, 2, "shop", "db");
     lab_add_local(&lab, 3, "ops", "mon");
     lab.locals[2].exempt = true;
-    plan = compile(&lab, NULL);
+    plan = compile(&lab);
     assert_int_equal(plan->endpoints[0].flags, FENCE_EP_PENDING | FENCE_EP_INCOMPLETE);
     assert_int_equal(plan->endpoints[0].set, FENCE_PLAN_NONE);
     assert_int_equal(plan->endpoints[1].flags, 0);

@@ -194,7 +194,7 @@ static void test_answers(void **context)
         lab.world.node_name = "n1";
         lab.world.own_node_egress_is_policy = answers[i].own_node_is_policy;
         lab_add_local(&lab, 2, "s", "db");
-        assert_int_equal(fence_compile(&lab.world, NULL, &plan, &err), 0);
+        assert_int_equal(fence_compile(&lab.world, &plan, &err), 0);
         assert_null(plan_check(plan));
         check(plan, i);
         fence_plan_free(&plan);
@@ -227,18 +227,20 @@ static void test_fallbacks(void **context)
         struct lab lab = {0};
         struct fence_plan *plan = NULL;
         const struct fence_interval *got;
-        bool listed = false;
+        const struct fence_plan_set *set;
+        uint32_t class;
+        bool listed;
 
         assert_true(asprintf(&text, "%s%s", objects, fallbacks[i].policies) > 0);
         assert_int_equal(lab_load(&lab, text, NULL), 0);
         lab_add_local(&lab, 2, "s", "db");
-        assert_int_equal(fence_compile(&lab.world, NULL, &plan, NULL), 0);
+        assert_int_equal(fence_compile(&lab.world, &plan, NULL), 0);
         got = plan_interval(plan, &query, FENCE_PLAN_NONE);
         if (got->verdict != fallbacks[i].verdict || got->reason != fallbacks[i].reason)
             fail_msg("fallback %zu: %s", i, fence_reason_name(got->reason));
-        for (size_t j = 0; j < plan->sets[0].entry_count; j++)
-            listed |= plan->sets[0].entries[j].direction == IN &&
-                      plan->sets[0].entries[j].peer == peer_named(plan, "203.0.113.1");
+        set = &plan->sets[plan_endpoint(plan, 2)->set];
+        class = plan->peers[peer_named(plan, "203.0.113.1")].class;
+        listed = fence_plan_table_of(set, IN, class) != set->fallback[IN];
         if (listed != fallbacks[i].world_has_entry)
             fail_msg("fallback %zu: the world %s an entry", i, listed ? "has" : "lacks");
         fence_plan_free(&plan);
@@ -272,8 +274,8 @@ static void test_edges_of_both(void **context)
     assert_true(asprintf(&text, "%s%s", objects, policies) > 0);
     assert_int_equal(lab_load(&lab, text, NULL), 0);
     lab_add_local(&lab, 2, "s", "db");
-    assert_int_equal(fence_compile(&lab.world, NULL, &plan, NULL), 0);
-    assert_int_equal(plan->sets_count, 1);
+    assert_int_equal(fence_compile(&lab.world, &plan, NULL), 0);
+    assert_int_equal(plan->sets_list.count, 1);
     table = &plan->tables[plan->sets[0].fallback[FENCE_INGRESS]];
     assert_int_equal(table->count, FENCE_ARRAY_SIZE(expected));
     for (size_t i = 0; i < table->count; i++) {

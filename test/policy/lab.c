@@ -82,8 +82,8 @@ int lab_add_local(struct lab *lab, unsigned int ifindex, const char *namespace_n
 
 const struct fence_plan_endpoint *plan_endpoint(const struct fence_plan *plan, uint32_t ifindex)
 {
-    for (size_t i = 0; i < plan->endpoints_count; i++)
-        if (plan->endpoints[i].ifindex == ifindex)
+    for (size_t i = 0; i < plan->endpoints_list.count; i++)
+        if (plan->endpoints[i].item.live && plan->endpoints[i].ifindex == ifindex)
             return &plan->endpoints[i];
     return NULL;
 }
@@ -92,9 +92,10 @@ uint32_t plan_peer_of(const struct fence_plan *plan, const struct fence_addr *ad
 {
     const struct fence_plan_prefix *best = NULL;
 
-    for (size_t i = 0; i < plan->addresses_count; i++)
-        if (fence_addr_equal(&plan->addresses[i].addr, addr))
-            return plan->addresses[i].peer;
+    const struct fence_address *entry = fence_addresses_find(&plan->addresses, addr);
+
+    if (entry && entry->peer != FENCE_ADDRESS_NONE)
+        return entry->peer;
     for (size_t i = 0; i < plan->prefixes_count; i++) {
         const struct fence_plan_prefix *prefix = &plan->prefixes[i];
 
@@ -107,8 +108,8 @@ uint32_t plan_peer_of(const struct fence_plan *plan, const struct fence_addr *ad
 
 uint32_t plan_peer_reserved(const struct fence_plan *plan, enum fence_peer_number number)
 {
-    for (uint32_t i = 0; i < plan->peers_count; i++)
-        if (plan->peers[i].reserved == number)
+    for (uint32_t i = 0; i < plan->peers_list.count; i++)
+        if (plan->peers[i].item.live && plan->peers[i].reserved == number)
             return i;
     return FENCE_PLAN_NONE;
 }
@@ -119,9 +120,8 @@ static const struct fence_plan_table *table_of(const struct fence_plan *plan,
 {
     uint32_t number = set->fallback[direction];
 
-    for (size_t i = 0; i < set->entry_count; i++)
-        if (set->entries[i].peer == peer && set->entries[i].direction == direction)
-            number = set->entries[i].table;
+    if (peer != FENCE_PLAN_NONE)
+        number = fence_plan_table_of(set, direction, plan->peers[peer].class);
     return &plan->tables[number];
 }
 
@@ -147,11 +147,18 @@ const struct fence_interval *plan_interval(const struct fence_plan *plan,
                        FENCE_POSITION(query->protocol, query->port));
 }
 
+static bool is_rule(const struct fence_plan *plan, uint32_t number)
+{
+    return !number || (number <= plan->rules_list.count && plan->rules[number - 1].item.live);
+}
+
 static const char *check_tables(const struct fence_plan *plan)
 {
-    for (size_t i = 0; i < plan->tables_count; i++) {
+    for (size_t i = 0; i < plan->tables_list.count; i++) {
         const struct fence_plan_table *table = &plan->tables[i];
 
+        if (!table->item.live)
+            continue;
         if (!table->count || table->intervals[0].low != 0)
             return "a table does not begin at 0";
         for (size_t j = 0; j < table->count; j++) {
@@ -161,11 +168,11 @@ static const char *check_tables(const struct fence_plan *plan)
                 return "intervals are not in order";
             if (at->low >= FENCE_POSITION_END)
                 return "an interval lies behind the end";
-            if (at->rule > plan->rules_count || at->shadow_rule > plan->rules_count)
+            if (!is_rule(plan, at->rule) || !is_rule(plan, at->shadow_rule))
                 return "an interval names a rule that is not there";
         }
         for (size_t j = 0; j < i; j++)
-            if (plan->tables[j].count == table->count &&
+            if (plan->tables[j].item.live && plan->tables[j].count == table->count &&
                 memcmp(plan->tables[j].intervals, table->intervals,
                        table->count * sizeof(table->intervals[0])) == 0)
                 return "two tables are equal";
@@ -192,17 +199,26 @@ static bool fallback_is_closed(const struct fence_plan *plan, const struct fence
     return true;
 }
 
+static bool is_table(const struct fence_plan *plan, uint32_t table)
+{
+    return table < plan->tables_list.count && plan->tables[table].item.live;
+}
+
 static const char *check_sets(const struct fence_plan *plan)
 {
-    for (size_t i = 0; i < plan->sets_count; i++) {
+    for (size_t i = 0; i < plan->sets_list.count; i++) {
         const struct fence_plan_set *set = &plan->sets[i];
 
-        if (set->fallback[0] >= plan->tables_count || set->fallback[1] >= plan->tables_count)
-            return "a fallback table is not there";
-        for (size_t j = 0; j < set->entry_count; j++)
-            if (set->entries[j].peer >= plan->peers_count ||
-                set->entries[j].table >= plan->tables_count)
-                return "an entry names a peer or table that is not there";
+        if (!set->item.live)
+            continue;
+        for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
+            if (!is_table(plan, set->fallback[direction]))
+                return "a fallback table is not there";
+            for (uint32_t j = 0; j < plan->classes_list.count; j++)
+                if (plan->classes[j].item.live &&
+                    !is_table(plan, fence_plan_table_of(set, direction, j)))
+                    return "a class's table is not there";
+        }
         if (!fallback_is_closed(plan, set, FENCE_EGRESS) ||
             !fallback_is_closed(plan, set, FENCE_INGRESS))
             return "a fallback table is more open than that of a pending peer";
@@ -214,21 +230,31 @@ static const char *check_peers(const struct fence_plan *plan)
 {
     static const struct fence_addr v4 = {.bytes = {[10] = 0xff, 0xff, 192, 0, 2, 1}};
     static const struct fence_addr v6 = {.bytes = {0x20, 1, 0xd, 0xb8}};
+    const struct fence_address *entry;
+    size_t position = 0;
 
     for (uint32_t i = FENCE_PEER_PENDING; i <= FENCE_PEER_MASQUERADED6; i++)
         if (plan_peer_reserved(plan, i) == FENCE_PLAN_NONE)
             return "a reserved peer is missing";
     if (plan_peer_of(plan, &v4) == FENCE_PLAN_NONE || plan_peer_of(plan, &v6) == FENCE_PLAN_NONE)
         return "an address leads to no peer";
-    for (size_t i = 0; i < plan->peers_count; i++) {
-        if (plan->peers[i].identity >= plan->identities_count)
+    for (size_t i = 0; i < plan->peers_list.count; i++) {
+        const struct fence_plan_peer *peer = &plan->peers[i];
+
+        if (!peer->item.live)
+            continue;
+        if (peer->identity >= plan->identities_list.count ||
+            !plan->identities[peer->identity].item.live)
             return "a peer's identity is not there";
+        if (peer->class >= plan->classes_list.count || !plan->classes[peer->class].item.live)
+            return "a peer's class is not there";
         for (size_t j = 0; j < i; j++)
-            if (strcmp(plan->peers[i].content, plan->peers[j].content) == 0)
+            if (plan->peers[j].item.live && strcmp(peer->content, plan->peers[j].content) == 0)
                 return "two peers are equal";
     }
-    for (size_t i = 0; i < plan->addresses_count; i++)
-        if (plan->addresses[i].peer >= plan->peers_count)
+    while ((entry = fence_addresses_next(&plan->addresses, &position)))
+        if (entry->peer != FENCE_ADDRESS_NONE &&
+            (entry->peer >= plan->peers_list.count || !plan->peers[entry->peer].item.live))
             return "an address leads to a peer that is not there";
     return NULL;
 }

@@ -52,9 +52,9 @@ static void test_requirements(void **context)
 {
     (void)context;
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(requirements); i++) {
-        char *values[2] = {requirements[i].count > 0 ? requirements[i].values[0] : NULL,
-                           requirements[i].count > 1 ? requirements[i].values[1] : NULL};
-        struct fence_requirement item = {.key = (char[]){"app"},
+        const char *values[2] = {requirements[i].count > 0 ? requirements[i].values[0] : NULL,
+                                 requirements[i].count > 1 ? requirements[i].values[1] : NULL};
+        struct fence_requirement item = {.key = "app",
                                          .op = requirements[i].op,
                                          .values = values,
                                          .value_count = requirements[i].count};
@@ -70,7 +70,7 @@ static void test_requirements(void **context)
 static void test_all_requirements_count(void **context)
 {
     struct fence_requirement items[] = {
-        {.key = (char[]){"app"}, .op = FENCE_OP_EXISTS},
+        {.key = "app", .op = FENCE_OP_EXISTS},
         {.key = (char[]){"tier"}, .op = FENCE_OP_EXISTS},
     };
     struct fence_selector both = {.items = items, .count = 2};

@@ -35,13 +35,13 @@ static inline void load(struct lab *lab, const char *text)
         fail_msg("%s", err.text);
 }
 
-static inline struct fence_plan *compile(const struct lab *lab, const struct fence_plan *previous)
+static inline struct fence_plan *compile(const struct lab *lab)
 {
     struct fence_plan *plan = NULL;
     struct fence_err err = {0};
     const char *wrong;
 
-    if (fence_compile(&lab->world, previous, &plan, &err) < 0)
+    if (fence_compile(&lab->world, &plan, &err) < 0)
         fail_msg("%s", err.text);
     wrong = plan_check(plan);
     if (wrong)

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A class is what the rules in use can tell of a peer: which of their peers (atoms) mean it, its
+ * named ports, whether it is this node or pending. Sets have a table for each class, so peers that
+ * nobody tells apart cost no entry, and a relabelled pod mostly moves between classes that are
+ * there already.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/policy/compiler.h"
+
+const struct fence_plan_class *fence_class_at(const struct fence_compiler *compiler, uint32_t class)
+{
+    static const struct fence_plan_class nobody;
+
+    return class == FENCE_PLAN_NONE ? &nobody : &compiler->plan->classes[class];
+}
+
+bool fence_class_has(const struct fence_plan_class *class, uint32_t atom)
+{
+    size_t low = 0;
+    size_t high = class->atom_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (class->atoms[middle] < atom)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < class->atom_count && class->atoms[low] == atom;
+}
+
+static void make_key(struct fence_text *key, const struct fence_plan_class *class)
+{
+    char kind = (char)(class->host | class->pending << 1);
+
+    fence_text_clear(key);
+    fence_text_raw(key, &kind, 1);
+    fence_text_raw(key, (const char *)&class->ports, sizeof(class->ports));
+    fence_text_raw(key, (const char *)class->atoms, class->atom_count * sizeof(*class->atoms));
+}
+
+/* The class like this one, made when there is none. */
+static int intern(struct fence_compiler *compiler, const struct fence_plan_class *wanted,
+                  uint32_t *ret_class)
+{
+    struct fence_plan *plan = compiler->plan;
+    struct fence_text *key = &compiler->key;
+    struct fence_plan_class *class;
+    int r;
+
+    make_key(key, wanted);
+    if (key->failed)
+        return -ENOMEM;
+    if (fence_intern_find(&compiler->class_keys, key->data, key->size, ret_class))
+        return 0;
+    r = FENCE_PLAN_ADD(plan, classes, ret_class);
+    if (r < 0)
+        return r;
+    class = &plan->classes[*ret_class];
+    class->host = wanted->host;
+    class->pending = wanted->pending;
+    class->ports = fence_ports_ref(wanted->ports);
+    class->atoms = calloc(wanted->atom_count + 1, sizeof(*class->atoms));
+    if (!class->atoms)
+        return -ENOMEM;
+    if (wanted->atom_count)
+        memcpy(class->atoms, wanted->atoms, wanted->atom_count * sizeof(*class->atoms));
+    class->atom_count = wanted->atom_count;
+    for (size_t i = 0; i < class->atom_count; i++)
+        FENCE_PLAN_REF(plan, atoms, class->atoms[i]);
+    r = fence_indices_add(&compiler->new_classes, *ret_class);
+    if (r == 0)
+        r = fence_intern_put(&compiler->class_keys, key->data, key->size, *ret_class, ret_class);
+    return r < 0 ? r : 0;
+}
+
+void fence_class_free(struct fence_compiler *compiler, uint32_t index)
+{
+    struct fence_plan *plan = compiler->plan;
+    struct fence_plan_class *class = &plan->classes[index];
+
+    make_key(&compiler->key, class);
+    if (!compiler->key.failed)
+        fence_intern_remove(&compiler->class_keys, compiler->key.data, compiler->key.size);
+    for (size_t i = 0; i < class->atom_count; i++)
+        FENCE_PLAN_UNREF(plan, atoms, class->atoms[i]);
+    fence_plan_class_done(class);
+    FENCE_PLAN_DROP(plan, classes, index);
+}
+
+static bool means(const struct fence_compiler *compiler, uint32_t atom,
+                  const struct fence_peer_view *view)
+{
+    const struct fence_atom *spec = &compiler->atoms[atom];
+
+    return fence_peer_matches(&spec->spec, spec->namespace_name, spec->action, view);
+}
+
+int fence_class_get(struct fence_compiler *compiler, const struct fence_peer_view *view,
+                    uint32_t *ret_class)
+{
+    const struct fence_plan *plan = compiler->plan;
+    struct fence_indices *found = &compiler->found;
+    struct fence_plan_class wanted = {
+        .host = view->kind == FENCE_VIEW_HOST,
+        .pending = view->kind == FENCE_VIEW_PENDING,
+        .ports = view->ports,
+    };
+
+    found->count = 0;
+    for (uint32_t i = 0; i < plan->atoms_list.count; i++)
+        if (plan->atoms[i].item.live && means(compiler, i, view) && fence_indices_add(found, i) < 0)
+            return -ENOMEM;
+    wanted.atoms = found->items;
+    wanted.atom_count = found->count;
+    return intern(compiler, &wanted, ret_class);
+}
+
+static int reclass(struct fence_compiler *compiler, uint32_t index, uint32_t class)
+{
+    struct fence_plan *plan = compiler->plan;
+    struct fence_plan_peer *peer = &plan->peers[index];
+
+    if (class == peer->class)
+        return 0;
+    FENCE_PLAN_REF(plan, classes, class);
+    FENCE_PLAN_UNREF(plan, classes, peer->class);
+    peer->class = class;
+    FENCE_PLAN_TOUCH(plan, peers, index);
+    return 1;
+}
+
+/* ---- atoms that come ------------------------------------------------------------------------ */
+
+static int compare(const void *a, const void *b)
+{
+    uint32_t one = *(const uint32_t *)a;
+    uint32_t other = *(const uint32_t *)b;
+
+    return one < other ? -1 : one > other;
+}
+
+/* The peer's class with those new atoms that mean it. */
+static int refine(struct fence_compiler *compiler, uint32_t index)
+{
+    const struct fence_plan_peer *peer = &compiler->plan->peers[index];
+    const struct fence_plan_class *class = &compiler->plan->classes[peer->class];
+    struct fence_plan_class wanted = *class;
+    struct fence_indices *found = &compiler->found;
+    uint32_t finer;
+    int r = 0;
+
+    found->count = 0;
+    for (size_t i = 0; i < compiler->new_atoms.count; i++) {
+        uint32_t atom = compiler->new_atoms.items[i];
+
+        if (!fence_class_has(class, atom) && means(compiler, atom, &peer->view) &&
+            fence_indices_add(found, atom) < 0)
+            return -ENOMEM;
+    }
+    if (!found->count)
+        return 0;
+    for (size_t i = 0; r == 0 && i < class->atom_count; i++)
+        r = fence_indices_add(found, class->atoms[i]);
+    if (r < 0)
+        return r;
+    qsort(found->items, found->count, sizeof(*found->items), compare);
+    wanted.atoms = found->items;
+    wanted.atom_count = found->count;
+    r = intern(compiler, &wanted, &finer);
+    return r < 0 ? r : reclass(compiler, index, finer);
+}
+
+int fence_classes_refine(struct fence_compiler *compiler)
+{
+    int r = 0;
+
+    for (uint32_t i = 0;
+         r >= 0 && compiler->new_atoms.count && i < compiler->plan->peers_list.count; i++)
+        if (compiler->plan->peers[i].item.live)
+            r = refine(compiler, i);
+    compiler->new_atoms.count = 0;
+    return r < 0 ? r : 0;
+}
+
+/* ---- atoms that go -------------------------------------------------------------------------- */
+
+/* What the class is without atoms that nobody uses. */
+static int coarsen(struct fence_compiler *compiler, uint32_t index, uint32_t *ret_class)
+{
+    const struct fence_plan_class *class = &compiler->plan->classes[index];
+    struct fence_plan_class wanted = *class;
+    struct fence_indices *found = &compiler->found;
+
+    found->count = 0;
+    for (size_t i = 0; i < class->atom_count; i++)
+        if (compiler->atoms[class->atoms[i]].users && fence_indices_add(found, class->atoms[i]) < 0)
+            return -ENOMEM;
+    *ret_class = index;
+    if (found->count == class->atom_count)
+        return 0;
+    wanted.atoms = found->items;
+    wanted.atom_count = found->count;
+    return intern(compiler, &wanted, ret_class);
+}
+
+static int coarsen_all(struct fence_compiler *compiler, uint32_t *classes, size_t count)
+{
+    int r = 0;
+
+    for (uint32_t i = 0; r == 0 && i < count; i++) {
+        classes[i] = i;
+        if (compiler->plan->classes[i].item.live)
+            r = coarsen(compiler, i, &classes[i]);
+    }
+    return r;
+}
+
+int fence_classes_coarsen(struct fence_compiler *compiler)
+{
+    struct fence_plan *plan = compiler->plan;
+    size_t count = plan->classes_list.count;
+    FENCE_FREE uint32_t *classes = calloc(count + 1, sizeof(*classes));
+    int r = classes ? coarsen_all(compiler, classes, count) : -ENOMEM;
+
+    for (uint32_t i = 0; r >= 0 && i < plan->peers_list.count; i++)
+        if (plan->peers[i].item.live && plan->peers[i].class < count)
+            r = reclass(compiler, i, classes[plan->peers[i].class]);
+    compiler->dead_atoms = false;
+    return r < 0 ? r : 0;
+}
