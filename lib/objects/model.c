@@ -177,6 +177,51 @@ static size_t size_of_kind(enum fence_kind kind)
     return head + sizeof(const struct fence_labels *);
 }
 
+/* Lists grow by doubling; a policy stays, and there are 10,000 of them. */
+static void shrink(void *list, size_t *capacity, size_t count, size_t size)
+{
+    void *items, *shorter;
+
+    memcpy(&items, list, sizeof(items));
+    if (*capacity <= count || !count)
+        return;
+    shorter = reallocarray(items, count, size);
+    if (!shorter)
+        return;
+    memcpy(list, &shorter, sizeof(shorter));
+    *capacity = count;
+}
+#define SHRINK(items, capacity, count) shrink(&(items), &(capacity), (count), sizeof(*(items)))
+
+static void shrink_selector(struct fence_selector *selector)
+{
+    if (selector)
+        SHRINK(selector->items, selector->capacity, selector->count);
+}
+
+static void shrink_rule(struct fence_rule *rule)
+{
+    SHRINK(rule->peers, rule->peer_capacity, rule->peer_count);
+    SHRINK(rule->ports, rule->port_capacity, rule->port_count);
+    for (size_t i = 0; i < rule->peer_count; i++) {
+        shrink_selector(rule->peers[i].namespaces);
+        shrink_selector(rule->peers[i].pods);
+        shrink_selector(rule->peers[i].nodes);
+    }
+}
+
+static void shrink_policy(struct fence_policy *policy)
+{
+    shrink_selector(&policy->namespaces);
+    shrink_selector(&policy->pods);
+    for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
+        SHRINK(policy->rules[direction], policy->rule_capacity[direction],
+               policy->rule_count[direction]);
+        for (size_t i = 0; i < policy->rule_count[direction]; i++)
+            shrink_rule(&policy->rules[direction][i]);
+    }
+}
+
 /* Behind the object come a pod's addresses, the name, a pod's uid. */
 int fence_object_pack(struct fence_object **object)
 {
@@ -191,6 +236,8 @@ int fence_object_pack(struct fence_object **object)
 
     if (!memory)
         return -ENOMEM;
+    if (fence_kind_is_policy(from->kind))
+        shrink_policy(&from->policy);
     memcpy(memory, from, size);
     packed->packed = true;
     packed->name = memcpy(memory + size + addrs, from->name, name);

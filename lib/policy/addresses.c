@@ -17,6 +17,19 @@ enum fence_address_state {
 
 #define SIZE_MIN 64
 
+/* Where a search begins. The size is no power of two: memory is what counts here. */
+static size_t begin_of(const struct fence_addresses *addresses, const struct fence_addr *addr)
+{
+    uint64_t hash = fence_hash_secret(addr->bytes, sizeof(addr->bytes));
+
+    return (size_t)(hash * addresses->size >> 32);
+}
+
+static size_t after(const struct fence_addresses *addresses, size_t slot)
+{
+    return slot + 1 == addresses->size ? 0 : slot + 1;
+}
+
 void fence_addresses_done(struct fence_addresses *addresses)
 {
     free(addresses->slots);
@@ -28,12 +41,9 @@ void fence_addresses_done(struct fence_addresses *addresses)
 struct fence_address *fence_addresses_find(const struct fence_addresses *addresses,
                                            const struct fence_addr *addr)
 {
-    size_t mask = addresses->size - 1;
-
     if (!addresses->size)
         return NULL;
-    for (size_t i = fence_hash_secret(addr->bytes, sizeof(addr->bytes)) & mask;;
-         i = (i + 1) & mask) {
+    for (size_t i = begin_of(addresses, addr);; i = after(addresses, i)) {
         if (addresses->states[i] == ADDRESS_FREE)
             return NULL;
         if (addresses->states[i] != ADDRESS_REMOVED &&
@@ -45,11 +55,10 @@ struct fence_address *fence_addresses_find(const struct fence_addresses *address
 /* A slot for an address that is not there. */
 static size_t free_slot(const struct fence_addresses *addresses, const struct fence_addr *addr)
 {
-    size_t mask = addresses->size - 1;
-    size_t i = fence_hash_secret(addr->bytes, sizeof(addr->bytes)) & mask;
+    size_t i = begin_of(addresses, addr);
 
     while (addresses->states[i] == ADDRESS_USED || addresses->states[i] == ADDRESS_MARKED)
-        i = (i + 1) & mask;
+        i = after(addresses, i);
     return i;
 }
 
@@ -82,16 +91,14 @@ static int resize(struct fence_addresses *addresses, size_t size)
     return 0;
 }
 
-/* Three quarters full at most; removed ones make room first. */
+/* Four fifths full at most; removed ones make room first. */
 static int reserve(struct fence_addresses *addresses)
 {
-    size_t size = addresses->size ? addresses->size : SIZE_MIN;
+    size_t wanted = (addresses->count + 1) / 2 * 3;
 
-    if (addresses->size && (addresses->used + 1) * 4 <= addresses->size * 3)
+    if ((addresses->used + 1) * 5 <= addresses->size * 4)
         return 0;
-    while ((addresses->count + 1) * 3 > size * 2)
-        size *= 2;
-    return resize(addresses, size);
+    return resize(addresses, wanted > SIZE_MIN ? wanted : SIZE_MIN);
 }
 
 struct fence_address *fence_addresses_obtain(struct fence_addresses *addresses,

@@ -25,7 +25,7 @@ struct fence_address {
 struct fence_addresses {
     struct fence_address *slots;
     unsigned char *states; /* enum fence_address_state, one for each slot */
-    size_t size;           /* a power of two, or 0 */
+    size_t size;
     size_t count;
     size_t used;               /* count, and slots of removed ones */
     struct fence_addr *marked; /* to be looked at: may have moved, may not be there any more */
