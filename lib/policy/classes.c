@@ -98,6 +98,8 @@ static bool means(const struct fence_compiler *compiler, uint32_t atom,
 {
     const struct fence_atom *spec = &compiler->atoms[atom];
 
+    if (compiler->settling && !spec->users)
+        return false;
     return fence_peer_matches(&spec->spec, spec->namespace_name, spec->action, view);
 }
 

@@ -226,12 +226,17 @@ static bool has_dead(const struct fence_compiler *compiler)
 
 static int coarsen(struct fence_compiler *compiler)
 {
-    int r = compiler->dead_atoms ? fence_classes_coarsen(compiler) : 0;
+    int r;
 
+    compiler->settling = true;
+    r = compiler->dead_atoms ? fence_classes_coarsen(compiler) : 0;
     fence_counts_settle(&compiler->names);
     fence_counts_settle(&compiler->keys);
     fence_counts_settle(&compiler->block_uses);
-    return r == 0 ? run(compiler) : r;
+    if (r == 0)
+        r = run(compiler);
+    compiler->settling = false;
+    return r;
 }
 
 int fence_compiler_settle(struct fence_compiler *compiler, struct fence_err *err)

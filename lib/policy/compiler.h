@@ -177,6 +177,7 @@ struct fence_compiler {
     size_t atom_capacity;
     struct fence_indices new_atoms; /* that peers have not been asked about */
     bool dead_atoms;
+    bool settling;             /* atoms without users do not count any more */
     struct fence_counts names; /* of ports in egress rules in use */
     struct fence_counts keys;  /* system labels that policies in use select by */
     struct fence_counts block_uses;

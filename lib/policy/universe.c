@@ -116,8 +116,6 @@ static int new_atom(struct fence_compiler *compiler, const struct fence_atom *li
         return -ENOMEM;
     atom.namespace_name = fence_shared_string_ref(like->namespace_name);
     compiler->atoms[index] = atom;
-    if (fence_indices_add(&compiler->new_atoms, index) < 0)
-        return -ENOMEM;
     *ret_atom = index;
     return 0;
 }
@@ -145,7 +143,9 @@ static int use_atom(struct fence_compiler *compiler, const struct fence_atom *li
         if (r < 0)
             return r;
     }
-    compiler->atoms[index].users++;
+    /* one that had lost its users may have been taken out of classes already */
+    if (compiler->atoms[index].users++ == 0 && fence_indices_add(&compiler->new_atoms, index) < 0)
+        return -ENOMEM;
     FENCE_PLAN_REF(compiler->plan, atoms, index);
     *ret_atom = index;
     return 0;

@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "test/datapath/reconciler.h"
 #include "test/policy/lab.h"
 
 /* The file as one of its nodes sees it; the first one is nobody's, for the evaluator. */
@@ -17,6 +18,7 @@ struct case_node {
     size_t local_count;
     size_t local_capacity;
     struct fence_plan *plan;
+    struct reconciler *live; /* the kernel's leg; NULL: not asked */
 };
 
 struct case_file {

@@ -111,6 +111,7 @@ struct hook {
     struct fence_interval interval;
     const char *policy;
     uint32_t rule;
+    char kernel_policy[512];
 };
 
 static const struct case_node *home_of(const struct case_file *file, const struct party *party,
@@ -161,7 +162,46 @@ static int ask_plan(const struct line *line, enum fence_direction direction, str
     return 0;
 }
 
-/* ---- both ----------------------------------------------------------------------------------- */
+/* ---- the kernel ----------------------------------------------------------------------------- */
+
+/* The same of the live maps, by a probe program; `hook` has the plan's answer, then the kernel's.
+ */
+static int ask_kernel(const struct line *line, enum fence_direction direction, struct hook *hook,
+                      struct fence_err *err)
+{
+    bool egress = direction == FENCE_EGRESS;
+    const struct party *subject = egress ? &line->from : &line->to;
+    const struct party *other = egress ? &line->to : &line->from;
+    struct reconciler_query query = {.direction = direction,
+                                     .local = subject->addr,
+                                     .remote = other->addr,
+                                     .protocol = line->query.protocol,
+                                     .port = line->query.port};
+    const struct case_node *home = home_of(line->file, subject, &query.ifindex);
+    struct reconciler_answer answer;
+    int r;
+
+    if (!home || line->from.pod == line->to.pod)
+        return 0;
+    if (!egress && from_host(home, line))
+        query.origin = FENCE_ORIGIN_LOCAL;
+    r = reconciler_ask(home->live, &query, &answer, err);
+    if (r < 0)
+        return r;
+    if (!hook->judged)
+        return answer.result.verdict == FENCE_ALLOW
+                   ? 0
+                   : fence_err_set(err, -EBADMSG, "the kernel denies what no policy judges");
+    hook->interval.verdict = answer.result.verdict;
+    hook->interval.reason = answer.result.reason;
+    hook->interval.shadow = answer.result.shadow;
+    hook->rule = answer.rule.index;
+    snprintf(hook->kernel_policy, sizeof(hook->kernel_policy), "%s", answer.rule.policy);
+    hook->policy = hook->kernel_policy;
+    return 0;
+}
+
+/* ---- all ------------------------------------------------------------------------------------ */
 
 static bool hook_agrees(const struct hook *hook, const struct fence_side *side)
 {
@@ -173,32 +213,51 @@ static bool hook_agrees(const struct hook *hook, const struct fence_side *side)
            strcmp(hook->policy, side->policy) == 0;
 }
 
-static int compare_sides(const struct line *line, const struct fence_answer *answer,
-                         bool *ret_allowed, bool *ret_shadow, struct fence_err *err)
+/* What one leg makes of a line. */
+struct tally {
+    const char *leg;
+    bool allowed;
+    bool shadow;
+};
+
+static int compare_side(const struct hook *hook, enum fence_direction direction,
+                        const struct fence_side *side, struct tally *tally, struct fence_err *err)
 {
-    *ret_allowed = *ret_shadow = true;
-    for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
+    if (hook->judged) {
+        tally->allowed &= hook->interval.verdict == FENCE_ALLOW;
+        tally->shadow &= hook->interval.shadow == FENCE_ALLOW;
+    }
+    if (hook_agrees(hook, side))
+        return 1;
+    return fence_err_set(err, 0,
+                         "%s: the %s says %s, %s, %s rule %d; the evaluator %s, %s, %s rule %d",
+                         fence_direction_name(direction), tally->leg,
+                         hook->judged ? fence_verdict_name(hook->interval.verdict) : "nothing",
+                         fence_reason_name(hook->interval.reason), hook->policy, (int)hook->rule,
+                         fence_verdict_name(side->verdict), fence_reason_name(side->reason),
+                         side->policy, (int)side->rule);
+}
+
+static int compare_sides(const struct line *line, const struct fence_answer *answer,
+                         struct tally tallies[2], struct fence_err *err)
+{
+    int r = 1;
+
+    for (int direction = 0; r > 0 && direction < FENCE_DIRECTIONS; direction++) {
         const struct fence_side *side = &answer->sides[direction];
         struct hook hook;
-        int r = ask_plan(line, direction, &hook);
 
+        r = ask_plan(line, direction, &hook);
         if (r < 0)
             return fence_err_set(err, r, "%s: the plan has no answer",
                                  fence_direction_name(direction));
-        if (hook.judged) {
-            *ret_allowed &= hook.interval.verdict == FENCE_ALLOW;
-            *ret_shadow &= hook.interval.shadow == FENCE_ALLOW;
-        }
-        if (!hook_agrees(&hook, side))
-            return fence_err_set(
-                err, 0, "%s: the plan says %s, %s, %s rule %d; the evaluator %s, %s, %s rule %d",
-                fence_direction_name(direction),
-                hook.judged ? fence_verdict_name(hook.interval.verdict) : "nothing",
-                fence_reason_name(hook.interval.reason), hook.policy, (int)hook.rule,
-                fence_verdict_name(side->verdict), fence_reason_name(side->reason), side->policy,
-                (int)side->rule);
+        r = compare_side(&hook, direction, side, &tallies[0], err);
+        if (r <= 0 || !line->file->nodes[0].live)
+            continue;
+        r = ask_kernel(line, direction, &hook, err);
+        r = r < 0 ? r : compare_side(&hook, direction, side, &tallies[1], err);
     }
-    return 1;
+    return r;
 }
 
 int case_check(const struct case_file *file, const cJSON *json, int family, struct fence_err *err)
@@ -206,7 +265,7 @@ int case_check(const struct case_file *file, const cJSON *json, int family, stru
     bool expected = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "allowed"));
     const cJSON *audit = cJSON_GetObjectItemCaseSensitive(json, "audit");
     struct fence_answer answer = {0};
-    bool allowed, shadow;
+    struct tally tallies[2] = {{"plan", true, true}, {"kernel", true, true}};
     struct line line;
     int r = find_line(file, json, family, &line);
 
@@ -220,13 +279,16 @@ int case_check(const struct case_file *file, const cJSON *json, int family, stru
                              fence_verdict_name(answer.verdict),
                              fence_reason_name(answer.sides[FENCE_EGRESS].reason),
                              fence_reason_name(answer.sides[FENCE_INGRESS].reason));
-    r = compare_sides(&line, &answer, &allowed, &shadow, err);
-    if (r <= 0)
-        return r;
-    if (allowed != expected)
-        return fence_err_set(err, 0, "the plan says %s", fence_verdict_name(allowed));
-    if (audit && (shadow != cJSON_IsTrue(audit) || answer.shadow != shadow))
-        return fence_err_set(err, 0, "with Audit policies counted in it is %s",
-                             fence_verdict_name(shadow));
-    return 1;
+    r = compare_sides(&line, &answer, tallies, err);
+    for (int i = 0; r > 0 && i < (file->nodes[0].live ? 2 : 1); i++) {
+        bool shadow = tallies[i].shadow;
+
+        if (tallies[i].allowed != expected)
+            return fence_err_set(err, 0, "the %s says %s", tallies[i].leg,
+                                 fence_verdict_name(tallies[i].allowed));
+        if (audit && (shadow != cJSON_IsTrue(audit) || answer.shadow != shadow))
+            return fence_err_set(err, 0, "with Audit policies counted in the %s says %s",
+                                 tallies[i].leg, fence_verdict_name(shadow));
+    }
+    return r;
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Reachability files: test-policy-cases [FOLDER...], folders are walked. Without arguments the
- * project's own in test/cases and the collection beside the source tree.
- */
+/* Reachability files through every leg: run-cases --help. */
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -18,10 +15,35 @@
 #define OWN            FENCE_SOURCE_DIR "/test/cases"
 #define EXIT_SKIPPED   77
 
+/* The most nodes that a file has. */
+#define NODES_MAX 8
+
+static const char help[] =
+    "Usage: run-cases [--no-kernel] [FOLDER|FILE...]\n"
+    "\n"
+    "Ask every line of the reachability files (*.json; their form: test/cases/README.md) of the\n"
+    "evaluator, of the compiled plan, and of the kernel, and compare the answers with the file "
+    "and\n"
+    "with each other: verdict, shadow verdict, reason, policy and rule of each side.\n"
+    "\n"
+    "The kernel: one live compiler and data path for each node follow from file to file, so each\n"
+    "file is also a step of a sequence, forwards and then backwards; after each the maps are\n"
+    "compared with those of a fresh compile. Needs root.\n"
+    "\n"
+    "Without arguments: test/cases and ../shared/cases, which must be there when CI=true.\n"
+    "\n"
+    "  --no-kernel   leave out the kernel\n"
+    "\n"
+    "Exit: 0 all as expected, 1 not, 77 a folder is missing or a right.\n";
+
 struct tally {
     size_t files;
     size_t lines;
     size_t failures;
+    bool kernel;
+    size_t steps; /* of the live reconcilers */
+    struct reconciler *live[NODES_MAX];
+    struct case_file previous; /* what the live ones have followed to */
 };
 
 static void fail(struct tally *tally, const char *path, const char *what, const char *why)
@@ -59,6 +81,48 @@ static void run_lines(const struct case_file *file, const char *path, struct tal
         run_line(file, path, line, tally);
 }
 
+/* ---- the kernel's leg ------------------------------------------------------------------------ */
+
+static int follow(struct tally *tally, size_t node, const struct fence_world *world,
+                  struct fence_err *err)
+{
+    int r = tally->live[node] ? 0 : reconciler_new(&tally->live[node], err);
+
+    return r < 0 ? r : reconciler_update(tally->live[node], world, err);
+}
+
+/* Every node's data path follows to the file; those that it does not need have nothing. */
+static int follow_file(struct tally *tally, struct case_file *file, struct fence_err *err)
+{
+    static const struct fence_world nothing;
+    int r = 0;
+
+    if (file->node_count > NODES_MAX)
+        return fence_err_set(err, -E2BIG, "more than %d nodes", NODES_MAX);
+    for (size_t i = 0; r == 0 && i < NODES_MAX; i++) {
+        if (i >= file->node_count) {
+            r = tally->live[i] ? reconciler_update(tally->live[i], &nothing, err) : 0;
+            continue;
+        }
+        r = follow(tally, i, &file->nodes[i].world, err);
+        if (r == 0 && reconciler_compare(tally->live[i], file->nodes[i].plan, err) <= 0)
+            r = -EBADMSG;
+        file->nodes[i].live = tally->live[i];
+    }
+    tally->steps++;
+    return r;
+}
+
+/* The objects of the file before live until the reconcilers have left them. */
+static void keep_alive(struct tally *tally, struct case_file *file)
+{
+    case_done(&tally->previous);
+    tally->previous = *file;
+    *file = (struct case_file){0};
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
 static void run_text(const char *path, const char *text, struct tally *tally)
 {
     cJSON *json = cJSON_Parse(text);
@@ -72,8 +136,12 @@ static void run_text(const char *path, const char *text, struct tally *tally)
     tally->files++;
     if (case_load(&file, text, &err) < 0)
         fail(tally, path, "cannot be set up", err.text);
+    else if (tally->kernel && follow_file(tally, &file, &err) < 0)
+        fail(tally, path, "the live maps", err.text);
     else
         run_lines(&file, path, tally);
+    if (tally->kernel)
+        keep_alive(tally, &file);
     case_done(&file);
 }
 
@@ -89,29 +157,64 @@ static void run_file(const char *path, struct tally *tally)
         run_text(path, text, tally);
 }
 
+/* ---- folders --------------------------------------------------------------------------------- */
+
+struct paths {
+    char **items;
+    size_t count;
+    size_t capacity;
+};
+
 static int by_name(const FTSENT **a, const FTSENT **b)
 {
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static int walk(char *const *folders, struct tally *tally)
+static int add_path(struct paths *paths, const char *path)
+{
+    if (fence_array_grow((void **)&paths->items, &paths->capacity, paths->count, sizeof(char *)) <
+        0)
+        return -ENOMEM;
+    paths->items[paths->count] = strdup(path);
+    return paths->items[paths->count++] ? 0 : -ENOMEM;
+}
+
+static int find_files(char *const *folders, struct paths *paths, struct tally *tally)
 {
     FTS *tree = fts_open(folders, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
     FTSENT *entry;
+    int r = 0;
 
     if (!tree)
         return -errno;
-    while ((entry = fts_read(tree))) {
+    while (r == 0 && (entry = fts_read(tree))) {
         const char *dot = strrchr(entry->fts_name, '.');
 
         if (entry->fts_info == FTS_F && dot && strcmp(dot, ".json") == 0)
-            run_file(entry->fts_path, tally);
+            r = add_path(paths, entry->fts_path);
         else if (entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS ||
                  entry->fts_info == FTS_DNR)
             fail(tally, entry->fts_path, "cannot be read", strerror(entry->fts_errno));
     }
     fts_close(tree);
-    return 0;
+    return r;
+}
+
+/* In the order of names, in which the steps of a sequence follow each other; with the kernel
+ * backwards too: every step undone. */
+static int walk(char *const *folders, struct tally *tally)
+{
+    struct paths paths = {0};
+    int r = find_files(folders, &paths, tally);
+
+    for (size_t i = 0; r == 0 && i < paths.count; i++)
+        run_file(paths.items[i], tally);
+    for (size_t i = paths.count; r == 0 && tally->kernel && i > 0; i--)
+        run_file(paths.items[i - 1], tally);
+    for (size_t i = 0; i < paths.count; i++)
+        free(paths.items[i]);
+    free(paths.items);
+    return r;
 }
 
 static bool in_ci(void)
@@ -121,25 +224,55 @@ static bool in_ci(void)
     return ci && strcmp(ci, "true") == 0;
 }
 
+static int report(struct tally *tally)
+{
+    printf("%zu files, %zu lines, %zu failures", tally->files, tally->lines, tally->failures);
+    if (tally->kernel)
+        printf(", %zu steps of live maps", tally->steps);
+    printf("\n");
+    for (size_t i = 0; i < NODES_MAX; i++)
+        reconciler_free(&tally->live[i]);
+    case_done(&tally->previous);
+    return tally->failures || !tally->lines ? 1 : 0;
+}
+
+static int run(char *const *folders, struct tally *tally)
+{
+    struct fence_err err = {0};
+
+    if (tally->kernel && reconciler_setup(&err) < 0) {
+        fprintf(stderr, "run-cases: %s\n", err.text);
+        return 1;
+    }
+    if (walk(folders, tally) < 0) {
+        fprintf(stderr, "run-cases: the folders cannot be walked\n");
+        return 1;
+    }
+    return report(tally);
+}
+
 int main(int argc, char **argv)
 {
     static char own[] = OWN;
     static char shared[] = SHARED;
     char *defaults[] = {own, shared, NULL};
-    bool skip = argc < 2 && access(shared, R_OK) != 0;
-    struct tally tally = {0};
+    struct tally tally = {.kernel = true};
+    int first = 1;
+    int result;
 
-    if (skip)
-        defaults[1] = NULL;
-    if (walk(argc < 2 ? defaults : argv + 1, &tally) < 0) {
-        fprintf(stderr, "the folders cannot be walked\n");
-        return 1;
+    for (; first < argc && strncmp(argv[first], "--", 2) == 0; first++) {
+        if (strcmp(argv[first], "--no-kernel") != 0) {
+            fputs(help, strcmp(argv[first], "--help") == 0 ? stdout : stderr);
+            return strcmp(argv[first], "--help") == 0 ? 0 : 2;
+        }
+        tally.kernel = false;
     }
-    printf("%zu files, %zu lines, %zu failures\n", tally.files, tally.lines, tally.failures);
-    if (tally.failures || !tally.lines)
-        return 1;
-    if (!skip)
-        return 0;
+    if (argc > first)
+        return run(argv + first, &tally);
+    if (access(shared, R_OK) == 0)
+        return run(defaults, &tally);
+    defaults[1] = NULL;
+    result = run(defaults, &tally);
     printf("%s is not there: only the project's own cases were run\n", SHARED);
-    return in_ci() ? 1 : EXIT_SKIPPED;
+    return result || in_ci() ? 1 : EXIT_SKIPPED;
 }

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test/datapath/reconciler.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/memory.h"
+#include "lib/datapath/apply.h"
+#include "lib/datapath/endpoints.h"
+#include "lib/datapath/load.h"
+#include "lib/datapath/read.h"
+#include "lib/policy/lookup.h"
+#include "test/datapath/reconciler_internal.h"
+#include "test/net/netns.h"
+
+#define BPFFS "/run/reconciler"
+
+int reconciler_setup(struct fence_err *err)
+{
+    char command[256];
+
+    test_enter_own_node();
+    if (mkdir(BPFFS, 0755) < 0 || mount("bpf", BPFFS, "bpf", 0, NULL) < 0)
+        return fence_err_set(err, -errno, "own BPF file system: %s", strerror(errno));
+    snprintf(command, sizeof(command),
+             "for i in $(seq 2 %d); do echo link add d$i index $i type bridge; done | ip -batch -",
+             RECONCILER_DEVICES);
+    return test_shell(command) ? 0 : fence_err_set(err, -EIO, "devices cannot be made");
+}
+
+/* ---- one of them ---------------------------------------------------------------------------- */
+
+static const struct fence_object *find(void *context, enum fence_kind kind,
+                                       const char *namespace_name, const char *name)
+{
+    const struct reconciler *reconciler = context;
+
+    return fence_world_find(&reconciler->world, kind, namespace_name, name);
+}
+
+static int make_compiler(struct reconciler *reconciler, const struct fence_world *world,
+                         struct fence_err *err)
+{
+    const struct fence_compile_options options = {
+        .node_name = world->node_name,
+        .required_labels = world->required_labels,
+        .required_label_count = world->required_label_count,
+        .own_node_egress_is_policy = world->own_node_egress_is_policy,
+        .find = find,
+        .find_context = reconciler,
+    };
+
+    return fence_compiler_new(&options, &reconciler->compiler, err);
+}
+
+int reconciler_new(struct reconciler **ret_reconciler, struct fence_err *err)
+{
+    static unsigned int number;
+    FENCE_CLEANUP(reconciler_free) struct reconciler *reconciler = calloc(1, sizeof(*reconciler));
+    struct fence_load_options options = {0};
+    int r;
+
+    if (!reconciler)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    fence_pins_init(&reconciler->pins);
+    snprintf(reconciler->folder, sizeof(reconciler->folder), BPFFS "/%u", number++);
+    options.bpffs = reconciler->folder;
+    r = fence_load(&options, &reconciler->pins, err);
+    if (r == 0)
+        r = fence_apply_new(&reconciler->pins, &reconciler->apply, err);
+    if (r == 0)
+        *ret_reconciler = TAKE_PTR(reconciler);
+    return r;
+}
+
+void reconciler_free(struct reconciler **reconciler)
+{
+    struct reconciler *gone = TAKE_PTR(*reconciler);
+
+    if (!gone)
+        return;
+    fence_compiler_free(&gone->compiler);
+    fence_apply_free(&gone->apply);
+    fence_pins_close(&gone->pins);
+    free(gone->locals);
+    free(gone);
+}
+
+const struct fence_plan *reconciler_plan(const struct reconciler *reconciler)
+{
+    return fence_compiler_plan(reconciler->compiler);
+}
+
+/* ---- endpoints ------------------------------------------------------------------------------ */
+
+static bool is_same(const struct fence_local *a, const struct fence_local *b)
+{
+    return a->exempt == b->exempt && a->addr_count == b->addr_count &&
+           strcmp(a->pod, b->pod) == 0 && strcmp(a->namespace_name, b->namespace_name) == 0 &&
+           (!a->addr_count || memcmp(a->addrs, b->addrs, a->addr_count * sizeof(*a->addrs)) == 0);
+}
+
+static int put_endpoint(struct reconciler *reconciler, const struct fence_local *local,
+                        struct fence_err *err)
+{
+    struct fence_endpoint_record record = {.ifindex = local->ifindex};
+    FENCE_CLOSE int lock = fence_endpoints_lock(&reconciler->pins, err);
+
+    if (lock < 0)
+        return lock;
+    record.endpoint.flags = FENCE_EP_PENDING | (local->exempt ? FENCE_EP_EXEMPT : 0);
+    record.endpoint.mac[0] = 2;
+    for (size_t i = 0; i < local->addr_count && i < FENCE_ENDPOINT_ADDRS; i++)
+        record.endpoint.addrs[record.endpoint.addr_count++] = local->addrs[i];
+    record.info.created_ns = local->created_ns;
+    snprintf(record.info.container_id, sizeof(record.info.container_id), "c%u", local->ifindex);
+    return fence_endpoint_put(&reconciler->pins, &record, err);
+}
+
+/* The world's locals with indices of devices and times of creation; the map follows. */
+static int follow_locals(struct reconciler *reconciler, const struct fence_world *world,
+                         struct fence_err *err)
+{
+    FENCE_FREE struct fence_local *before = reconciler->locals;
+    size_t before_count = reconciler->local_count;
+    int r = 0;
+
+    reconciler->locals = calloc(world->local_count + 1, sizeof(*reconciler->locals));
+    reconciler->local_count = world->local_count;
+    if (!reconciler->locals || world->local_count + 1 >= RECONCILER_DEVICES)
+        return fence_err_set(err, -E2BIG, "too many endpoints");
+    for (size_t i = world->local_count; r == 0 && i < before_count; i++)
+        r = fence_endpoint_remove(&reconciler->pins, before[i].ifindex, err);
+    for (size_t i = 0; r == 0 && i < world->local_count; i++) {
+        struct fence_local *local = &reconciler->locals[i];
+
+        *local = world->locals[i];
+        local->ifindex++;
+        local->container_id = "c0ffee";
+        if (i < before_count && is_same(&before[i], local)) {
+            local->created_ns = before[i].created_ns;
+            continue;
+        }
+        local->created_ns = ++reconciler->created;
+        r = put_endpoint(reconciler, local, err);
+    }
+    return r;
+}
+
+/* ---- objects -------------------------------------------------------------------------------- */
+
+/* Both lists are sorted: walk them side by side. */
+static int feed_objects(struct reconciler *reconciler, const struct fence_world *before,
+                        const struct fence_world *after, struct fence_err *err)
+{
+    size_t i = 0, j = 0;
+    int r = 0;
+
+    while (r == 0 && (i < before->object_count || j < after->object_count)) {
+        struct fence_change change = {0};
+        int order = i == before->object_count ? 1 : -1;
+
+        if (i < before->object_count && j < after->object_count)
+            order = fence_object_compare(before->objects[i], after->objects[j]);
+        if (order <= 0)
+            change.before = before->objects[i++];
+        if (order >= 0)
+            change.after = after->objects[j++];
+        r = fence_compiler_change(reconciler->compiler, &change, err);
+    }
+    return r;
+}
+
+static bool same_options(const struct fence_world *a, const struct fence_world *b)
+{
+    const char *one = a->node_name ? a->node_name : "";
+    const char *other = b->node_name ? b->node_name : "";
+
+    return strcmp(one, other) == 0 && a->required_label_count == b->required_label_count &&
+           !a->required_label_count && a->own_node_egress_is_policy == b->own_node_egress_is_policy;
+}
+
+static int apply(struct reconciler *reconciler, struct fence_err *err)
+{
+    struct fence_apply_report report = {0};
+    int r = fence_apply(reconciler->apply, fence_compiler_plan(reconciler->compiler), &report, err);
+
+    if (r == 0 && report.failure_count && !reconciler->plan_is_closed)
+        r = fence_err_set(err, -EIO, "%s: %s", report.failures[0].subject, report.failures[0].text);
+    fence_apply_report_done(&report);
+    return r;
+}
+
+static int run(struct reconciler *reconciler, int64_t now, struct fence_err *err)
+{
+    int r = fence_compiler_run(reconciler->compiler, now, err) < 0 ? -ENOMEM : 1;
+
+    while (r > 0) {
+        r = apply(reconciler, err);
+        if (r == 0)
+            r = fence_compiler_settle(reconciler->compiler, err);
+    }
+    return r;
+}
+
+int reconciler_update(struct reconciler *reconciler, const struct fence_world *world,
+                      struct fence_err *err)
+{
+    struct fence_world before = reconciler->world;
+    int r = 0;
+
+    if (reconciler->compiler && !same_options(&before, world)) {
+        /* another daemon: it is fed everything, and the maps are what it finds */
+        fence_compiler_free(&reconciler->compiler);
+        before.object_count = 0;
+    }
+    if (!reconciler->compiler) {
+        before.object_count = 0;
+        r = make_compiler(reconciler, world, err);
+    }
+    reconciler->world = *world;
+    if (r == 0)
+        r = feed_objects(reconciler, &before, world, err);
+    if (r == 0)
+        r = follow_locals(reconciler, world, err);
+    if (r == 0)
+        r = fence_compiler_host(reconciler->compiler, world->host_addrs, world->host_addr_count,
+                                err);
+    if (r == 0)
+        r = fence_compiler_locals(reconciler->compiler, reconciler->locals, reconciler->local_count,
+                                  err);
+    return r == 0 ? run(reconciler, world->now, err) : r;
+}
+
+/* ---- questions ------------------------------------------------------------------------------ */
+
+int reconciler_ask(struct reconciler *reconciler, const struct reconciler_query *query,
+                   struct reconciler_answer *ret_answer, struct fence_err *err)
+{
+    bool egress = query->direction == FENCE_EGRESS;
+    struct fence_packet packet = {
+        .source = egress ? query->local : query->remote,
+        .destination = egress ? query->remote : query->local,
+        .protocol = query->protocol,
+        .source_port = 40000,
+        .destination_port = query->port,
+    };
+    struct reconciler_answer answer = {.rule = {.index = FENCE_RULE_NONE}};
+    int r = fence_probe(&reconciler->pins, query->ifindex + 1, query->direction, query->origin,
+                        &packet, &answer.result, err);
+
+    if (r == 0 && answer.result.rule) {
+        r = fence_rule_read(&reconciler->pins, answer.result.rule, &answer.rule);
+        if (r < 0)
+            return fence_err_set(err, r, "rule %u is not in the map", answer.result.rule);
+    }
+    if (r == 0)
+        *ret_answer = answer;
+    return r;
+}
