@@ -182,8 +182,8 @@ static int decode_workload_peer(const struct fence_field *member, struct fence_p
         return fence_decode_new_selector(member, &peer->nodes, err);
     if (strcmp(member->key, "domainNames") == 0)
         return decode_domain_names(member, peer, err);
-    fence_field_warn(member, "a peer of an unknown kind: an Accept rule takes it for nobody, a "
-                             "Deny or Pass rule denies everything");
+    fence_field_warn(member, "a peer of an unknown kind: an Accept rule that has one matches "
+                             "nothing, a Deny or Pass rule denies everything");
     peer->unknown = true;
     return 0;
 }
@@ -357,6 +357,37 @@ static int check_rule_name(const struct fence_field *field, struct fence_err *er
     return r;
 }
 
+static bool has_other_kind(const struct fence_field *peers, const char *const *kinds)
+{
+    for (size_t i = 0; i < fence_field_count(peers); i++)
+        if (!fence_field_is_one_of(peers->doc->items[i]->items[0]->key, kinds))
+            return true;
+    return false;
+}
+
+/*
+ * What the API asks for where a peer cannot be understood: an Accept rule matches no traffic, a
+ * Deny or Pass rule is a Deny of everything. Domain names are understood, if not resolved: they
+ * take nothing from the other peers of an Accept rule.
+ */
+static void fail_closed(const struct fence_field *peers, struct fence_rule *rule)
+{
+    static const char *const resolved[] = {"namespaces", "pods", "nodes", "networks", NULL};
+    bool accepts = rule->action == FENCE_ACTION_ALLOW;
+
+    if (!has_other_kind(peers, accepts ? peer_kinds : resolved))
+        return;
+    for (size_t i = 0; i < rule->peer_count; i++)
+        rule->peers[i].unknown = true;
+    if (accepts)
+        return;
+    rule->action = FENCE_ACTION_DENY;
+    for (size_t i = 0; i < rule->port_count; i++)
+        free(rule->ports[i].name);
+    rule->port_count = 0;
+    rule->any_port = true;
+}
+
 static int decode_rule(const struct fence_field *field, unsigned int direction,
                        struct fence_rule *rule, struct fence_err *err)
 {
@@ -389,7 +420,10 @@ static int decode_rule(const struct fence_field *field, unsigned int direction,
     }
     if (r == 0)
         r = decode_protocols(&protocols, rule, err);
-    return r < 0 ? r : check_named_ports(&peers, &protocols, err);
+    r = r < 0 ? r : check_named_ports(&peers, &protocols, err);
+    if (r == 0)
+        fail_closed(&peers, rule);
+    return r;
 }
 
 static int decode_direction(const struct fence_field *spec, unsigned int direction,

@@ -55,6 +55,7 @@ struct fence_book_use {
     char *id;
     struct fence_text text; /* canonical */
     struct fence_book_rule *rules[FENCE_DIRECTIONS];
+    size_t rule_count[FENCE_DIRECTIONS];
     uint32_t isolation_number[FENCE_DIRECTIONS]; /* as number above */
     bool counted;                                /* in the universe */
 };

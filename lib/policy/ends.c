@@ -115,7 +115,7 @@ static int find_pod(const struct fence_world *world, const char *text,
 
 /* The pods that claim an address. */
 struct claims {
-    struct fence_end_pod owner; /* the first; a local one before others */
+    struct fence_end_pod owner; /* the first; one on the viewer's node before others */
     size_t locals;
     size_t remotes;
 };
@@ -125,19 +125,31 @@ bool fence_end_same_pod(const struct fence_end_pod *a, const struct fence_end_po
     return (a->object && a->object == b->object) || (a->local && a->local == b->local);
 }
 
-static void add_claim(struct claims *claims, const struct fence_end_pod *pod)
+/* Is the pod on the node of the one who looks at the address? That one's hooks know it then. */
+static bool is_here(const struct fence_end_pod *pod, const struct fence_end_pod *viewer)
 {
+    if (!viewer || !viewer->namespace_name || viewer->local)
+        return pod->local;
+    return *pod->node && strcmp(pod->node, viewer->node) == 0;
+}
+
+static void add_claim(struct claims *claims, const struct fence_end_pod *pod,
+                      const struct fence_end_pod *viewer)
+{
+    bool here = is_here(pod, viewer);
+
     if ((claims->locals || claims->remotes) && fence_end_same_pod(&claims->owner, pod))
         return;
-    if (pod->local ? !claims->locals : !claims->locals && !claims->remotes)
+    if (here ? !claims->locals : !claims->locals && !claims->remotes)
         claims->owner = *pod;
-    if (pod->local)
+    if (here)
         claims->locals++;
     else
         claims->remotes++;
 }
 
-static struct claims claims_of(const struct fence_world *world, const struct fence_addr *addr)
+static struct claims claims_of(const struct fence_world *world, const struct fence_addr *addr,
+                               const struct fence_end_pod *viewer)
 {
     struct fence_object_range pods = fence_world_kind(world, FENCE_OBJECT_POD);
     struct claims claims = {0};
@@ -149,7 +161,7 @@ static struct claims claims_of(const struct fence_world *world, const struct fen
         if (pod.object)
             claimed |= has_addr(pod.object->pod.addrs, pod.object->pod.addr_count, addr);
         if (claimed)
-            add_claim(&claims, &pod);
+            add_claim(&claims, &pod, viewer);
     }
     for (size_t i = 0; i < pods.count; i++) {
         const struct fence_pod *spec = &pods.items[i]->pod;
@@ -158,12 +170,12 @@ static struct claims claims_of(const struct fence_world *world, const struct fen
         if (spec->host_network || spec->finished || !has_addr(spec->addrs, spec->addr_count, addr))
             continue;
         pod = from_object(world, pods.items[i]);
-        add_claim(&claims, &pod);
+        add_claim(&claims, &pod, viewer);
     }
     return claims;
 }
 
-/* One pod owns it: the endpoint of this node, or the only one that claims it. */
+/* One pod owns it: the endpoint of the viewer's node, or the only one that claims it. */
 static bool is_settled(const struct claims *claims)
 {
     return claims->locals == 1 || (claims->locals == 0 && claims->remotes == 1);
@@ -176,7 +188,7 @@ int fence_end_find(const struct fence_world *world, const char *text, struct fen
 
     end->node = "";
     if (fence_addr_parse(text, &end->addr) == 0) {
-        struct claims claims = claims_of(world, &end->addr);
+        struct claims claims = claims_of(world, &end->addr, NULL);
 
         if (is_settled(&claims))
             end->pod = claims.owner;
@@ -255,9 +267,10 @@ static void locate_elsewhere(const struct fence_world *world, const struct fence
 }
 
 int fence_end_locate(const struct fence_world *world, const struct fence_addr *addr,
-                     struct fence_end *end, struct fence_err *err)
+                     const struct fence_end_pod *viewer, struct fence_end *end,
+                     struct fence_err *err)
 {
-    struct claims claims = claims_of(world, addr);
+    struct claims claims = claims_of(world, addr, viewer);
     int r = 0;
 
     fence_labels_done(&end->owner.bare_namespace);
@@ -278,6 +291,29 @@ int fence_end_locate(const struct fence_world *world, const struct fence_addr *a
     return r;
 }
 
+bool fence_end_has_addr(const struct fence_end_pod *pod, const struct fence_addr *addr)
+{
+    if (pod->local && has_addr(pod->local->addrs, pod->local->addr_count, addr))
+        return true;
+    return pod->object && has_addr(pod->object->pod.addrs, pod->object->pod.addr_count, addr);
+}
+
+/* What pods on the host's network of that node have are addresses of the node. */
+static bool is_host_network_addr(const struct fence_world *world, const char *node,
+                                 const struct fence_addr *addr)
+{
+    struct fence_object_range pods = fence_world_kind(world, FENCE_OBJECT_POD);
+
+    for (size_t i = 0; *node && i < pods.count; i++) {
+        const struct fence_pod *pod = &pods.items[i]->pod;
+
+        if (pod->host_network && strcmp(pod->node, node) == 0 &&
+            has_addr(pod->addrs, pod->addr_count, addr))
+            return true;
+    }
+    return false;
+}
+
 bool fence_end_is_own_node(const struct fence_world *world, const struct fence_end_pod *pod,
                            const struct fence_end *other)
 {
@@ -285,7 +321,8 @@ bool fence_end_is_own_node(const struct fence_world *world, const struct fence_e
 
     if (other->owner.namespace_name)
         return false;
-    return (other->this_host && here) || (*other->node && strcmp(other->node, pod->node) == 0);
+    return (other->this_host && here) || (*other->node && strcmp(other->node, pod->node) == 0) ||
+           is_host_network_addr(world, pod->node, &other->addr);
 }
 
 struct fence_peer_view fence_end_view(const struct fence_world *world,
@@ -305,7 +342,12 @@ struct fence_peer_view fence_end_view(const struct fence_world *world,
     }
     if (other->node_object)
         view.labels = other->node_object->node.labels;
-    if (fence_end_is_own_node(world, pod, other))
+    if (fence_end_is_own_node(world, pod, other)) {
+        const struct fence_object *node = fence_world_find(world, FENCE_OBJECT_NODE, "", pod->node);
+
         view.kind = FENCE_VIEW_HOST;
+        if (node)
+            view.labels = node->node.labels;
+    }
     return view;
 }

@@ -258,10 +258,9 @@ static int ask_policies(struct fence_ask *ask, struct fence_side *side, struct f
 static bool is_settled(const struct fence_ask *ask, struct fence_side *side)
 {
     const struct fence_end_pod *pod = ask->subject;
-    bool itself = fence_end_same_pod(pod, &ask->other->owner);
 
-    /* a pod's packet to its own address never leaves it */
-    if (!pod->namespace_name || !pod->endpoint || itself)
+    /* a pod's packet to its own address never leaves it, whoever else claims that address */
+    if (!pod->namespace_name || !pod->endpoint || ask->itself)
         *side = plain_side(FENCE_ALLOW, FENCE_REASON_NOT_AN_ENDPOINT);
     else if (pod->local && pod->local->exempt)
         *side = plain_side(FENCE_ALLOW, FENCE_REASON_EXEMPT);
@@ -322,12 +321,14 @@ static int ask_both(struct inquiry *inquiry, struct fence_answer *answer, struct
                                .direction = FENCE_EGRESS,
                                .subject = &inquiry->from.pod,
                                .other = &inquiry->to,
+                               .itself = fence_end_has_addr(&inquiry->from.pod, &inquiry->to.addr),
                                .martian = is_martian(&inquiry->from.addr, &inquiry->to.addr)};
     struct fence_ask ingress = {.world = inquiry->world,
                                 .query = inquiry->query,
                                 .direction = FENCE_INGRESS,
                                 .subject = &inquiry->to.pod,
                                 .other = &inquiry->from,
+                                .itself = egress.itself,
                                 .martian = egress.martian};
     int r = ask_side(&egress, &answer->sides[FENCE_EGRESS], err);
 
@@ -352,9 +353,9 @@ static int ask_family(struct inquiry *inquiry, int family, struct fence_answer *
     if (!fence_end_address(&inquiry->from, query->from, family, &from) ||
         !fence_end_address(&inquiry->to, query->to, family, &to))
         return 0;
-    r = fence_end_locate(inquiry->world, &from, &inquiry->from, err);
+    r = fence_end_locate(inquiry->world, &from, &inquiry->to.pod, &inquiry->from, err);
     if (r == 0)
-        r = fence_end_locate(inquiry->world, &to, &inquiry->to, err);
+        r = fence_end_locate(inquiry->world, &to, &inquiry->from.pod, &inquiry->to, err);
     if (r == 0)
         r = ask_both(inquiry, answer, err);
     return r < 0 ? r : 1;

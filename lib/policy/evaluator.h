@@ -38,14 +38,16 @@ int fence_end_find(const struct fence_world *world, const char *text, struct fen
 /* The first address of the family; false when the end has none. */
 bool fence_end_address(const struct fence_end *end, const char *text, int family,
                        struct fence_addr *ret_addr);
-/* Where the address leads to. */
+/* Where the address leads to when `viewer` looks at it (it may be no pod at all). */
 int fence_end_locate(const struct fence_world *world, const struct fence_addr *addr,
-                     struct fence_end *end, struct fence_err *err);
+                     const struct fence_end_pod *viewer, struct fence_end *end,
+                     struct fence_err *err);
 void fence_end_done(struct fence_end *end);
 const struct fence_labels *fence_end_namespace_labels(const struct fence_end_pod *pod);
 /* Is `other` the node that this pod runs on? */
 bool fence_end_is_own_node(const struct fence_world *world, const struct fence_end_pod *pod,
                            const struct fence_end *other);
+bool fence_end_has_addr(const struct fence_end_pod *pod, const struct fence_addr *addr);
 bool fence_end_same_pod(const struct fence_end_pod *a, const struct fence_end_pod *b);
 /* How the pod sees the other end. */
 struct fence_peer_view fence_end_view(const struct fence_world *world,
@@ -60,6 +62,7 @@ struct fence_ask {
     const struct fence_end_pod *subject;
     const struct fence_end *other;
     struct fence_peer_view view; /* other's, as the subject sees it */
+    bool itself;                 /* the packet never leaves its sender */
     bool martian;                /* such a packet passes no filter */
     /* The policies that select the subject, in the order of judgement. */
     const struct fence_object **policies;

@@ -126,6 +126,7 @@ static int make_rules(struct fence_book_use *use, const struct fence_policy *spe
     use->rules[direction] = calloc(count, sizeof(*use->rules[direction]));
     if (!use->rules[direction])
         return -ENOMEM;
+    use->rule_count[direction] = count;
     for (size_t i = 0; i < count; i++)
         use->rules[direction][i].rule = &spec->rules[direction][i];
     for (size_t i = 0; i < count; i++) {
@@ -182,9 +183,7 @@ static void free_numbers(struct fence_compiler *compiler, const struct fence_boo
     const struct fence_book_use *use = policy->use;
 
     for (int direction = 0; use && direction < FENCE_DIRECTIONS; direction++) {
-        size_t count = policy->object->policy.rule_count[direction];
-
-        for (size_t i = 0; use->rules[direction] && i < count; i++)
+        for (size_t i = 0; i < use->rule_count[direction]; i++)
             free_number(compiler, use->rules[direction][i].number);
         free_number(compiler, use->isolation_number[direction]);
     }
@@ -195,9 +194,7 @@ static void free_use(struct fence_book_policy *policy)
     struct fence_book_use *use = TAKE_PTR(policy->use);
 
     for (int direction = 0; use && direction < FENCE_DIRECTIONS; direction++) {
-        size_t count = policy->object->policy.rule_count[direction];
-
-        for (size_t i = 0; use->rules[direction] && i < count; i++)
+        for (size_t i = 0; i < use->rule_count[direction]; i++)
             free(use->rules[direction][i].atoms);
         free(use->rules[direction]);
     }

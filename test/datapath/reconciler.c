@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test/datapath/reconciler.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,6 @@
 #include "lib/datapath/endpoints.h"
 #include "lib/datapath/load.h"
 #include "lib/datapath/read.h"
-#include "lib/policy/lookup.h"
 #include "test/datapath/reconciler_internal.h"
 #include "test/net/netns.h"
 
@@ -31,29 +31,6 @@ int reconciler_setup(struct fence_err *err)
 }
 
 /* ---- one of them ---------------------------------------------------------------------------- */
-
-static const struct fence_object *find(void *context, enum fence_kind kind,
-                                       const char *namespace_name, const char *name)
-{
-    const struct reconciler *reconciler = context;
-
-    return fence_world_find(&reconciler->world, kind, namespace_name, name);
-}
-
-static int make_compiler(struct reconciler *reconciler, const struct fence_world *world,
-                         struct fence_err *err)
-{
-    const struct fence_compile_options options = {
-        .node_name = world->node_name,
-        .required_labels = world->required_labels,
-        .required_label_count = world->required_label_count,
-        .own_node_egress_is_policy = world->own_node_egress_is_policy,
-        .find = find,
-        .find_context = reconciler,
-    };
-
-    return fence_compiler_new(&options, &reconciler->compiler, err);
-}
 
 int reconciler_new(struct reconciler **ret_reconciler, struct fence_err *err)
 {
@@ -81,7 +58,7 @@ void reconciler_free(struct reconciler **reconciler)
 
     if (!gone)
         return;
-    fence_compiler_free(&gone->compiler);
+    engine_done(&gone->engine);
     fence_apply_free(&gone->apply);
     fence_pins_close(&gone->pins);
     free(gone->locals);
@@ -90,7 +67,7 @@ void reconciler_free(struct reconciler **reconciler)
 
 const struct fence_plan *reconciler_plan(const struct reconciler *reconciler)
 {
-    return fence_compiler_plan(reconciler->compiler);
+    return engine_plan(&reconciler->engine);
 }
 
 /* ---- endpoints ------------------------------------------------------------------------------ */
@@ -149,45 +126,15 @@ static int follow_locals(struct reconciler *reconciler, const struct fence_world
     return r;
 }
 
-/* ---- objects -------------------------------------------------------------------------------- */
-
-/* Both lists are sorted: walk them side by side. */
-static int feed_objects(struct reconciler *reconciler, const struct fence_world *before,
-                        const struct fence_world *after, struct fence_err *err)
-{
-    size_t i = 0, j = 0;
-    int r = 0;
-
-    while (r == 0 && (i < before->object_count || j < after->object_count)) {
-        struct fence_change change = {0};
-        int order = i == before->object_count ? 1 : -1;
-
-        if (i < before->object_count && j < after->object_count)
-            order = fence_object_compare(before->objects[i], after->objects[j]);
-        if (order <= 0)
-            change.before = before->objects[i++];
-        if (order >= 0)
-            change.after = after->objects[j++];
-        r = fence_compiler_change(reconciler->compiler, &change, err);
-    }
-    return r;
-}
-
-static bool same_options(const struct fence_world *a, const struct fence_world *b)
-{
-    const char *one = a->node_name ? a->node_name : "";
-    const char *other = b->node_name ? b->node_name : "";
-
-    return strcmp(one, other) == 0 && a->required_label_count == b->required_label_count &&
-           !a->required_label_count && a->own_node_egress_is_policy == b->own_node_egress_is_policy;
-}
+/* ---- following ------------------------------------------------------------------------------ */
 
 static int apply(struct reconciler *reconciler, struct fence_err *err)
 {
     struct fence_apply_report report = {0};
-    int r = fence_apply(reconciler->apply, fence_compiler_plan(reconciler->compiler), &report, err);
+    int r = fence_apply(reconciler->apply, fence_compiler_plan(reconciler->engine.compiler),
+                        &report, err);
 
-    if (r == 0 && report.failure_count && !reconciler->plan_is_closed)
+    if (r == 0 && report.failure_count)
         r = fence_err_set(err, -EIO, "%s: %s", report.failures[0].subject, report.failures[0].text);
     fence_apply_report_done(&report);
     return r;
@@ -195,43 +142,55 @@ static int apply(struct reconciler *reconciler, struct fence_err *err)
 
 static int run(struct reconciler *reconciler, int64_t now, struct fence_err *err)
 {
-    int r = fence_compiler_run(reconciler->compiler, now, err) < 0 ? -ENOMEM : 1;
+    int r = fence_compiler_run(reconciler->engine.compiler, now, err) < 0 ? -ENOMEM : 1;
 
     while (r > 0) {
         r = apply(reconciler, err);
         if (r == 0)
-            r = fence_compiler_settle(reconciler->compiler, err);
+            r = fence_compiler_settle(reconciler->engine.compiler, err);
     }
     return r;
+}
+
+/*
+ * The world's clock is not the kernel's: a take-over that is planned is looked at, and put off so
+ * that the kernel answers for the world's moment.
+ */
+static int put_off_takeovers(struct reconciler *reconciler, struct fence_err *err)
+{
+    const struct fence_plan *plan = reconciler_plan(reconciler);
+    int fd = reconciler->pins.maps[FENCE_MAP_ENDPOINTS];
+
+    for (size_t i = 0; i < plan->endpoints_list.count; i++) {
+        const struct fence_plan_endpoint *planned = &plan->endpoints[i];
+        struct fence_endpoint endpoint;
+
+        if (!planned->item.live || bpf_map_lookup_elem(fd, &planned->ifindex, &endpoint) < 0)
+            continue;
+        if (!planned->takeover != !endpoint.takeover_ns || !planned->takeover != !endpoint.next_set)
+            return fence_err_set(err, -EBADMSG, "endpoint %u: a take-over is planned or not",
+                                 planned->ifindex);
+        if (!planned->takeover)
+            continue;
+        endpoint.takeover_ns = INT64_MAX;
+        if (bpf_map_update_elem(fd, &planned->ifindex, &endpoint, BPF_EXIST) < 0)
+            return fence_err_set(err, -EIO, "endpoint %u: cannot be written", planned->ifindex);
+    }
+    return 0;
 }
 
 int reconciler_update(struct reconciler *reconciler, const struct fence_world *world,
                       struct fence_err *err)
 {
-    struct fence_world before = reconciler->world;
-    int r = 0;
+    struct fence_world placed = *world;
+    int r = follow_locals(reconciler, world, err);
 
-    if (reconciler->compiler && !same_options(&before, world)) {
-        /* another daemon: it is fed everything, and the maps are what it finds */
-        fence_compiler_free(&reconciler->compiler);
-        before.object_count = 0;
-    }
-    if (!reconciler->compiler) {
-        before.object_count = 0;
-        r = make_compiler(reconciler, world, err);
-    }
-    reconciler->world = *world;
+    placed.locals = reconciler->locals;
     if (r == 0)
-        r = feed_objects(reconciler, &before, world, err);
+        r = engine_feed(&reconciler->engine, &placed, err);
     if (r == 0)
-        r = follow_locals(reconciler, world, err);
-    if (r == 0)
-        r = fence_compiler_host(reconciler->compiler, world->host_addrs, world->host_addr_count,
-                                err);
-    if (r == 0)
-        r = fence_compiler_locals(reconciler->compiler, reconciler->locals, reconciler->local_count,
-                                  err);
-    return r == 0 ? run(reconciler, world->now, err) : r;
+        r = run(reconciler, world->now, err);
+    return r == 0 ? put_off_takeovers(reconciler, err) : r;
 }
 
 /* ---- questions ------------------------------------------------------------------------------ */

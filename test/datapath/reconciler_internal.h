@@ -3,16 +3,14 @@
 #pragma once
 
 #include "lib/datapath/pins.h"
-#include "lib/policy/compile.h"
+#include "test/policy/engine.h"
 
 struct reconciler {
     char folder[64];
     struct fence_pins pins;
     struct fence_apply *apply;
-    struct fence_compiler *compiler;
-    struct fence_world world;   /* the one it has followed to */
+    struct engine engine;
     struct fence_local *locals; /* as the compiler was given them */
     size_t local_count;
-    uint64_t created;
-    bool plan_is_closed; /* failures of sets are expected */
+    uint64_t created; /* serial of endpoints */
 };

@@ -38,6 +38,20 @@ static cJSON *new_object(cJSON *list, const char *kind, const char *name,
     return object;
 }
 
+/* A container for each port: in one container no name may come twice. */
+static void add_container(cJSON *containers, const cJSON *item)
+{
+    cJSON *container = cJSON_CreateObject();
+    cJSON *port = cJSON_CreateObject();
+
+    cJSON_AddItemToArray(containers, container);
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(container, "ports"), port);
+    cJSON_AddItemToObject(port, "containerPort", cJSON_Duplicate(member(item, "port"), true));
+    cJSON_AddStringToObject(port, "protocol", text_of(item, "protocol"));
+    if (*text_of(item, "name"))
+        cJSON_AddStringToObject(port, "name", text_of(item, "name"));
+}
+
 static void add_pod(cJSON *list, const cJSON *pod)
 {
     cJSON *object =
@@ -45,24 +59,15 @@ static void add_pod(cJSON *list, const cJSON *pod)
     cJSON *spec = cJSON_AddObjectToObject(object, "spec");
     cJSON *status = cJSON_AddObjectToObject(object, "status");
     cJSON *ips = cJSON_AddArrayToObject(status, "podIPs");
-    cJSON *container = cJSON_CreateObject();
-    cJSON *ports = cJSON_AddArrayToObject(container, "ports");
+    cJSON *containers = cJSON_AddArrayToObject(spec, "containers");
     const cJSON *item;
 
-    cJSON_AddItemToArray(cJSON_AddArrayToObject(spec, "containers"), container);
     if (*text_of(pod, "node"))
         cJSON_AddStringToObject(spec, "nodeName", text_of(pod, "node"));
     cJSON_AddBoolToObject(spec, "hostNetwork", cJSON_IsTrue(member(pod, "hostNetwork")));
-    cJSON_ArrayForEach(item, member(pod, "ports"))
-    {
-        cJSON *port = cJSON_CreateObject();
-
-        cJSON_AddItemToArray(ports, port);
-        cJSON_AddItemToObject(port, "containerPort", cJSON_Duplicate(member(item, "port"), true));
-        cJSON_AddStringToObject(port, "protocol", text_of(item, "protocol"));
-        if (*text_of(item, "name"))
-            cJSON_AddStringToObject(port, "name", text_of(item, "name"));
-    }
+    if (*text_of(pod, "phase"))
+        cJSON_AddStringToObject(status, "phase", text_of(pod, "phase"));
+    cJSON_ArrayForEach(item, member(pod, "ports")) add_container(containers, item);
     cJSON_ArrayForEach(item, member(pod, "ips"))
     {
         cJSON *ip = cJSON_CreateObject();
@@ -150,7 +155,7 @@ static int place_pod(struct case_file *file, const struct fence_object *object)
 
     for (size_t i = 0; r == 0 && pod->host_network && *pod->node && i < pod->addr_count; i++)
         r = add_host_addr(node, &pod->addrs[i]);
-    if (r < 0 || pod->host_network)
+    if (r < 0 || pod->host_network || pod->finished)
         return r;
     if (FENCE_GROW(node->locals, node->local_capacity, node->local_count) < 0)
         return -ENOMEM;
@@ -199,23 +204,56 @@ static int make_nodes(struct case_file *file)
     return r;
 }
 
-static int compile_node(const struct case_file *file, struct case_node *node, struct fence_err *err)
+static void set_world(const struct case_file *file, struct case_node *node)
 {
-    const char *wrong;
-    int r;
-
     node->world = file->lab.world;
     node->world.node_name = *node->name ? node->name : NULL;
     node->world.host_addrs = node->host_addrs;
     node->world.host_addr_count = node->host_addr_count;
     node->world.locals = node->locals;
     node->world.local_count = node->local_count;
+}
+
+static int compile_node(struct case_node *node, struct fence_err *err)
+{
+    const char *wrong;
+    int r;
+
     r = fence_compile(&node->world, &node->plan, err);
     wrong = r == 0 ? plan_check(node->plan) : NULL;
     return wrong ? fence_err_set(err, -EBADMSG, "the plan of node '%s': %s", node->name, wrong) : r;
 }
 
-int case_load(struct case_file *file, const char *text, struct fence_err *err)
+/* ---- the operator's choices ----------------------------------------------------------------- */
+
+static void set_decoding(const cJSON *json)
+{
+    struct fence_decode_options options = {.audit_annotation =
+                                               cJSON_IsTrue(member(json, "auditAnnotation"))};
+
+    fence_decode_set_options(&options);
+}
+
+static int set_choices(struct case_file *file)
+{
+    const cJSON *required = member(file->json, "requiredLabels");
+    const cJSON *now = member(file->json, "now");
+    struct fence_world *world = &file->lab.world;
+    const cJSON *item;
+
+    file->required_labels =
+        calloc((size_t)cJSON_GetArraySize(required) + 1, sizeof(*file->required_labels));
+    if (!file->required_labels)
+        return -ENOMEM;
+    world->required_labels = file->required_labels;
+    cJSON_ArrayForEach(item, required) file->required_labels[world->required_label_count++] =
+        cJSON_GetStringValue(item);
+    world->own_node_egress_is_policy = strcmp(text_of(file->json, "ownNodeEgress"), "policy") == 0;
+    world->now = now ? (int64_t)now->valuedouble : 0;
+    return 0;
+}
+
+int case_read(struct case_file *file, const char *text, struct fence_err *err)
 {
     FENCE_FREE char *stream = NULL;
     int r;
@@ -223,14 +261,26 @@ int case_load(struct case_file *file, const char *text, struct fence_err *err)
     file->json = cJSON_Parse(text);
     if (!file->json)
         return fence_err_set(err, -EBADMSG, "no JSON");
+    set_decoding(file->json);
     stream = to_stream(file->json);
     if (!stream)
         return fence_err_set(err, -ENOMEM, "out of memory");
     r = lab_load(&file->lab, stream, err);
     if (r == 0)
+        r = set_choices(file);
+    if (r == 0)
         r = make_nodes(file);
     for (size_t i = 0; r == 0 && i < file->node_count; i++)
-        r = compile_node(file, &file->nodes[i], err);
+        set_world(file, &file->nodes[i]);
+    return r;
+}
+
+int case_load(struct case_file *file, const char *text, struct fence_err *err)
+{
+    int r = case_read(file, text, err);
+
+    for (size_t i = 0; r == 0 && i < file->node_count; i++)
+        r = compile_node(&file->nodes[i], err);
     return r;
 }
 
@@ -242,6 +292,7 @@ void case_done(struct case_file *file)
         fence_plan_free(&file->nodes[i].plan);
     }
     free(file->nodes);
+    free(file->required_labels);
     lab_done(&file->lab);
     cJSON_Delete(file->json);
     *file = (struct case_file){0};

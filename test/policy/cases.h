@@ -27,10 +27,13 @@ struct case_file {
     struct case_node *nodes;
     size_t node_count;
     size_t node_capacity;
+    const char **required_labels;
 };
 
 /* Zeroed `file` in; case_done afterwards, whatever the result. */
 int case_load(struct case_file *file, const char *text, struct fence_err *err);
+/* The same without compiling: the nodes have worlds and no plans. */
+int case_read(struct case_file *file, const char *text, struct fence_err *err);
 void case_done(struct case_file *file);
 
 /* One line of `expect` for one family. Returns 1 when it came out as written, 0 when not, with the

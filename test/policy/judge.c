@@ -56,11 +56,14 @@ static const char objects[] =
     SEGMENT("cut", "{ mode: Denylist, appliesTo: {}, egress: [ { ports: [ { port: http } ] } ] }")
 #define AUDIT_NONE                                                                                 \
     SEGMENT("try", "{ mode: Allowlist, enforcement: Audit, appliesTo: {}, ingress: [] }")
-#define PASS_UNKNOWN                                                                               \
+/* One rule with a peer that later versions may know, beside one that means everybody. */
+#define UNKNOWN(action)                                                                            \
     CLUSTER("unknown", "{ tier: Admin, priority: 1, subject: { namespaces: {} }, ingress: [ { "    \
-                       "action: Pass, from: [ { later: {} } ] }, { action: Deny, from: [ { "       \
-                       "later: {} } ], protocols: [ { tcp: { destinationPort: { number: 80 } } } " \
-                       "] } ] }")
+                       "action: " action ", from: [ { later: {} }, { namespaces: {} } ], "         \
+                       "protocols: [ { tcp: { destinationPort: { number: 80 } } } ] } ] }")
+#define ACCEPT_UNKNOWN UNKNOWN("Accept")
+#define DENY_UNKNOWN   UNKNOWN("Deny")
+#define PASS_UNKNOWN   UNKNOWN("Pass")
 
 #define IN  FENCE_INGRESS
 #define OUT FENCE_EGRESS
@@ -139,10 +142,12 @@ static const struct {
     {ALLOW_WEB AUDIT_NONE, "10.1.0.1", IN, 80, 1, FENCE_REASON_RULE, "SegmentPolicy/s/in", 1, 1, 0},
     {DENY_WEB AUDIT_NONE, "10.1.0.1", IN, 80, 0, FENCE_REASON_DENYLIST, "SegmentPolicy/s/cut", 0, 0,
      0},
-    /* a peer of an unknown kind: Deny means everybody, Pass nobody */
-    {PASS_UNKNOWN, "10.1.0.1", IN, 80, 0, FENCE_REASON_DENY_RULE, "ClusterNetworkPolicy/unknown", 1,
+    /* a peer of an unknown kind: Deny and Pass deny everything, whatever their ports */
+    {PASS_UNKNOWN, "10.1.0.1", IN, 80, 0, FENCE_REASON_DENY_RULE, "ClusterNetworkPolicy/unknown", 0,
      0, 0},
-    {PASS_UNKNOWN, "203.0.113.1", IN, 81, 1, FENCE_REASON_NOT_ISOLATED, NULL, 0, 1, 0},
+    {DENY_UNKNOWN, "203.0.113.1", IN, 81, 0, FENCE_REASON_DENY_RULE, "ClusterNetworkPolicy/unknown",
+     0, 0, 0},
+    {ACCEPT_UNKNOWN, "10.1.0.1", IN, 80, 1, FENCE_REASON_NOT_ISOLATED, NULL, 0, 1, 0},
 };
 
 static uint32_t peer_named(const struct fence_plan *plan, const char *text)

@@ -9,14 +9,12 @@
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
 #include "test/policy/cases.h"
+#include "test/policy/live.h"
 
 #define CASE_MAX_BYTES (64u << 20)
 #define SHARED         FENCE_SOURCE_DIR "/../shared/cases"
 #define OWN            FENCE_SOURCE_DIR "/test/cases"
 #define EXIT_SKIPPED   77
-
-/* The most nodes that a file has. */
-#define NODES_MAX 8
 
 static const char help[] =
     "Usage: run-cases [--no-kernel] [FOLDER|FILE...]\n"
@@ -41,8 +39,7 @@ struct tally {
     size_t lines;
     size_t failures;
     bool kernel;
-    size_t steps; /* of the live reconcilers */
-    struct reconciler *live[NODES_MAX];
+    struct live live;
     struct case_file previous; /* what the live ones have followed to */
 };
 
@@ -81,38 +78,6 @@ static void run_lines(const struct case_file *file, const char *path, struct tal
         run_line(file, path, line, tally);
 }
 
-/* ---- the kernel's leg ------------------------------------------------------------------------ */
-
-static int follow(struct tally *tally, size_t node, const struct fence_world *world,
-                  struct fence_err *err)
-{
-    int r = tally->live[node] ? 0 : reconciler_new(&tally->live[node], err);
-
-    return r < 0 ? r : reconciler_update(tally->live[node], world, err);
-}
-
-/* Every node's data path follows to the file; those that it does not need have nothing. */
-static int follow_file(struct tally *tally, struct case_file *file, struct fence_err *err)
-{
-    static const struct fence_world nothing;
-    int r = 0;
-
-    if (file->node_count > NODES_MAX)
-        return fence_err_set(err, -E2BIG, "more than %d nodes", NODES_MAX);
-    for (size_t i = 0; r == 0 && i < NODES_MAX; i++) {
-        if (i >= file->node_count) {
-            r = tally->live[i] ? reconciler_update(tally->live[i], &nothing, err) : 0;
-            continue;
-        }
-        r = follow(tally, i, &file->nodes[i].world, err);
-        if (r == 0 && reconciler_compare(tally->live[i], file->nodes[i].plan, err) <= 0)
-            r = -EBADMSG;
-        file->nodes[i].live = tally->live[i];
-    }
-    tally->steps++;
-    return r;
-}
-
 /* The objects of the file before live until the reconcilers have left them. */
 static void keep_alive(struct tally *tally, struct case_file *file)
 {
@@ -136,7 +101,7 @@ static void run_text(const char *path, const char *text, struct tally *tally)
     tally->files++;
     if (case_load(&file, text, &err) < 0)
         fail(tally, path, "cannot be set up", err.text);
-    else if (tally->kernel && follow_file(tally, &file, &err) < 0)
+    else if (tally->kernel && live_follow(&tally->live, &file, &err) < 0)
         fail(tally, path, "the live maps", err.text);
     else
         run_lines(&file, path, tally);
@@ -228,10 +193,9 @@ static int report(struct tally *tally)
 {
     printf("%zu files, %zu lines, %zu failures", tally->files, tally->lines, tally->failures);
     if (tally->kernel)
-        printf(", %zu steps of live maps", tally->steps);
+        printf(", %zu steps of live maps", tally->live.steps);
     printf("\n");
-    for (size_t i = 0; i < NODES_MAX; i++)
-        reconciler_free(&tally->live[i]);
+    live_done(&tally->live);
     case_done(&tally->previous);
     return tally->failures || !tally->lines ? 1 : 0;
 }
