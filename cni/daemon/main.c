@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,10 @@
 #include "lib/objects/decode.h"
 
 #define EXIT_USAGE 2
+
+/* Arrays that grow with the cluster: from this size on they are pages of their own, which grow
+ * without being copied and go back when they are freed. */
+#define OWN_PAGES_BYTES (128 * 1024)
 
 struct signals {
     struct fence_fd_watch watch;
@@ -233,6 +238,7 @@ int main(int argc, char **argv)
     struct fence_err err = {""};
     struct fence_daemon daemon;
 
+    mallopt(M_MMAP_THRESHOLD, OWN_PAGES_BYTES);
     init(&daemon);
     if (fence_options_parse(&daemon.options, argc, argv, &action, &err) < 0) {
         fprintf(stderr, "podfenced: %s\n", err.text);

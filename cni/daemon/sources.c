@@ -2,6 +2,7 @@
 #include "cni/daemon/sources.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,8 +19,11 @@ static void read_folder(struct fence_source *source)
     if (result < 0)
         fence_log(FENCE_LOG_ERROR, "cannot follow %s: %s", fence_folder_path(source->folder),
                   err.text);
-    if (result > 0)
+    if (result > 0) {
         daemon->dirty = true;
+        /* what reading took and the objects do not need: they are much smaller than their files */
+        malloc_trim(0);
+    }
     /* a missing folder that changes something: its last good objects, from --state */
     if (!source->seen && (fence_folder_present(source->folder) || result > 0)) {
         source->seen = true;

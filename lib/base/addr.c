@@ -2,6 +2,7 @@
 #include "lib/base/addr.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,15 +130,32 @@ const char *fence_prefix_format(const struct fence_prefix *prefix, char text[FEN
     return text;
 }
 
+static uint64_t half_of(const struct fence_addr *addr, unsigned int half)
+{
+    uint64_t bits;
+
+    memcpy(&bits, addr->bytes + 8 * half, sizeof(bits));
+    return be64toh(bits);
+}
+
+/* In halves: every address of the cluster is held against every block that comes or goes. */
+static bool same_bits(const struct fence_addr *a, const struct fence_addr *b, unsigned int length)
+{
+    uint64_t first = half_of(a, 0) ^ half_of(b, 0);
+
+    if (length < 64)
+        return length == 0 || first >> (64 - length) == 0;
+    if (first || length == 64)
+        return !first;
+    return (half_of(a, 1) ^ half_of(b, 1)) >> (128 - length) == 0;
+}
+
 bool fence_prefix_contains(const struct fence_prefix *prefix, const struct fence_addr *addr)
 {
-    struct fence_addr masked = *addr;
-
     /* ::/0 is all of IPv6; the mapped range inside it is IPv4's and not meant. */
     if (!fence_prefix_is_ipv4(prefix) && fence_addr_is_ipv4(addr))
         return false;
-    clear_host_bits(&masked, prefix->length);
-    return fence_addr_equal(&masked, &prefix->addr);
+    return same_bits(&prefix->addr, addr, prefix->length);
 }
 
 bool fence_prefix_covers(const struct fence_prefix *outer, const struct fence_prefix *inner)

@@ -242,6 +242,8 @@ static int coarsen(struct fence_compiler *compiler)
 int fence_compiler_settle(struct fence_compiler *compiler, struct fence_err *err)
 {
     sweep_all(compiler);
+    if (fence_sets_settle(compiler) < 0)
+        return fence_out_of_memory(err);
     if (!has_dead(compiler))
         return 0;
     return coarsen(compiler) < 0 ? fence_out_of_memory(err) : 1;

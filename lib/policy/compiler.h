@@ -365,6 +365,8 @@ int fence_set_get(struct fence_compiler *compiler, const struct fence_subject *s
                   const struct fence_indices *policies, uint32_t *ret_set);
 /* Ask all sets about the classes that have come. */
 int fence_sets_refresh(struct fence_compiler *compiler);
+/* Sets that remember many more answers than there are classes forget them. */
+int fence_sets_settle(struct fence_compiler *compiler);
 void fence_set_free(struct fence_compiler *compiler, uint32_t set);
 void fence_table_free(struct fence_compiler *compiler, uint32_t table);
 void fence_rule_free(struct fence_compiler *compiler, uint32_t rule);

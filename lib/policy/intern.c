@@ -83,6 +83,11 @@ bool fence_intern_pop(struct fence_intern *table, uint32_t *ret_number)
     return true;
 }
 
+size_t fence_intern_count(const struct fence_intern *table)
+{
+    return HASH_COUNT(table->entries);
+}
+
 void fence_intern_done(struct fence_intern *table)
 {
     struct fence_intern_entry *entry;

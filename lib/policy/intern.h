@@ -25,4 +25,5 @@ bool fence_intern_find(const struct fence_intern *table, const void *data, size_
 void fence_intern_remove(struct fence_intern *table, const void *data, size_t size);
 /* Take any one out; false when the table is empty. */
 bool fence_intern_pop(struct fence_intern *table, uint32_t *ret_number);
+size_t fence_intern_count(const struct fence_intern *table);
 void fence_intern_done(struct fence_intern *table);

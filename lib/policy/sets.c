@@ -10,8 +10,11 @@
 #include "lib/base/shared.h"
 #include "lib/policy/compiler.h"
 
-/* Two in the index space that no class has. */
+/* An index that no class has: whom only rules without peers mean. */
 #define NOBODY FENCE_PLAN_NONE
+
+/* Answers that a set remembers beside two for each class. */
+#define ANSWERS_MOST 256
 
 /* ---- content -------------------------------------------------------------------------------- */
 
@@ -473,6 +476,39 @@ static void forget_tables(struct fence_compiler *compiler, struct fence_intern *
 
     while (fence_intern_pop(signatures, &table))
         FENCE_PLAN_UNREF(compiler->plan, tables, table);
+}
+
+/* What is asked again finds the same tables: they stay until the plan is swept. */
+static int ask_again(struct fence_compiler *compiler, uint32_t set)
+{
+    const struct fence_plan *plan = compiler->plan;
+    int r = 0;
+
+    for (int direction = 0; r == 0 && direction < FENCE_DIRECTIONS; direction++) {
+        forget_tables(compiler, &compiler->sets[set].signatures[direction]);
+        r = choose_fallback(compiler, set, direction);
+    }
+    for (uint32_t i = 0; r == 0 && i < plan->classes_list.count; i++)
+        if (plan->classes[i].item.live)
+            r = ask(compiler, set, i);
+    return r;
+}
+
+int fence_sets_settle(struct fence_compiler *compiler)
+{
+    const struct fence_plan *plan = compiler->plan;
+    size_t most = 2 * fence_plan_live(&plan->classes_list) + ANSWERS_MOST;
+    int r = 0;
+
+    for (uint32_t i = 0; r == 0 && i < plan->sets_list.count; i++) {
+        const struct fence_intern *signatures = compiler->sets[i].signatures;
+
+        if (plan->sets[i].item.live && !plan->sets[i].problem &&
+            (fence_intern_count(&signatures[FENCE_EGRESS]) > most ||
+             fence_intern_count(&signatures[FENCE_INGRESS]) > most))
+            r = ask_again(compiler, i);
+    }
+    return r;
 }
 
 void fence_set_free(struct fence_compiler *compiler, uint32_t index)
