@@ -72,7 +72,7 @@ set grid
 set key below
 set yrange [0.001:10000]
 set format x "%.0f"
-set ylabel "ms (full compile and apply, and changes at the median); MB resident"
+set ylabel "ms, MB where resident"
 set multiplot layout 1,2 title "podfence: cost of the policy engine"
 set xlabel "pods ($most_policies policies)"
 plot "$out/by-pods.csv" using 1:(\$3+\$4) with linespoints title "full", \\
