@@ -16,7 +16,7 @@ enum ctl_exit {
     CTL_DONE = 0,
     CTL_FAILED = 1,
     CTL_USAGE = 2,
-    CTL_OTHERWISE = 3, /* trace --expect */
+    CTL_OTHERWISE = 3, /* trace --expect, diff --expect */
 };
 
 struct ctl {
@@ -36,6 +36,7 @@ int ctl_policies(struct ctl *ctl, int argc, char **argv);
 int ctl_connections(struct ctl *ctl, int argc, char **argv);
 int ctl_observe(struct ctl *ctl, int argc, char **argv);
 int ctl_trace(struct ctl *ctl, int argc, char **argv);
+int ctl_diff(struct ctl *ctl, int argc, char **argv);
 int ctl_validate(struct ctl *ctl, int argc, char **argv);
 int ctl_load(struct ctl *ctl, int argc, char **argv);
 

@@ -21,6 +21,7 @@ static const struct {
     {"connections", ctl_connections, "tracked connections with their verdicts"},
     {"observe", ctl_observe, "verdicts and drops as they happen"},
     {"trace", ctl_trace, "ask whether A may talk to B, and why"},
+    {"diff", ctl_diff, "what another set of objects would change, and what must hold"},
     {"validate", ctl_validate, "check object files without applying them"},
     {"load", ctl_load, "load and pin the data path, once, without the daemon"},
 };
@@ -92,7 +93,7 @@ static int general_help(const struct ctl *ctl)
     list_commands(stdout);
     putchar('\n');
     ctl_print_globals(stdout);
-    printf("\nExit status: 0 done, 1 failed, 2 wrong usage, 3 other than trace --expect says.\n"
+    printf("\nExit status: 0 done, 1 failed, 2 wrong usage, 3 other than --expect says.\n"
            "\nExample:\n  %s trace --from shop/web-1 --to shop/db-0 --port 5432/TCP\n",
            ctl->program);
     return CTL_DONE;

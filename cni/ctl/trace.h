@@ -22,6 +22,9 @@ struct trace_objects;
 int trace_objects_new(const struct ctl *ctl, const struct ctl_texts *paths,
                       struct trace_objects **ret_objects, struct fence_err *err);
 void trace_objects_free(struct trace_objects **objects);
+const struct fence_world *trace_objects_world(const struct trace_objects *objects);
+/* How many have been refused. */
+size_t trace_objects_refused(const struct trace_objects *objects);
 struct trace_source trace_objects_source(struct trace_objects *objects);
 
 /* The pinned data path of this node, which is asked by its probe programs. */

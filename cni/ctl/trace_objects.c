@@ -101,6 +101,21 @@ void trace_objects_free(struct trace_objects **objects)
     *objects = NULL;
 }
 
+const struct fence_world *trace_objects_world(const struct trace_objects *objects)
+{
+    return &objects->world;
+}
+
+size_t trace_objects_refused(const struct trace_objects *objects)
+{
+    const struct fence_problem *problems;
+    size_t count = fence_store_problems(objects->store, &problems), refused = 0;
+
+    for (size_t i = 0; i < count; i++)
+        refused += !problems[i].warning;
+    return refused;
+}
+
 static int ask(void *context, const struct fence_query *query, struct fence_answer *ret_answer,
                struct fence_err *err)
 {

@@ -49,7 +49,8 @@ void fence_text_raw(struct fence_text *text, const char *data, size_t size)
         text->data = grown;
         text->capacity = capacity;
     }
-    memcpy(text->data + text->size, data, size);
+    if (size)
+        memcpy(text->data + text->size, data, size);
     text->size += size;
     text->data[text->size] = '\0';
 }
