@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A plan that follows a change answers as one made afresh. One change a row, each of them one that
+ * the plan must not take for another: blocks that come and go under addresses that stay, peers that
+ * look alike but for their namespace or their exceptions.
+ */
+#include <netinet/in.h>
+
+#include "test/policy/engine.h"
+#include "test/policy/worlds.h"
+
+#define STEPS 4
+
+/* Two pods with the same labels, so that only their addresses tell them apart. */
+#define PODS                                                                                       \
+    POD("shop", "a", "app: web", "10.0.0.1")                                                       \
+    POD("shop", "b", "app: web", "10.0.0.2")                                                       \
+    POD("shop", "far", "app: web", "10.9.0.1")                                                     \
+    POD("other", "c", "app: web", "10.0.0.3") POD("shop", "db", "app: db", "10.0.0.4")
+
+#define TO(name, peer)                                                                             \
+    SEGMENT("shop", name,                                                                          \
+            "{ mode: Allowlist, appliesTo: { podSelector: { matchLabels: { app: db } } }, "        \
+            "ingress: [ { from: [ " peer " ] } ] }")
+#define BLOCK(name, cidr)       TO(name, "{ ipBlock: { cidr: " cidr " } }")
+#define BUT(name, cidr, except) TO(name, "{ ipBlock: { cidr: " cidr ", except: [ " except " ] } }")
+#define WEB                     "{ podSelector: { matchLabels: { app: web } } }"
+
+static const struct {
+    const char *what;
+    const char *worlds[STEPS];
+} rows[] = {
+    {"a block around a peer", {PODS, PODS BLOCK("p", "10.0.0.0/24"), PODS}},
+    {"a block around one address of a peer's three",
+     {PODS TO("q", WEB), PODS TO("q", WEB) BLOCK("p", "10.0.0.2/32"),
+      PODS BLOCK("p", "10.0.0.2/32"), PODS}},
+    {"a smaller block within",
+     {PODS BLOCK("p", "10.0.0.0/8"), PODS BLOCK("p", "10.0.0.0/8") BLOCK("q", "10.0.0.0/24"),
+      PODS BLOCK("q", "10.0.0.0/24"), PODS BLOCK("q", "10.0.0.0/31")}},
+    {"from one address to the other",
+     {PODS BLOCK("p", "10.0.0.1/32"), PODS BLOCK("p", "10.0.0.2/32"),
+      PODS BLOCK("p", "10.9.0.1/32")}},
+    {"an exception comes, moves and goes",
+     {PODS BLOCK("p", "10.0.0.0/24"), PODS BUT("p", "10.0.0.0/24", "10.0.0.1/32"),
+      PODS BUT("p", "10.0.0.0/24", "10.0.0.2/31"), PODS BLOCK("p", "10.0.0.0/24")}},
+    {"two policies that differ in their exceptions",
+     {PODS BUT("p", "10.0.0.0/24", "10.0.0.1/32"),
+      PODS BUT("p", "10.0.0.0/24", "10.0.0.1/32") SEGMENT(
+          "shop", "q",
+          "{ mode: Allowlist, appliesTo: { podSelector: { matchLabels: { app: web } } }, ingress: "
+          "[ { from: [ { ipBlock: { cidr: 10.0.0.0/24, except: [ 10.0.0.4/32 ] } } ] } ] }")}},
+    {"the same peer in another namespace",
+     {PODS TO("p", WEB),
+      PODS TO("p", WEB) SEGMENT(
+          "other", "p", "{ mode: Allowlist, appliesTo: {}, ingress: [ { from: [ " WEB " ] } ] }"),
+      PODS SEGMENT("other", "p",
+                   "{ mode: Allowlist, appliesTo: {}, ingress: [ { from: [ " WEB " ] } ] }")}},
+    {"a policy goes, and comes again", {PODS TO("p", WEB), PODS, PODS TO("p", WEB), PODS}},
+    {"a block goes and comes again under the same pods",
+     {PODS TO("q", WEB) BLOCK("p", "10.0.0.2/32"), PODS TO("q", WEB),
+      PODS TO("q", WEB) BLOCK("p", "10.0.0.2/32"), PODS TO("q", WEB)}},
+};
+
+static const char *const addresses[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4",
+                                        "10.9.0.1", "10.0.0.9", "10.9.0.9", "192.0.2.1"};
+
+static void lab_of(struct lab *lab, const char *text)
+{
+    load(lab, text);
+    lab->world.node_name = "n1";
+    assert_int_equal(lab_add_local(lab, 1, "shop", "db"), 0);
+    assert_int_equal(lab_add_local(lab, 2, "other", "c"), 0);
+    assert_int_equal(lab_add_local(lab, 3, "shop", "a"), 0);
+}
+
+static bool allows(const struct fence_plan *plan, uint32_t ifindex, const char *address)
+{
+    const struct plan_query query = {
+        .ifindex = ifindex,
+        .direction = FENCE_INGRESS,
+        .remote = addr_of(address),
+        .protocol = IPPROTO_TCP,
+        .port = 80,
+    };
+    const struct fence_interval *interval =
+        plan_interval(plan, &query, plan_peer_of(plan, &query.remote));
+
+    return !interval || interval->verdict == FENCE_ALLOW;
+}
+
+static void compare(const struct lab *lab, const struct fence_plan *followed)
+{
+    struct fence_plan *fresh = compile(lab);
+
+    assert_null(plan_check(followed));
+    for (uint32_t ifindex = 1; ifindex <= lab->local_count; ifindex++)
+        for (size_t i = 0; i < FENCE_ARRAY_SIZE(addresses); i++)
+            if (allows(followed, ifindex, addresses[i]) != allows(fresh, ifindex, addresses[i]))
+                fail_msg("from %s to endpoint %u: %s, but afresh it is not", addresses[i], ifindex,
+                         allows(followed, ifindex, addresses[i]) ? "allowed" : "denied");
+    fence_plan_free(&fresh);
+}
+
+static void follow(void **context)
+{
+    (void)context;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
+        struct lab labs[STEPS] = {0};
+        struct engine engine = {0};
+        struct fence_err err = {0};
+
+        for (size_t j = 0; j < STEPS && rows[i].worlds[j]; j++) {
+            print_message("%s, step %zu\n", rows[i].what, j);
+            lab_of(&labs[j], rows[i].worlds[j]);
+            if (engine_update(&engine, &labs[j].world, &err) < 0)
+                fail_msg("%s", err.text);
+            compare(&labs[j], engine_plan(&engine));
+        }
+        engine_done(&engine);
+        for (size_t j = 0; j < STEPS; j++)
+            lab_done(&labs[j]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(follow)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
