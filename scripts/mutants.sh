@@ -49,6 +49,7 @@ if os.path.isdir(shared):
 test = os.path.join(build, "test")
 stages = [
     ("cases", [os.path.join(test, "run-cases"), "--no-kernel", *cases], 120),
+    ("changes one by one", [os.path.join(test, "test-policy-follow")], 60),
     ("random worlds", [os.path.join(test, "property"), "--worlds", "400", "--sequences", "80"], 120),
     ("cases in the kernel", [os.path.join(test, "run-cases"), *cases], 300),
     ("maps", ["ctest", "--test-dir", build, "-R", r"^(datapath\.(apply|moves|sweep|restart|full)|"
