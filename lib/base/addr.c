@@ -130,7 +130,7 @@ const char *fence_prefix_format(const struct fence_prefix *prefix, char text[FEN
     return text;
 }
 
-static uint64_t half_of(const struct fence_addr *addr, unsigned int half)
+static uint64_t half_of(const struct fence_addr *addr, size_t half)
 {
     uint64_t bits;
 

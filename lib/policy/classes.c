@@ -37,10 +37,11 @@ bool fence_class_has(const struct fence_plan_class *class, uint32_t atom)
 static void make_key(struct fence_text *key, const struct fence_plan_class *class)
 {
     char kind = (char)(class->host | class->pending << 1);
+    const void *ports = class->ports; /* shared: the same ones have the same place */
 
     fence_text_clear(key);
     fence_text_raw(key, &kind, 1);
-    fence_text_raw(key, (const char *)&class->ports, sizeof(class->ports));
+    fence_text_raw(key, (const char *)&ports, sizeof(ports));
     fence_text_raw(key, (const char *)class->atoms, class->atom_count * sizeof(*class->atoms));
 }
 

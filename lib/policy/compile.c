@@ -45,7 +45,7 @@ static struct fence_plan *dismantle(struct fence_compiler *compiler)
     fence_rulebook_done(compiler);
     fence_universe_done(compiler);
     fence_shapes_done(compiler);
-    fence_owners_done(compiler);
+    fence_claims_done(compiler);
     fence_namespaces_done(compiler);
     fence_text_done(&compiler->text);
     fence_text_done(&compiler->key);
@@ -100,21 +100,25 @@ static int change_pod(struct fence_compiler *compiler, const struct fence_change
 {
     int r = fence_subjects_pod(compiler, change);
 
-    return r == 0 ? fence_owners_pod(compiler, change) : r;
+    return r == 0 ? fence_claims_pod(compiler, change) : r;
 }
 
 int fence_compiler_change(struct fence_compiler *compiler, const struct fence_change *change,
                           struct fence_err *err)
 {
-    enum fence_kind kind = change->after ? change->after->kind : change->before->kind;
+    const struct fence_object *object = change->after ? change->after : change->before;
+    enum fence_kind kind;
     int r = 0;
 
+    if (!object)
+        return 0;
+    kind = object->kind;
     if (kind == FENCE_OBJECT_POD)
         r = change_pod(compiler, change);
     else if (kind == FENCE_OBJECT_NAMESPACE)
         r = fence_namespace_change(compiler, change);
     else if (kind == FENCE_OBJECT_NODE)
-        r = fence_owners_node(compiler, change);
+        r = fence_claims_node(compiler, change);
     else if (fence_kind_is_policy(kind))
         r = fence_rulebook_change(compiler, change);
     return r < 0 ? fence_out_of_memory(err) : 0;
@@ -129,7 +133,7 @@ int fence_compiler_locals(struct fence_compiler *compiler, const struct fence_lo
 int fence_compiler_host(struct fence_compiler *compiler, const struct fence_addr *addrs,
                         size_t count, struct fence_err *err)
 {
-    return fence_owners_host(compiler, addrs, count) < 0 ? fence_out_of_memory(err) : 0;
+    return fence_claims_host(compiler, addrs, count) < 0 ? fence_out_of_memory(err) : 0;
 }
 
 /* ---- running -------------------------------------------------------------------------------- */
@@ -289,8 +293,9 @@ int fence_compile(const struct fence_world *world, struct fence_plan **ret_plan,
     };
     int r = fence_compiler_new(&options, &compiler, err);
 
-    if (r == 0)
-        r = feed(compiler, world, err);
+    if (!compiler)
+        return r;
+    r = feed(compiler, world, err);
     if (r == 0)
         r = fence_compiler_run(compiler, world->now, err);
     while (r >= 0 && (r = fence_compiler_settle(compiler, err)) > 0)

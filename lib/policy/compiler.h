@@ -6,10 +6,12 @@
  *   subjects.c   local endpoints -> Pod objects, labels, policies
  *   universe.c   what the rules in use can tell apart: atoms, blocks, port names, label keys
  *   shapes.c     namespace, labels, ports of a pod -> identity
- *   owners.c     who claims which address, and who owns it
+ *   claims.c     who claims which address
+ *   owners.c     who of them owns it
  *   peers.c      identity, block, named ports -> peer; prefixes
  *   classes.c    peers that no rule in use can tell apart
  *   sets.c       rule lists x classes -> tables
+ *   tables.c     painted intervals -> a table, one for each content
  *   judge.c      matching rules of one class, in the order of judgement -> paint.c
  *   paint.c      decisions -> intervals
  */
@@ -293,15 +295,18 @@ bool fence_label_is_system(const char *key);
 const char *fence_missing_label(const struct fence_compile_options *options,
                                 const struct fence_labels *labels);
 
-/* ---- owners.c ---- */
+/* ---- claims.c ---- */
 uintptr_t fence_owner_of_subject(struct fence_subject *subject);
 uintptr_t fence_owner_of_object(const struct fence_object *object);
 int fence_claim(struct fence_compiler *compiler, const struct fence_addr *addr, uintptr_t owner);
 int fence_unclaim(struct fence_compiler *compiler, const struct fence_addr *addr, uintptr_t owner);
-int fence_owners_pod(struct fence_compiler *compiler, const struct fence_change *change);
-int fence_owners_node(struct fence_compiler *compiler, const struct fence_change *change);
-int fence_owners_host(struct fence_compiler *compiler, const struct fence_addr *addrs,
+int fence_claims_pod(struct fence_compiler *compiler, const struct fence_change *change);
+int fence_claims_node(struct fence_compiler *compiler, const struct fence_change *change);
+int fence_claims_host(struct fence_compiler *compiler, const struct fence_addr *addrs,
                       size_t count);
+void fence_claims_done(struct fence_compiler *compiler);
+
+/* ---- owners.c ---- */
 /* Mark the addresses of pods in stale namespaces, which are then so no more. */
 int fence_owners_refresh(struct fence_compiler *compiler);
 /* Every marked address to the peer of its owner. */
@@ -309,7 +314,6 @@ int fence_owners_resolve(struct fence_compiler *compiler);
 /* The same for one; the entry is marked. */
 int fence_owner_resolve(struct fence_compiler *compiler, struct fence_address *entry);
 int fence_owners_note(struct fence_compiler *compiler);
-void fence_owners_done(struct fence_compiler *compiler);
 
 /* ---- peers.c ---- */
 /* What a peer is made of; everything is borrowed. */
@@ -368,7 +372,6 @@ int fence_sets_refresh(struct fence_compiler *compiler);
 /* Sets that remember many more answers than there are classes forget them. */
 int fence_sets_settle(struct fence_compiler *compiler);
 void fence_set_free(struct fence_compiler *compiler, uint32_t set);
-void fence_table_free(struct fence_compiler *compiler, uint32_t table);
 void fence_rule_free(struct fence_compiler *compiler, uint32_t rule);
 void fence_sets_done(struct fence_compiler *compiler);
 
@@ -384,3 +387,10 @@ bool fence_book_rule_means(const struct fence_book_rule *rule,
                            const struct fence_plan_class *class);
 /* Paint the canvas for this class; `shadow` counts Audit policies in. -ENOMEM, -E2BIG. */
 int fence_judge(const struct fence_judgement *judgement, bool shadow, struct fence_canvas *canvas);
+
+/* ---- tables.c ---- */
+/* The table that the judgement paints, made when there is none like it. -ENOMEM, -E2BIG. */
+int fence_table_paint(const struct fence_judgement *judgement, uint32_t *ret_table);
+/* The one that denies everything because its set cannot be applied. -ENOMEM. */
+int fence_table_closed(struct fence_compiler *compiler, uint32_t *ret_table);
+void fence_table_free(struct fence_compiler *compiler, uint32_t table);

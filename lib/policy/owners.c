@@ -3,299 +3,14 @@
  * Who owns which address. Of all that claim one: an endpoint of this node, a pod, this node,
  * another node, in this order. Two live pods that claim one address are both judged as pending
  * there: neither may use the other's rights.
- *
- * A claimant is a tagged pointer: an object (Pod or Node), a subject, or this node's own list of
- * addresses. Most addresses have one claimant, which stands in the entry itself.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/memory.h"
 #include "lib/base/shared.h"
-#include "lib/policy/compiler.h"
-
-#define TAG_MASK    UINT64_C(3)
-#define TAG_SUBJECT UINT64_C(1)
-#define TAG_CONTEST UINT64_C(2) /* index of a contest << 2 */
-#define OWNER_HOST  UINT64_C(3)
-
-uintptr_t fence_owner_of_subject(struct fence_subject *subject)
-{
-    return (uintptr_t)subject | TAG_SUBJECT;
-}
-
-uintptr_t fence_owner_of_object(const struct fence_object *object)
-{
-    return (uintptr_t)object;
-}
-
-static const struct fence_object *object_of(uintptr_t owner)
-{
-    return (owner & TAG_MASK) == 0 ? (const struct fence_object *)owner : NULL;
-}
-
-static const struct fence_subject *subject_of(uintptr_t owner)
-{
-    return (owner & TAG_MASK) == TAG_SUBJECT ? (const struct fence_subject *)(owner - TAG_SUBJECT)
-                                             : NULL;
-}
-
-static struct fence_contest *contest_of(const struct fence_compiler *compiler, uintptr_t owner)
-{
-    return (owner & TAG_MASK) == TAG_CONTEST ? &compiler->contests[owner >> 2] : NULL;
-}
-
-/* ---- claims --------------------------------------------------------------------------------- */
-
-static int new_contest(struct fence_compiler *compiler, struct fence_address *entry)
-{
-    uint32_t index = (uint32_t)compiler->contest_count;
-    struct fence_contest contest = {.addr = entry->addr};
-
-    if (FENCE_GROW(contest.owners, contest.capacity, contest.count) < 0)
-        return -ENOMEM;
-    if (compiler->free_contests.count) {
-        index = compiler->free_contests.items[--compiler->free_contests.count];
-    } else if (FENCE_GROW(compiler->contests, compiler->contest_capacity, compiler->contest_count) <
-               0) {
-        free(contest.owners);
-        return -ENOMEM;
-    } else {
-        compiler->contest_count++;
-    }
-    contest.owners[contest.count++] = entry->owner;
-    compiler->contests[index] = contest;
-    entry->owner = (uintptr_t)index << 2 | TAG_CONTEST;
-    return 0;
-}
-
-int fence_claim(struct fence_compiler *compiler, const struct fence_addr *addr, uintptr_t owner)
-{
-    struct fence_address *entry = fence_addresses_obtain(&compiler->plan->addresses, addr);
-    struct fence_contest *contest;
-
-    if (!entry || fence_addresses_mark(&compiler->plan->addresses, entry) < 0)
-        return -ENOMEM;
-    if (!entry->owner) {
-        entry->owner = owner;
-        return 0;
-    }
-    if (!contest_of(compiler, entry->owner) && new_contest(compiler, entry) < 0)
-        return -ENOMEM;
-    contest = contest_of(compiler, entry->owner);
-    if (!contest || FENCE_GROW(contest->owners, contest->capacity, contest->count) < 0)
-        return -ENOMEM;
-    contest->owners[contest->count++] = owner;
-    compiler->notes_old = true;
-    return 0;
-}
-
-/* One is left: there is nothing to settle any more. */
-static int end_contest(struct fence_compiler *compiler, struct fence_address *entry)
-{
-    uint32_t index = (uint32_t)(entry->owner >> 2);
-    struct fence_contest *contest = &compiler->contests[index];
-
-    entry->owner = contest->owners[0];
-    free(contest->owners);
-    *contest = (struct fence_contest){0};
-    return fence_indices_add(&compiler->free_contests, index);
-}
-
-int fence_unclaim(struct fence_compiler *compiler, const struct fence_addr *addr, uintptr_t owner)
-{
-    struct fence_address *entry = fence_addresses_find(&compiler->plan->addresses, addr);
-    struct fence_contest *contest;
-    size_t i = 0;
-
-    if (!entry)
-        return 0;
-    if (fence_addresses_mark(&compiler->plan->addresses, entry) < 0)
-        return -ENOMEM;
-    if (entry->owner == owner)
-        entry->owner = 0;
-    contest = contest_of(compiler, entry->owner);
-    while (contest && i < contest->count && contest->owners[i] != owner)
-        i++;
-    if (!contest || i == contest->count)
-        return 0;
-    contest->owners[i] = contest->owners[--contest->count];
-    compiler->notes_old = true;
-    return contest->count == 1 ? end_contest(compiler, entry) : 0;
-}
-
-/* ---- pods ----------------------------------------------------------------------------------- */
-
-static bool owns_addresses(const struct fence_object *pod)
-{
-    return pod && !pod->pod.host_network && !pod->pod.finished && pod->pod.addr_count;
-}
-
-static struct fence_shape_key shape_key(const struct fence_object *pod, uint32_t namespace_index)
-{
-    return (struct fence_shape_key){
-        .namespace_index = namespace_index,
-        .labels = pod->pod.labels,
-        .ports = pod->pod.ports,
-        .name = *pod->pod.owner ? pod->pod.owner : pod->name,
-    };
-}
-
-static int claim_pod(struct fence_compiler *compiler, const struct fence_object *pod)
-{
-    struct fence_shape_key key;
-    uint32_t index, shape;
-    int r = fence_namespace_use(compiler, pod->namespace_name, &index);
-
-    if (r < 0)
-        return r;
-    key = shape_key(pod, index);
-    r = fence_shape_use(compiler, &key, &shape);
-    fence_namespace_leave(compiler, index);
-    for (size_t i = 0; r == 0 && i < pod->pod.addr_count; i++)
-        r = fence_claim(compiler, &pod->pod.addrs[i], fence_owner_of_object(pod));
-    return r;
-}
-
-static bool find_shape(const struct fence_compiler *compiler, const struct fence_object *pod,
-                       uint32_t *ret_shape)
-{
-    struct fence_shape_key key;
-    uint32_t index;
-
-    if (!fence_intern_find(&compiler->namespace_names, pod->namespace_name,
-                           strlen(pod->namespace_name), &index))
-        return false;
-    key = shape_key(pod, index);
-    return fence_shape_find(compiler, &key, ret_shape);
-}
-
-static int unclaim_pod(struct fence_compiler *compiler, const struct fence_object *pod)
-{
-    uint32_t shape;
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < pod->pod.addr_count; i++)
-        r = fence_unclaim(compiler, &pod->pod.addrs[i], fence_owner_of_object(pod));
-    if (find_shape(compiler, pod, &shape))
-        fence_shape_leave(compiler, shape);
-    return r;
-}
-
-int fence_owners_pod(struct fence_compiler *compiler, const struct fence_change *change)
-{
-    int r = 0;
-
-    if (owns_addresses(change->before))
-        r = unclaim_pod(compiler, change->before);
-    if (r == 0 && owns_addresses(change->after))
-        r = claim_pod(compiler, change->after);
-    return r;
-}
-
-/* ---- nodes ---------------------------------------------------------------------------------- */
-
-static bool is_own_node(const struct fence_compiler *compiler, const struct fence_object *node)
-{
-    return node && compiler->options.node_name &&
-           strcmp(node->name, compiler->options.node_name) == 0;
-}
-
-static const struct fence_object *own_node(const struct fence_compiler *compiler)
-{
-    for (size_t i = 0; i < compiler->node_count; i++)
-        if (is_own_node(compiler, compiler->nodes[i]))
-            return compiler->nodes[i];
-    return NULL;
-}
-
-static int claim_addrs(struct fence_compiler *compiler, const struct fence_object *node)
-{
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < node->node.addr_count; i++)
-        r = fence_claim(compiler, &node->node.addrs[i], fence_owner_of_object(node));
-    return r;
-}
-
-static int forget_node(struct fence_compiler *compiler, const struct fence_object *node)
-{
-    int r = 0;
-
-    for (size_t i = 0; i < compiler->node_count; i++)
-        if (compiler->nodes[i] == node) {
-            compiler->nodes[i] = compiler->nodes[--compiler->node_count];
-            break;
-        }
-    for (size_t i = 0; r == 0 && i < node->node.addr_count; i++)
-        r = fence_unclaim(compiler, &node->node.addrs[i], fence_owner_of_object(node));
-    return r;
-}
-
-static int mark_host(struct fence_compiler *compiler)
-{
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < compiler->host_addr_count; i++) {
-        struct fence_address *entry =
-            fence_addresses_find(&compiler->plan->addresses, &compiler->host_addrs[i]);
-
-        if (entry)
-            r = fence_addresses_mark(&compiler->plan->addresses, entry);
-    }
-    return r;
-}
-
-int fence_owners_node(struct fence_compiler *compiler, const struct fence_change *change)
-{
-    int r = change->before ? forget_node(compiler, change->before) : 0;
-
-    if (r == 0 && change->after) {
-        r = fence_array_grow((void **)&compiler->nodes, &compiler->node_capacity,
-                             compiler->node_count, sizeof(void *));
-        if (r == 0)
-            compiler->nodes[compiler->node_count++] = change->after;
-        if (r == 0)
-            r = claim_addrs(compiler, change->after);
-    }
-    /* the labels of this node are those of its host addresses */
-    if (r == 0 && (is_own_node(compiler, change->before) || is_own_node(compiler, change->after)))
-        r = mark_host(compiler);
-    compiler->unknowns_old = true;
-    return r;
-}
-
-static bool has_addr(const struct fence_addr *addrs, size_t count, const struct fence_addr *addr)
-{
-    for (size_t i = 0; i < count; i++)
-        if (fence_addr_equal(&addrs[i], addr))
-            return true;
-    return false;
-}
-
-int fence_owners_host(struct fence_compiler *compiler, const struct fence_addr *addrs, size_t count)
-{
-    FENCE_FREE struct fence_addr *copy = calloc(count + 1, sizeof(*copy));
-    struct fence_addr *before = compiler->host_addrs;
-    size_t kept = 0;
-    int r = copy ? 0 : -ENOMEM;
-
-    for (size_t i = 0; copy && i < count; i++)
-        if (!has_addr(copy, kept, &addrs[i]))
-            copy[kept++] = addrs[i];
-    for (size_t i = 0; r == 0 && i < compiler->host_addr_count; i++)
-        if (!has_addr(copy, kept, &before[i]))
-            r = fence_unclaim(compiler, &before[i], OWNER_HOST);
-    for (size_t i = 0; r == 0 && i < kept; i++)
-        if (!has_addr(before, compiler->host_addr_count, &copy[i]))
-            r = fence_claim(compiler, &copy[i], OWNER_HOST);
-    if (r < 0)
-        return r;
-    compiler->host_addrs = TAKE_PTR(copy);
-    compiler->host_addr_count = kept;
-    free(before);
-    return 0;
-}
+#include "lib/policy/claims.h"
 
 /* ---- judgement ------------------------------------------------------------------------------ */
 
@@ -322,7 +37,7 @@ static void hear_object(const struct fence_compiler *compiler, const struct fenc
                         struct verdict *verdict)
 {
     if (object->kind == FENCE_OBJECT_NODE) {
-        if (is_own_node(compiler, object))
+        if (fence_is_own_node(compiler, object))
             verdict->host = true;
         else if (!verdict->node || strcmp(object->name, verdict->node->name) < 0)
             verdict->node = object;
@@ -382,6 +97,14 @@ static struct verdict judge(const struct fence_compiler *compiler, uintptr_t own
 
 /* ---- peers of owners ------------------------------------------------------------------------ */
 
+static const struct fence_object *own_node(const struct fence_compiler *compiler)
+{
+    for (size_t i = 0; i < compiler->node_count; i++)
+        if (fence_is_own_node(compiler, compiler->nodes[i]))
+            return compiler->nodes[i];
+    return NULL;
+}
+
 static int draft_shape(struct fence_compiler *compiler, uint32_t index,
                        struct fence_peer_draft *draft)
 {
@@ -416,7 +139,7 @@ static int draft_pod(struct fence_compiler *compiler, const struct fence_object 
 {
     uint32_t shape;
 
-    if (!find_shape(compiler, pod, &shape))
+    if (!fence_claim_shape(compiler, pod, &shape))
         return -ENOMEM; /* it was made with the claim */
     return draft_shape(compiler, shape, draft);
 }
@@ -597,14 +320,4 @@ int fence_owners_note(struct fence_compiler *compiler)
     }
     compiler->notes_old = r < 0;
     return r;
-}
-
-void fence_owners_done(struct fence_compiler *compiler)
-{
-    for (size_t i = 0; i < compiler->contest_count; i++)
-        free(compiler->contests[i].owners);
-    free(compiler->contests);
-    free(compiler->free_contests.items);
-    free(compiler->nodes);
-    free(compiler->host_addrs);
 }

@@ -419,7 +419,7 @@ static int add_prefix(struct fence_compiler *compiler, const struct fence_prefix
         r = fence_peer_get(compiler, &draft, prefix, &entry.peer);
     if (r == 0)
         r = FENCE_GROW(prefixes->items, prefixes->capacity, prefixes->count);
-    if (r < 0)
+    if (r != 0)
         return r;
     FENCE_PLAN_REF(compiler->plan, peers, entry.peer);
     prefixes->items[prefixes->count++] = entry;

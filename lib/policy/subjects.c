@@ -436,6 +436,14 @@ static int plan_endpoint(struct fence_compiler *compiler, const struct fence_sub
     return r;
 }
 
+/* But for the item, which is the plan's. */
+static bool same_endpoint(const struct fence_plan_endpoint *a, const struct fence_plan_endpoint *b)
+{
+    return a->created_ns == b->created_ns && a->ifindex == b->ifindex && a->flags == b->flags &&
+           a->identity == b->identity && a->set == b->set && a->next_set == b->next_set &&
+           a->takeover == b->takeover && a->pending == b->pending;
+}
+
 static int compile(struct fence_compiler *compiler, struct fence_subject *subject)
 {
     struct fence_plan *plan = compiler->plan;
@@ -446,7 +454,7 @@ static int compile(struct fence_compiler *compiler, struct fence_subject *subjec
         return r;
     endpoint = &plan->endpoints[subject->endpoint];
     wanted.item = endpoint->item;
-    if (memcmp(&wanted, endpoint, sizeof(wanted)) == 0)
+    if (same_endpoint(&wanted, endpoint))
         return 0;
     POINT_AT(plan, identities, endpoint->identity, wanted.identity);
     POINT_AT(plan, sets, endpoint->set, wanted.set);

@@ -120,8 +120,10 @@ static void test_many(void **context)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equal_strings_are_one), cmocka_unit_test(test_empty_ones),
-        cmocka_unit_test(test_equal_sets_are_one),    cmocka_unit_test(test_many),
+        cmocka_unit_test(test_equal_strings_are_one),
+        cmocka_unit_test(test_empty_ones),
+        cmocka_unit_test(test_equal_sets_are_one),
+        cmocka_unit_test(test_many),
     };
 
     return cmocka_run_group_tests_name("base.shared", tests, NULL, NULL);

@@ -51,17 +51,21 @@ static void check_store(const uint8_t *data, size_t size)
     fence_store_free(&store);
 }
 
+static void check_item(const struct fence_decoded *item)
+{
+    FUZZ_HOLDS(!item->object != !item->error);
+    if (item->object)
+        check_canonical(item);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fence_decoded_list list = {0};
 
     if (fence_decode_stream((const char *)data, size, &list, NULL) < 0)
         return 0;
-    for (size_t i = 0; i < list.count; i++) {
-        FUZZ_HOLDS(!list.items[i].object != !list.items[i].error);
-        if (list.items[i].object)
-            check_canonical(&list.items[i]);
-    }
+    for (size_t i = 0; i < list.count; i++)
+        check_item(&list.items[i]);
     fence_decoded_list_done(&list);
     check_store(data, size);
     return 0;

@@ -206,6 +206,20 @@ static const char *const objects[] = {
     "\"protocols\":[{\"tcp\":{\"destinationPort\":{\"number\":80}}}]}]}}",
 };
 
+static void replace(cJSON *item, cJSON *child, const char *wrong)
+{
+    cJSON *made = cJSON_Parse(wrong);
+
+    assert_non_null(made);
+    if (cJSON_IsObject(item)) {
+        FENCE_FREE char *key = strdup(child->string);
+
+        assert_true(cJSON_ReplaceItemInObjectCaseSensitive(item, key, made));
+    } else {
+        assert_true(cJSON_ReplaceItemViaPointer(item, child, made));
+    }
+}
+
 /* Every place of the object, counted down; what stands there becomes `wrong`. */
 static bool replace_nth(cJSON *item, unsigned int *nth, const char *wrong)
 {
@@ -214,16 +228,7 @@ static bool replace_nth(cJSON *item, unsigned int *nth, const char *wrong)
     cJSON_ArrayForEach(child, item)
     {
         if ((*nth)-- == 0) {
-            cJSON *made = cJSON_Parse(wrong);
-
-            assert_non_null(made);
-            if (cJSON_IsObject(item)) {
-                FENCE_FREE char *key = strdup(child->string);
-
-                assert_true(cJSON_ReplaceItemInObjectCaseSensitive(item, key, made));
-            } else {
-                assert_true(cJSON_ReplaceItemViaPointer(item, child, made));
-            }
+            replace(item, child, wrong);
             return true;
         }
         if (replace_nth(child, nth, wrong))
