@@ -42,7 +42,8 @@ static int put(struct stage *stage, const struct fence_object *object)
 {
     if (!object)
         return 0;
-    if (FENCE_GROW(stage->objects, stage->capacity, stage->count) < 0)
+    if (fence_array_grow((void **)&stage->objects, &stage->capacity, stage->count, sizeof(void *)) <
+        0)
         return -ENOMEM;
     stage->objects[stage->count++] = object;
     return 0;
@@ -59,7 +60,7 @@ static void sort(struct stage *stage)
     size_t kept = 0;
 
     if (stage->count)
-        qsort(stage->objects, stage->count, sizeof(*stage->objects), compare);
+        qsort(stage->objects, stage->count, sizeof(void *), compare);
     for (size_t i = 0; i < stage->count; i++)
         if (i == 0 || stage->objects[i] != stage->objects[kept - 1])
             stage->objects[kept++] = stage->objects[i];

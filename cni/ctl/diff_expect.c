@@ -210,9 +210,14 @@ static char *explain(const struct diff_question *question, const struct finding 
     return text;
 }
 
-/* 1 holds, 0 does not and *ret_why says why. */
+struct outcome {
+    bool asked; /* there was a pair to ask */
+    char *why;  /* why it does not hold; NULL = it does */
+};
+
+/* 1 holds, 0 does not, and then the outcome says why. */
 static int judge_pair(const struct diff *diff, const struct expectation *expectation,
-                      const struct diff_question *question, bool *asked, char **ret_why,
+                      const struct diff_question *question, struct outcome *outcome,
                       struct fence_err *err)
 {
     struct finding finding = {.expectation = expectation};
@@ -223,7 +228,7 @@ static int judge_pair(const struct diff *diff, const struct expectation *expecta
         return r;
     if (!finding.asked)
         return 1;
-    *asked = true;
+    outcome->asked = true;
     /* without a port, "allow" asks for some port, and "deny" for none */
     if (expectation->allow)
         holds = expectation->exact ? !finding.hindered : finding.passed;
@@ -231,14 +236,13 @@ static int judge_pair(const struct diff *diff, const struct expectation *expecta
         holds = !finding.passed;
     if (holds)
         return 1;
-    *ret_why = explain(question, &finding);
-    return *ret_why ? 0 : fence_err_set(err, -ENOMEM, "out of memory");
+    outcome->why = explain(question, &finding);
+    return outcome->why ? 0 : fence_err_set(err, -ENOMEM, "out of memory");
 }
 
-static int judge(const struct diff *diff, const struct expectation *expectation, char **ret_why,
-                 struct fence_err *err)
+static int judge(const struct diff *diff, const struct expectation *expectation,
+                 struct outcome *outcome, struct fence_err *err)
 {
-    bool asked = false;
     int r = 1;
 
     for (size_t i = 0; r == 1 && i <= diff->count; i++) {
@@ -254,14 +258,15 @@ static int judge(const struct diff *diff, const struct expectation *expectation,
             };
 
             if (means(&expectation->to, question.to))
-                r = judge_pair(diff, expectation, &question, &asked, ret_why, err);
+                r = judge_pair(diff, expectation, &question, outcome, err);
         }
     }
-    if (r != 1 || asked)
+    if (r != 1 || outcome->asked)
         return r;
-    *ret_why = strdup("it means no two workloads that could speak to each other: look at labels, "
-                      "and at whether the pods are among the objects");
-    return *ret_why ? 0 : fence_err_set(err, -ENOMEM, "out of memory");
+    outcome->why =
+        strdup("it means no two workloads that could speak to each other: look at labels, "
+               "and at whether the pods are among the objects");
+    return outcome->why ? 0 : fence_err_set(err, -ENOMEM, "out of memory");
 }
 
 /* ---- the file ------------------------------------------------------------------------------- */
@@ -276,12 +281,18 @@ static bool add_result(cJSON *list, unsigned int number, const char *text, const
            (!why || cJSON_AddStringToObject(result, "why", why));
 }
 
-static int check_line(const struct diff *diff, char *line, unsigned int number, cJSON *list,
-                      size_t *broken, struct fence_err *err)
+/* The results of a file. */
+struct results {
+    cJSON *list;
+    size_t broken;
+};
+
+static int check_line(const struct diff *diff, char *line, unsigned int number,
+                      struct results *results, struct fence_err *err)
 {
     FENCE_FREE struct expectation *expectation = calloc(1, sizeof(*expectation));
     FENCE_FREE char *text = strdup(line + strspn(line, " \t\r"));
-    FENCE_FREE char *why = NULL;
+    struct outcome outcome = {0};
     int r;
 
     if (!expectation || !text)
@@ -291,11 +302,12 @@ static int check_line(const struct diff *diff, char *line, unsigned int number, 
     text[strcspn(text, "\r")] = '\0';
     r = parse_line(line, expectation, err);
     if (r == 0)
-        r = judge(diff, expectation, &why, err);
-    if (r < 0)
-        return fence_err_prefix(err, r, "line %u", number);
-    *broken += why != NULL;
-    return add_result(list, number, text, why) ? 0 : fence_err_set(err, -ENOMEM, "out of memory");
+        r = judge(diff, expectation, &outcome, err);
+    if (r >= 0 && !add_result(results->list, number, text, outcome.why))
+        r = fence_err_set(err, -ENOMEM, "out of memory");
+    results->broken += outcome.why != NULL;
+    free(outcome.why);
+    return r < 0 ? fence_err_prefix(err, r, "line %u", number) : 0;
 }
 
 int diff_expect(const struct diff *diff, const char *path, cJSON *list, size_t *ret_broken,
@@ -303,18 +315,19 @@ int diff_expect(const struct diff *diff, const char *path, cJSON *list, size_t *
 {
     FENCE_FREE char *data = NULL;
     size_t size = 0;
+    struct results results = {.list = list};
     char *rest, *line;
     unsigned int number = 0;
     int r = strcmp(path, "-") == 0 ? fence_fd_read(STDIN_FILENO, MAX_BYTES, &data, &size, err)
                                    : fence_file_read(AT_FDCWD, path, MAX_BYTES, &data, &size, err);
 
-    *ret_broken = 0;
     if (r < 0)
         return r;
     if (memchr(data, '\0', size))
         return fence_err_set(err, -EINVAL, "%s: it is no text", path);
     rest = data;
     while (r == 0 && (line = strsep(&rest, "\n")))
-        r = check_line(diff, line, ++number, list, ret_broken, err);
+        r = check_line(diff, line, ++number, &results, err);
+    *ret_broken = results.broken;
     return r < 0 ? fence_err_prefix(err, r, "%s", path) : 0;
 }

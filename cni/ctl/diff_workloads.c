@@ -476,7 +476,8 @@ static int find_policies(const struct fence_world *world, const struct fence_obj
             !fence_policy_selects(policy, pod->namespace_name,
                                   namespace ? namespace->namespace_labels : &bare, pod->pod.labels))
             continue;
-        r = FENCE_GROW(policies->items, policies->capacity, policies->count);
+        r = fence_array_grow((void **)&policies->items, &policies->capacity, policies->count,
+                             sizeof(void *));
         if (r == 0)
             policies->items[policies->count++] = policy;
     }

@@ -101,21 +101,29 @@ static void compare(const struct lab *lab, const struct fence_plan *followed)
     fence_plan_free(&fresh);
 }
 
+static void step(struct engine *engine, struct lab *lab, const char *text)
+{
+    struct fence_err err = {0};
+    int r;
+
+    lab_of(lab, text);
+    r = engine_update(engine, &lab->world, &err);
+    if (r < 0)
+        print_error("%s\n", err.text);
+    assert_int_equal(r, 0);
+    compare(lab, engine_plan(engine));
+}
+
 static void follow(void **context)
 {
     (void)context;
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
         struct lab labs[STEPS] = {0};
         struct engine engine = {0};
-        struct fence_err err = {0};
 
-        for (size_t j = 0; j < STEPS && rows[i].worlds[j]; j++) {
-            print_message("%s, step %zu\n", rows[i].what, j);
-            lab_of(&labs[j], rows[i].worlds[j]);
-            if (engine_update(&engine, &labs[j].world, &err) < 0)
-                fail_msg("%s", err.text);
-            compare(&labs[j], engine_plan(&engine));
-        }
+        print_message("%s\n", rows[i].what);
+        for (size_t j = 0; j < STEPS && rows[i].worlds[j]; j++)
+            step(&engine, &labs[j], rows[i].worlds[j]);
         engine_done(&engine);
         for (size_t j = 0; j < STEPS; j++)
             lab_done(&labs[j]);
