@@ -39,7 +39,8 @@ static int request(int fd, const char *op, cJSON **ret_answer, struct fence_err 
     return r;
 }
 
-int ctl_daemon_ask(const struct ctl *ctl, const char *op, cJSON **ret_answer, struct fence_err *err)
+int ctl_daemon_request(const struct ctl *ctl, const cJSON *message, cJSON **ret_answer,
+                       struct fence_err *err)
 {
     FENCE_CLOSE int fd = open_socket(ctl, err);
     cJSON *answer = NULL;
@@ -47,11 +48,24 @@ int ctl_daemon_ask(const struct ctl *ctl, const char *op, cJSON **ret_answer, st
 
     if (fd < 0)
         return fd;
-    r = request(fd, op, &answer, err);
+    r = fence_api_request(fd, message, CTL_DAEMON_MS, &answer, err);
     if (r == 0)
         r = refusal(&answer, err);
     if (r == 0)
         *ret_answer = answer;
+    return r;
+}
+
+int ctl_daemon_ask(const struct ctl *ctl, const char *op, cJSON **ret_answer, struct fence_err *err)
+{
+    cJSON *message = cJSON_CreateObject();
+    int r = -ENOMEM;
+
+    if (cJSON_AddStringToObject(message, "op", op))
+        r = ctl_daemon_request(ctl, message, ret_answer, err);
+    else
+        fence_err_set(err, r, "out of memory");
+    cJSON_Delete(message);
     return r;
 }
 

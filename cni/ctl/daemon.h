@@ -15,5 +15,9 @@
 int ctl_daemon_ask(const struct ctl *ctl, const char *op, cJSON **ret_answer,
                    struct fence_err *err);
 
+/* The same for a whole message, which stays the caller's. */
+int ctl_daemon_request(const struct ctl *ctl, const cJSON *message, cJSON **ret_answer,
+                       struct fence_err *err);
+
 /* Start {"op":"observe"}: a descriptor to receive events from, or as above. */
 int ctl_daemon_observe(const struct ctl *ctl, struct fence_err *err);

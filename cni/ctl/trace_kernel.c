@@ -4,14 +4,18 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "cni/ctl/daemon.h"
 #include "cni/ctl/names.h"
 #include "cni/ctl/trace.h"
 #include "lib/base/addr.h"
 #include "lib/base/memory.h"
+#include "lib/base/names.h"
 #include "lib/datapath/probe.h"
 #include "lib/datapath/read.h"
 
 struct trace_kernel {
+    const struct ctl *ctl;
+    bool alone; /* no daemon answers: it is not asked again */
     struct fence_pins pins;
     struct fence_endpoint_list endpoints;
 };
@@ -36,6 +40,7 @@ int trace_kernel_new(const struct ctl *ctl, struct trace_kernel **ret_kernel)
 
     if (!kernel)
         return ctl_fail(ctl, "out of memory");
+    kernel->ctl = ctl;
     fence_pins_init(&kernel->pins);
     r = ctl_open_pins(ctl, &kernel->pins);
     if (r == CTL_DONE && fence_endpoints_list(&kernel->pins, &kernel->endpoints, &err) < 0)
@@ -181,10 +186,60 @@ static bool is_itself(const struct shot *shot)
     return from && to && strcmp(from->info.container_id, to->info.container_id) == 0;
 }
 
+static cJSON *nearest_request(const struct shot *shot)
+{
+    char from[FENCE_ADDR_TEXT], to[FENCE_ADDR_TEXT];
+    cJSON *message = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(message, "op", "nearest");
+    cJSON_AddStringToObject(message, "from", fence_addr_format(&shot->packet.source, from));
+    cJSON_AddStringToObject(message, "to", fence_addr_format(&shot->packet.destination, to));
+    cJSON_AddNumberToObject(message, "protocol", shot->packet.protocol);
+    cJSON_AddNumberToObject(message, "port", shot->packet.destination_port);
+    return message;
+}
+
+static void take_nearest(const cJSON *item, struct fence_answer *answer)
+{
+    for (unsigned int i = 0; i < FENCE_DIRECTIONS; i++) {
+        struct fence_side *side = &answer->sides[i];
+        const cJSON *rule = ctl_member(item, "rule");
+
+        if (strcmp(ctl_member_text(item, "direction"), fence_direction_name(i)) != 0 ||
+            side->unknown || side->verdict == FENCE_ALLOW)
+            continue;
+        snprintf(side->nearest_policy, sizeof(side->nearest_policy), "%s",
+                 ctl_member_text(item, "policy"));
+        snprintf(side->nearest_failed, sizeof(side->nearest_failed), "%s",
+                 ctl_member_text(item, "failed"));
+        side->nearest_rule = rule ? (uint32_t)rule->valuedouble : FENCE_RULE_NONE;
+    }
+}
+
+/* What came close only the daemon knows: the maps hold no rule's text. Nothing without one. */
+static void add_nearest(struct trace_kernel *kernel, const struct shot *shot,
+                        struct fence_answer *answer)
+{
+    struct fence_err unused = {0};
+    cJSON *message, *reply = NULL;
+    const cJSON *item;
+    bool denied = false;
+
+    for (int i = 0; i < FENCE_DIRECTIONS; i++)
+        denied |= !answer->sides[i].unknown && answer->sides[i].verdict != FENCE_ALLOW;
+    if (!denied || kernel->alone)
+        return;
+    message = nearest_request(shot);
+    kernel->alone = ctl_daemon_request(kernel->ctl, message, &reply, &unused) < 0;
+    cJSON_ArrayForEach(item, ctl_member(reply, "nearest")) take_nearest(item, answer);
+    cJSON_Delete(message);
+    cJSON_Delete(reply);
+}
+
 static int ask(void *context, const struct fence_query *query, struct fence_answer *ret_answer,
                struct fence_err *err)
 {
-    const struct trace_kernel *kernel = context;
+    struct trace_kernel *kernel = context;
     struct fence_answer answer = {0};
     struct shot shot = {
         .packet = {.protocol = query->protocol,
@@ -210,9 +265,11 @@ static int ask(void *context, const struct fence_query *query, struct fence_answ
     shot.packet.destination = to->addr;
     for (int i = 0; r == 0 && i < FENCE_DIRECTIONS; i++)
         r = probe_side(kernel, &shot, (enum fence_direction)i, &answer.sides[i], err);
-    if (r == 0)
-        *ret_answer = answer;
-    return r;
+    if (r < 0)
+        return r;
+    add_nearest(kernel, &shot, &answer);
+    *ret_answer = answer;
+    return 0;
 }
 
 struct trace_source trace_kernel_source(struct trace_kernel *kernel)

@@ -10,7 +10,9 @@
 #include "cni/daemon/daemon.h"
 #include "cni/daemon/status.h"
 #include "cni/daemon/vanished.h"
+#include "lib/base/addr.h"
 #include "lib/base/memory.h"
+#include "lib/policy/evaluate.h"
 
 /* An end of the connection for those who break the form. */
 __attribute__((format(printf, 2, 3))) static void refuse_and_close(struct fence_client *client,
@@ -82,6 +84,40 @@ static void handle_policies(struct fence_client *client, const cJSON *request)
     fence_answer_send(client, "policies", fence_policies_json(client->daemon));
 }
 
+/* A member that must be a whole number up to `max`. */
+static bool take_number(struct fence_client *client, const cJSON *request, const char *name,
+                        unsigned int max, unsigned int *number)
+{
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(request, name);
+
+    if (!cJSON_IsNumber(member) || !(member->valuedouble >= 0 && member->valuedouble <= max)) {
+        refuse_and_close(client, "%s must be a number from 0 to %u", name, max);
+        return false;
+    }
+    *number = (unsigned int)member->valuedouble;
+    return true;
+}
+
+static void handle_nearest(struct fence_client *client, const cJSON *request)
+{
+    char from[FENCE_ADDR_TEXT], to[FENCE_ADDR_TEXT];
+    struct fence_query query = {.from = from, .to = to};
+    struct fence_addr from_addr, to_addr;
+
+    if (!take_text(client, request, "from", from, sizeof(from)) ||
+        !take_text(client, request, "to", to, sizeof(to)) ||
+        !take_number(client, request, "protocol", 255, &query.protocol) ||
+        !take_number(client, request, "port", 65535, &query.port))
+        return;
+    if (fence_addr_parse(from, &from_addr) < 0 || fence_addr_parse(to, &to_addr) < 0 ||
+        fence_addr_is_ipv4(&from_addr) != fence_addr_is_ipv4(&to_addr)) {
+        refuse_and_close(client, "from and to must be addresses of one family");
+        return;
+    }
+    query.family = fence_addr_is_ipv4(&from_addr) ? 4 : 6;
+    fence_answer_send(client, "nearest", fence_nearest_json(client->daemon, &query));
+}
+
 static void handle_observe(struct fence_client *client, const cJSON *request)
 {
     cJSON *answer = cJSON_CreateObject();
@@ -99,7 +135,7 @@ static const struct {
     void (*handle)(struct fence_client *client, const cJSON *request);
 } operations[] = {
     {"added", handle_added},       {"removed", handle_removed}, {"status", handle_status},
-    {"policies", handle_policies}, {"observe", handle_observe},
+    {"policies", handle_policies}, {"nearest", handle_nearest}, {"observe", handle_observe},
 };
 
 void fence_requests_handle(struct fence_client *client, const cJSON *request)
@@ -115,6 +151,7 @@ void fence_requests_handle(struct fence_client *client, const cJSON *request)
             operations[i].handle(client, request);
             return;
         }
-    refuse_and_close(client, "unknown op \"%.64s\": added, removed, status, policies, observe",
+    refuse_and_close(client,
+                     "unknown op \"%.64s\": added, removed, status, policies, nearest, observe",
                      op->valuestring);
 }

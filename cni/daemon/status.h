@@ -9,3 +9,7 @@ struct fence_daemon;
 /* New objects, NULL when out of memory. */
 cJSON *fence_status_json(const struct fence_daemon *daemon);
 cJSON *fence_policies_json(const struct fence_daemon *daemon);
+
+struct fence_query;
+/* The denied sides of which some rule came close, an array; its ends are addresses. */
+cJSON *fence_nearest_json(const struct fence_daemon *daemon, const struct fence_query *query);

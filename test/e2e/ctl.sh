@@ -98,6 +98,12 @@ lab_ctl trace --from shop/api --to shop/db --port 5432/TCP --expect allow >/dev/
 status=0
 lab_ctl trace --from shop/web --to shop/db --port 5432/TCP --expect allow >/dev/null || status=$?
 expect_equal "exit status of a wrong expectation" "$status" 3
+expect_equal "what came nearest, which the daemon knows" \
+    "$(ctl trace --from shop/web --to shop/db --port 5432/TCP | jq -c '.ingress.nearest')" \
+    '{"policy":"SegmentPolicy/shop/db","rule":0,"failed":"peer label app=web is not api"}'
+expect_equal "what came nearest for a port that no rule has" \
+    "$(ctl trace --from shop/api --to shop/db --port 5433/TCP | jq -c '.ingress.nearest | [.policy, .rule]')" \
+    '["SegmentPolicy/shop/db",0]'
 for to in shop/db "${LAB_POD_IP4[db]}" "${LAB_POD_IP6[db]}"; do
     expect_equal "db to itself by $to" "$(ctl trace --from shop/db --to "$to" --port 5432/TCP | jq -c '[.verdict, .audit, .egress.reason, .ingress.reason]')" \
         '["allow","allow","not-an-endpoint","not-an-endpoint"]'
