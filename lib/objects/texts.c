@@ -10,38 +10,40 @@
 
 /* Below this a text is not compressed: it would cost more than it saves. */
 #define COMPRESS_FROM 4096
+/* 100,000 Pod objects: 7.8 MB and 0.22 s with level 1, 6.9 MB and 0.33 s with 4, 6.5 MB and 0.52 s
+ * with 6. */
+#define LEVEL         4
 
-static int compress_text(const char *plain, struct fence_texts *text)
+static int copy_text(const void *data, size_t size, struct fence_texts *texts)
 {
-    uLongf size = compressBound(text->full);
-    unsigned char *data = malloc(size);
-    unsigned char *shorter;
-
-    if (!data)
+    /* not shortened in place: a large one has pages of its own and would keep the last of them */
+    texts->data = malloc(size);
+    if (!texts->data)
         return -ENOMEM;
-    if (compress2(data, &size, (const unsigned char *)plain, text->full, Z_BEST_SPEED) != Z_OK) {
-        free(data);
-        return -ENOMEM;
-    }
-    shorter = realloc(data, size);
-    text->data = shorter ? shorter : data;
-    text->size = size;
+    memcpy(texts->data, data, size);
+    texts->size = size;
     return 0;
+}
+
+static int compress_text(const char *plain, struct fence_texts *texts)
+{
+    uLongf size = compressBound(texts->full);
+    FENCE_FREE unsigned char *data = malloc(size);
+
+    if (!data || compress2(data, &size, (const unsigned char *)plain, texts->full, LEVEL) != Z_OK)
+        return -ENOMEM;
+    return copy_text(data, size, texts);
 }
 
 int fence_texts_make(const char *lines, size_t size, struct fence_texts *ret_texts)
 {
-    struct fence_texts texts = {.size = size, .full = size};
+    struct fence_texts texts = {.full = size};
     int r = 0;
 
-    if (size >= COMPRESS_FROM) {
+    if (size >= COMPRESS_FROM)
         r = compress_text(lines, &texts);
-    } else if (size) {
-        texts.data = malloc(size);
-        if (!texts.data)
-            return -ENOMEM;
-        memcpy(texts.data, lines, size);
-    }
+    else if (size)
+        r = copy_text(lines, size, &texts);
     if (r == 0)
         *ret_texts = texts;
     return r;
