@@ -216,7 +216,7 @@ static void look(const struct lab *lab, const struct fence_object *found[NAMES])
     const struct fence_object *const *objects;
     size_t count = fence_store_objects(lab->store, &objects);
 
-    memset(found, 0, NAMES * sizeof(*found));
+    memset(found, 0, NAMES * sizeof(void *));
     for (size_t i = 0; i < count; i++) {
         found[slot(objects[i])] = objects[i];
         assert_ptr_equal(
