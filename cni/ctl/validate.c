@@ -14,7 +14,7 @@
 
 /* An object that was fine, to compare later ones of the same name with. */
 struct seen {
-    char *json;
+    struct fence_hash text;
     char *place;
 };
 
@@ -30,10 +30,8 @@ struct report {
 
 static void report_done(struct report *report)
 {
-    for (size_t i = 0; i < report->seen_count; i++) {
-        free(report->seen[i].json);
+    for (size_t i = 0; i < report->seen_count; i++)
         free(report->seen[i].place);
-    }
     free(report->seen);
     fence_intern_done(&report->ids);
 }
@@ -42,22 +40,24 @@ static void report_done(struct report *report)
 static int see(struct report *report, const struct fence_decoded *decoded, const char *path,
                const struct seen **ret_seen)
 {
+    FENCE_FREE char *id = fence_decoded_id(decoded);
     uint32_t number = 0;
     struct seen *seen;
-    int r = fence_intern_put(&report->ids, decoded->id, strlen(decoded->id),
-                             (uint32_t)report->seen_count, &number);
+    int r = -ENOMEM;
 
+    if (id)
+        r = fence_intern_put(&report->ids, id, strlen(id), (uint32_t)report->seen_count, &number);
     if (r == 1 && FENCE_GROW(report->seen, report->seen_capacity, report->seen_count) < 0)
         return -ENOMEM;
     if (r < 0)
         return r;
     seen = &report->seen[number];
     if (r == 1) {
-        *seen = (struct seen){.json = strdup(decoded->json)};
+        *seen = (struct seen){.text = decoded->text};
         report->seen_count++;
         if (asprintf(&seen->place, "%s:%u", path, decoded->line) < 0)
             seen->place = NULL;
-        if (!seen->json || !seen->place)
+        if (!seen->place)
             return -ENOMEM;
     }
     *ret_seen = seen;
@@ -67,13 +67,15 @@ static int see(struct report *report, const struct fence_decoded *decoded, const
 static int add_row(struct report *report, const char *path, const struct fence_decoded *decoded,
                    const char *error)
 {
+    bool known = decoded->object || decoded->id;
+    FENCE_FREE char *id = known ? fence_decoded_id(decoded) : NULL;
     unsigned int line = decoded->line;
     const char *text = error ? ctl_split_line(error, &line) : NULL;
     cJSON *row = cJSON_CreateObject();
 
     cJSON_AddStringToObject(row, "file", path);
     cJSON_AddNumberToObject(row, "line", line);
-    cJSON_AddStringToObject(row, "object", decoded->id ? decoded->id : "");
+    cJSON_AddStringToObject(row, "object", id ? id : "");
     cJSON_AddStringToObject(row, "state", error ? "refused" : "ok");
     if (text)
         cJSON_AddStringToObject(row, "error", text);
@@ -91,12 +93,12 @@ static int add_decoded(struct report *report, const char *path, const struct fen
     const struct seen *first = NULL;
     int r;
 
-    if (decoded->error || !decoded->id || !decoded->json)
+    if (decoded->error)
         return add_row(report, path, decoded, decoded->error);
     r = see(report, decoded, path, &first);
     if (r < 0)
         return r;
-    if (strcmp(first->json, decoded->json) != 0 &&
+    if (memcmp(&first->text, &decoded->text, sizeof(first->text)) != 0 &&
         asprintf(&conflict, "%s says something else of the same object, and the first one counts",
                  first->place) < 0)
         return -ENOMEM;

@@ -46,14 +46,13 @@ void fence_pod_index_fill(struct fence_pod_index *index, const struct fence_stor
                           const struct fence_locals *locals)
 {
     const struct fence_object *const *objects;
-    size_t count = fence_store_objects(store, &objects);
+    size_t count = fence_store_kind(store, FENCE_OBJECT_POD, &objects);
 
     fence_pod_index_done(index);
     for (size_t i = 0; i < locals->count; i++)
         add_local(index, &locals->items[i]);
     for (size_t i = 0; i < count; i++)
-        if (objects[i]->kind == FENCE_OBJECT_POD)
-            add_object(index, objects[i]);
+        add_object(index, objects[i]);
 }
 
 int fence_pod_index_find(const struct fence_pod_index *index, const struct fence_addr *addr,

@@ -12,6 +12,9 @@
 /* One stream on its way into a list. */
 struct reader {
     struct fence_decoded_list list;
+    char *lines; /* canonical texts */
+    size_t lines_size;
+    size_t lines_capacity;
     bool inside_config_map;
 };
 
@@ -38,7 +41,6 @@ static void decoded_done(struct fence_decoded *decoded)
     free(decoded->id);
     free(decoded->error);
     free(decoded->warning);
-    free(decoded->json);
 }
 
 void fence_decoded_list_done(struct fence_decoded_list *list)
@@ -46,7 +48,13 @@ void fence_decoded_list_done(struct fence_decoded_list *list)
     for (size_t i = 0; i < list->count; i++)
         decoded_done(&list->items[i]);
     free(list->items);
+    fence_texts_done(&list->texts);
     *list = (struct fence_decoded_list){0};
+}
+
+char *fence_decoded_id(const struct fence_decoded *decoded)
+{
+    return decoded->object ? fence_object_id(decoded->object) : strdup(decoded->id);
 }
 
 /* ---- what kind of object -------------------------------------------------------------------- */
@@ -104,6 +112,28 @@ static struct fence_decoded *add_decoded(struct reader *reader, const struct fen
     return &list->items[list->count++];
 }
 
+/* All texts in one piece: a cluster's pods are read in a row, and what is freed between those that
+ * stay would be lost. */
+static int add_line(struct reader *reader, const char *text)
+{
+    size_t size = strlen(text);
+    size_t needed = reader->lines_size + size + 1;
+    size_t wanted = needed > reader->lines_capacity * 2 ? needed : reader->lines_capacity * 2;
+    char *grown;
+
+    if (needed > reader->lines_capacity) {
+        grown = realloc(reader->lines, wanted);
+        if (!grown)
+            return -ENOMEM;
+        reader->lines = grown;
+        reader->lines_capacity = wanted;
+    }
+    memcpy(reader->lines + reader->lines_size, text, size);
+    reader->lines[needed - 1] = '\n';
+    reader->lines_size = needed;
+    return 0;
+}
+
 static int add_refused(struct reader *reader, struct fence_doc *doc,
                        const struct fence_object_kind *kind, const struct fence_err *reason,
                        struct fence_err *err)
@@ -118,15 +148,18 @@ static int add_refused(struct reader *reader, struct fence_doc *doc,
         decoded->id = NULL;
         return no_memory(err);
     }
-    return 0;
+    return add_line(reader, "") < 0 ? no_memory(err) : 0;
 }
 
-static int finish_object(struct fence_doc *doc, const struct fence_object_kind *kind,
-                         struct fence_decoded *decoded, struct fence_err *err)
+static int finish_object(struct reader *reader, struct fence_doc *doc,
+                         const struct fence_object_kind *kind, struct fence_err *err)
 {
-    decoded->id = fence_object_id(decoded->object);
-    decoded->json = fence_object_canonical(doc, kind);
-    return decoded->id && decoded->json ? 0 : no_memory(err);
+    FENCE_FREE char *text = fence_object_canonical(doc, kind);
+
+    if (!text || add_line(reader, text) < 0)
+        return no_memory(err);
+    reader->list.items[reader->list.count - 1].text = fence_hash_own(text, strlen(text));
+    return 0;
 }
 
 /* An object without a namespace is one of "default". */
@@ -158,7 +191,7 @@ static int read_object(struct reader *reader, struct fence_doc *doc,
     decoded->warning = warnings.text;
     free(warnings.refused);
     if (r == 0)
-        return finish_object(doc, kind, decoded, err);
+        return finish_object(reader, doc, kind, err);
     if (r == -ENOMEM)
         return no_memory(err);
     free(decoded->warning);
@@ -364,6 +397,9 @@ int fence_decode_stream(const char *data, size_t size, struct fence_decoded_list
     struct reader reader = {0};
     int r = read_stream(&reader, data, size, err);
 
+    if (r == 0 && fence_texts_make(reader.lines, reader.lines_size, &reader.list.texts) < 0)
+        r = no_memory(err);
+    free(reader.lines);
     if (r < 0) {
         fence_decoded_list_done(&reader.list);
         return r;

@@ -8,8 +8,10 @@
  */
 #pragma once
 
+#include "lib/base/hash.h"
 #include "lib/objects/doc.h"
 #include "lib/objects/model.h"
+#include "lib/objects/texts.h"
 
 /* Which objects a refused one may have been: their last good versions stay in force. */
 enum fence_refused {
@@ -23,22 +25,30 @@ enum fence_refused {
 struct fence_decoded {
     struct fence_object *object; /* NULL when it was refused */
     enum fence_refused refused;
-    char *id;          /* Kind/namespace/name, "?" for a part that could not be read */
     unsigned int line; /* in the file; for what a ConfigMap holds, where the value begins */
+    char *id;          /* refused: Kind/namespace/name, "?" for a part that could not be read */
     char *error;   /* "line 12: spec.ingress[0].ports[1].port: 70000 is not a port (1 to 65535)" */
     char *warning; /* one or several, "; " between; NULL when none */
-    /*
-     * Canonical text: what --state keeps, and what two versions are compared by. Holds only what
-     * the decoder looks at (a new resourceVersion is no change). NULL when refused.
-     */
-    char *json;
+    struct fence_hash text; /* of its canonical text: equal hash, equal object */
 };
 
+/*
+ * All files of a folder are decoded before the first goes into the store. So that this can be the
+ * pods of a cluster, an object has no name beside its own and no text of its own here.
+ */
 struct fence_decoded_list {
     struct fence_decoded *items;
     size_t count;
     size_t capacity;
+    /*
+     * Canonical texts of the objects, a line for each item, empty for one that was refused: what
+     * --state keeps. They hold only what the decoder looks at (a new resourceVersion is no change).
+     */
+    struct fence_texts texts;
 };
+
+/* Kind/namespace/name of an item, refused or not. New string or NULL. */
+char *fence_decoded_id(const struct fence_decoded *decoded);
 
 void fence_decoded_list_done(struct fence_decoded_list *list);
 

@@ -308,6 +308,9 @@ static int put_file(struct run *run, struct fence_scanned *item, struct fence_kn
     if (item->outcome != FENCE_FILE_DECODED)
         return put_broken(run, item, unit);
     r = fence_store_put(run->store, folder->order, unit, &item->list, run->err);
+    /* not all of them until the end: there may be a cluster's pods in them */
+    if (r >= 0)
+        fence_decoded_list_done(&item->list);
     if (r > 0) {
         known->saved = false;
         run->changed = true;

@@ -16,25 +16,37 @@ struct suspects {
     size_t count;
 };
 
+/* What the file has. */
+struct candidate {
+    char *id;
+    struct fence_decoded *decoded;
+};
+
 struct worker {
     struct fence_merge merge;
     struct fence_unit *unit;
-    char **old_ids;                /* of its entries */
-    struct fence_decoded **sorted; /* by id, then place in the file */
+    const struct fence_decoded_list *list;
+    char **old_ids;           /* of the unit's entries */
+    struct candidate *sorted; /* by id, then place in the file */
     size_t count;
     struct suspects suspects;
     bool suspect_kept; /* a vanished entry was kept on suspicion */
 };
 
-static int compare_decoded(const void *a, const void *b)
+static int compare_candidates(const void *a, const void *b)
 {
-    const struct fence_decoded *left = *(struct fence_decoded *const *)a;
-    const struct fence_decoded *right = *(struct fence_decoded *const *)b;
+    const struct candidate *left = a;
+    const struct candidate *right = b;
     int order = strcmp(left->id, right->id);
 
     if (order)
         return order;
-    return left < right ? -1 : left > right; /* both are in one array */
+    return left->decoded < right->decoded ? -1 : left->decoded > right->decoded; /* one array */
+}
+
+static bool same_text(const struct fence_hash *a, const struct fence_hash *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -70,14 +82,14 @@ static bool is_suspect(const struct suspects *suspects, const char *id)
 
 /* ---- notes ---------------------------------------------------------------------------------- */
 
-static int add_note(struct fence_merge *merge, const struct fence_decoded *decoded,
-                    const char *text, struct fence_note **ret_note)
+static int add_note(struct fence_merge *merge, const struct candidate *candidate, const char *text,
+                    struct fence_note **ret_note)
 {
-    struct fence_note note = {.line = decoded->line};
+    struct fence_note note = {.line = candidate->decoded->line};
 
     if (FENCE_GROW(merge->notes, merge->note_capacity, merge->note_count) < 0)
         return -ENOMEM;
-    note.id = strdup(decoded->id);
+    note.id = strdup(candidate->id);
     note.text = strdup(text);
     if (!note.id || !note.text) {
         free(note.id);
@@ -89,30 +101,31 @@ static int add_note(struct fence_merge *merge, const struct fence_decoded *decod
     return 0;
 }
 
-static int note_twin(struct fence_merge *merge, const struct fence_decoded *twin,
-                     const struct fence_decoded *first)
+static int note_twin(struct fence_merge *merge, const struct candidate *twin,
+                     const struct candidate *first)
 {
     FENCE_FREE char *text = NULL;
     struct fence_note *note;
 
-    if (strcmp(twin->json, first->json) == 0)
+    if (same_text(&twin->decoded->text, &first->decoded->text))
         return 0;
     if (asprintf(&text,
                  "line %u: %s is defined differently in line %u of the same file, which comes "
                  "first",
-                 twin->line, twin->id, first->line) < 0)
+                 twin->decoded->line, twin->id, first->decoded->line) < 0)
         return -ENOMEM;
     return add_note(merge, twin, text, &note);
 }
 
-static int note_decoded(struct fence_merge *merge, const struct fence_decoded *decoded,
-                        const struct fence_decoded *first, bool kept)
+static int note_candidate(struct fence_merge *merge, const struct candidate *candidate,
+                          const struct candidate *first, bool kept)
 {
+    const struct fence_decoded *decoded = candidate->decoded;
     struct fence_note *note;
     int r = 0;
 
     if (decoded->error) {
-        r = add_note(merge, decoded, decoded->error, &note);
+        r = add_note(merge, candidate, decoded->error, &note);
         if (r == 0) {
             note->kept = kept;
             note->nameless = decoded->refused >= FENCE_REFUSED_NAMED;
@@ -120,11 +133,11 @@ static int note_decoded(struct fence_merge *merge, const struct fence_decoded *d
         return r;
     }
     if (decoded->warning) {
-        r = add_note(merge, decoded, decoded->warning, &note);
+        r = add_note(merge, candidate, decoded->warning, &note);
         if (r == 0)
             note->warning = true;
     }
-    return r == 0 && first && decoded != first ? note_twin(merge, decoded, first) : r;
+    return r == 0 && first && candidate != first ? note_twin(merge, candidate, first) : r;
 }
 
 /* ---- choosing ------------------------------------------------------------------------------- */
@@ -135,26 +148,20 @@ static void choose(struct fence_merge *merge, struct fence_decoded *decoded,
     merge->choices[merge->count++] = (struct fence_choice){.decoded = decoded, .old = old};
 }
 
-static bool has_text(const struct fence_entry *entry, const char *json)
-{
-    struct fence_hash text = fence_hash_own(json, strlen(json));
-
-    return memcmp(&entry->text, &text, sizeof(text)) == 0;
-}
-
 /* All of the file with one id, from `from` up to `to`; `old` is NULL when it is new. */
 static int choose_of_group(struct worker *worker, size_t from, size_t to, struct fence_entry *old)
 {
-    struct fence_decoded *first = NULL;
+    const struct candidate *first = NULL;
     int r = 0;
 
     for (size_t i = from; i < to && !first; i++)
-        if (worker->sorted[i]->object)
-            first = worker->sorted[i];
+        if (worker->sorted[i].decoded->object)
+            first = &worker->sorted[i];
     for (size_t i = from; i < to && r == 0; i++)
-        r = note_decoded(&worker->merge, worker->sorted[i], first, !first && old);
+        r = note_candidate(&worker->merge, &worker->sorted[i], first, !first && old);
     if (first)
-        choose(&worker->merge, first, old && has_text(old, first->json) ? old : NULL);
+        choose(&worker->merge, first->decoded,
+               old && same_text(&old->text, &first->decoded->text) ? old : NULL);
     else if (old)
         choose(&worker->merge, NULL, old);
     return r;
@@ -180,12 +187,12 @@ static int choose_all(struct worker *worker)
         int order = i == worker->count ? 1 : -1;
 
         if (i < worker->count && j < unit->count)
-            order = strcmp(worker->sorted[i]->id, worker->old_ids[j]);
+            order = strcmp(worker->sorted[i].id, worker->old_ids[j]);
         if (order > 0) {
             choose_vanished(worker, j++);
             continue;
         }
-        while (end < worker->count && strcmp(worker->sorted[end]->id, worker->sorted[i]->id) == 0)
+        while (end < worker->count && strcmp(worker->sorted[end].id, worker->sorted[i].id) == 0)
             end++;
         r = choose_of_group(worker, i, end, order == 0 ? &unit->entries[j++] : NULL);
         i = end;
@@ -201,8 +208,9 @@ static void mark_suspects(struct worker *worker)
             worker->merge.notes[i].kept = true;
 }
 
-static int find_suspects(struct worker *worker, const struct fence_decoded_list *list)
+static int find_suspects(struct worker *worker)
 {
+    const struct fence_decoded_list *list = worker->list;
     struct suspects *suspects = &worker->suspects;
 
     suspects->names = calloc(list->count + 1, sizeof(*suspects->names));
@@ -217,19 +225,24 @@ static int find_suspects(struct worker *worker, const struct fence_decoded_list 
     return 0;
 }
 
-static int prepare(struct worker *worker, struct fence_unit *unit, struct fence_decoded_list *list)
+static int prepare(struct worker *worker)
 {
-    size_t room = list->count + unit->count + 1;
+    size_t count = worker->list->count;
 
-    worker->sorted = calloc(list->count + 1, sizeof(void *));
-    worker->merge.choices = calloc(room, sizeof(*worker->merge.choices));
+    worker->sorted = calloc(count + 1, sizeof(*worker->sorted));
+    worker->merge.choices = calloc(count + worker->unit->count + 1, sizeof(*worker->merge.choices));
     if (!worker->sorted || !worker->merge.choices)
         return -ENOMEM;
-    for (size_t i = 0; i < list->count; i++)
-        worker->sorted[i] = &list->items[i];
-    worker->count = list->count;
-    qsort(worker->sorted, worker->count, sizeof(void *), compare_decoded);
-    return find_suspects(worker, list);
+    for (size_t i = 0; i < count; i++) {
+        struct candidate *candidate = &worker->sorted[worker->count++];
+
+        candidate->decoded = &worker->list->items[i];
+        candidate->id = fence_decoded_id(candidate->decoded);
+        if (!candidate->id)
+            return -ENOMEM;
+    }
+    qsort(worker->sorted, worker->count, sizeof(*worker->sorted), compare_candidates);
+    return find_suspects(worker);
 }
 
 static int name_old(struct worker *worker)
@@ -245,11 +258,15 @@ static int name_old(struct worker *worker)
     return 0;
 }
 
-static void free_old_ids(struct worker *worker)
+static void worker_done(struct worker *worker)
 {
     for (size_t i = 0; worker->old_ids && i < worker->unit->count; i++)
         free(worker->old_ids[i]);
+    for (size_t i = 0; i < worker->count; i++)
+        free(worker->sorted[i].id);
     free(worker->old_ids);
+    free(worker->sorted);
+    free(worker->suspects.names);
 }
 
 /* ---- texts ---------------------------------------------------------------------------------- */
@@ -264,59 +281,52 @@ static bool is_unchanged(const struct fence_merge *merge, const struct fence_uni
     return true;
 }
 
-/* An object a line, behind the line that opens the list. */
-static void split_lines(char *text, size_t count, const char **lines)
-{
-    char *line = strchr(text, '\n');
-
-    for (size_t i = 0; line && i < count; i++) {
-        char *end = strchr(line + 1, '\n');
-
-        lines[i] = line + 1;
-        if (!end)
-            break;
-        *end = '\0';
-        if (end > line + 1 && end[-1] == ',')
-            end[-1] = '\0';
-        line = end;
-    }
-}
-
 /* What is kept from before has its text in the unit's. */
-static int make_text(struct fence_merge *merge, const struct fence_unit *unit)
+static const char *text_of(const struct worker *worker, const struct fence_choice *choice,
+                           const struct fence_lines *new, const struct fence_lines *old)
 {
-    FENCE_FREE const char **texts = calloc(merge->count + 1, sizeof(char *));
-    FENCE_FREE const char **lines = calloc(unit->count + 1, sizeof(char *));
-    FENCE_FREE char *old = unit->count ? fence_unit_json(unit) : NULL;
-
-    if (!texts || !lines || (unit->count && !old))
-        return -ENOMEM;
-    if (old)
-        split_lines(old, unit->count, lines);
-    for (size_t i = 0; i < merge->count; i++) {
-        const struct fence_choice *choice = &merge->choices[i];
-
-        texts[i] = choice->decoded ? choice->decoded->json : lines[choice->old - unit->entries];
-        if (!texts[i])
-            return -ENOMEM;
-    }
-    return fence_unit_text_make(texts, merge->count, &merge->text);
+    if (choice->decoded)
+        return new->items[choice->decoded - worker->list->items];
+    return old->items[choice->old - worker->unit->entries];
 }
 
-static int finish(struct fence_merge *merge, const struct fence_unit *unit)
+static int make_texts(struct worker *worker)
 {
-    merge->unchanged = is_unchanged(merge, unit);
+    FENCE_CLEANUP(fence_lines_done) struct fence_lines new = {0};
+    FENCE_CLEANUP(fence_lines_done) struct fence_lines old = {0};
+    FENCE_FREE char *lines = NULL;
+    size_t size = 0;
+    FILE *out;
+
+    if (fence_texts_read(&worker->list->texts, &new) < 0 ||
+        fence_texts_read(&worker->unit->texts, &old) < 0)
+        return -ENOMEM;
+    out = open_memstream(&lines, &size);
+    if (!out)
+        return -ENOMEM;
+    for (size_t i = 0; i < worker->merge.count; i++)
+        fprintf(out, "%s\n", text_of(worker, &worker->merge.choices[i], &new, &old));
+    if (fclose(out) != 0)
+        return -ENOMEM;
+    return fence_texts_make(lines, size, &worker->merge.texts);
+}
+
+static int finish(struct worker *worker)
+{
+    struct fence_merge *merge = &worker->merge;
+
+    merge->unchanged = is_unchanged(merge, worker->unit);
     if (merge->unchanged)
         return 0;
     merge->entries = calloc(merge->count + 1, sizeof(*merge->entries));
-    return merge->entries ? make_text(merge, unit) : -ENOMEM;
+    return merge->entries ? make_texts(worker) : -ENOMEM;
 }
 
 int fence_merge_new(struct fence_unit *unit, struct fence_decoded_list *list,
                     struct fence_merge *ret_merge)
 {
-    struct worker worker = {.unit = unit};
-    int r = prepare(&worker, unit, list);
+    struct worker worker = {.unit = unit, .list = list};
+    int r = prepare(&worker);
 
     if (r == 0)
         r = name_old(&worker);
@@ -324,11 +334,9 @@ int fence_merge_new(struct fence_unit *unit, struct fence_decoded_list *list,
         r = choose_all(&worker);
     if (r == 0) {
         mark_suspects(&worker);
-        r = finish(&worker.merge, unit);
+        r = finish(&worker);
     }
-    free_old_ids(&worker);
-    free(worker.sorted);
-    free(worker.suspects.names);
+    worker_done(&worker);
     if (r < 0) {
         fence_merge_done(&worker.merge);
         return r;
@@ -340,7 +348,7 @@ int fence_merge_new(struct fence_unit *unit, struct fence_decoded_list *list,
 void fence_merge_done(struct fence_merge *merge)
 {
     fence_notes_free(merge->notes, merge->note_count);
-    fence_unit_text_done(&merge->text);
+    fence_texts_done(&merge->texts);
     free(merge->choices);
     free(merge->entries);
     *merge = (struct fence_merge){0};
@@ -356,7 +364,7 @@ static void take_entry(const struct fence_choice *choice, struct fence_entry *en
         return;
     }
     entry->object = TAKE_PTR(choice->decoded->object);
-    entry->text = fence_hash_own(choice->decoded->json, strlen(choice->decoded->json));
+    entry->text = choice->decoded->text;
 }
 
 static void replace(struct fence_merge *merge, struct fence_unit *unit)
@@ -367,9 +375,9 @@ static void replace(struct fence_merge *merge, struct fence_unit *unit)
     }
     unit->entries = TAKE_PTR(merge->entries);
     unit->count = merge->count;
-    fence_unit_text_done(&unit->text);
-    unit->text = merge->text;
-    merge->text = (struct fence_unit_text){0};
+    fence_texts_done(&unit->texts);
+    unit->texts = merge->texts;
+    merge->texts = (struct fence_texts){0};
 }
 
 void fence_merge_commit(struct fence_merge *merge, struct fence_unit *unit,

@@ -21,8 +21,8 @@ struct fence_merge {
     size_t note_count;
     size_t note_capacity;
     struct fence_entry *entries; /* room for `count` of them */
-    struct fence_unit_text text;
-    bool unchanged; /* every old entry is still there, and nothing else */
+    struct fence_texts texts;    /* of the entries */
+    bool unchanged;              /* every old entry is still there, and nothing else */
 };
 
 /* -ENOMEM. Borrows from `unit` and `list` until it is committed or done. */

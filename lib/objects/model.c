@@ -7,6 +7,7 @@
 
 #include "lib/base/memory.h"
 #include "lib/base/shared.h"
+#include "lib/objects/pack.h"
 
 static const struct {
     const char *name;
@@ -85,8 +86,12 @@ void fence_rule_done(struct fence_rule *rule)
     *rule = (struct fence_rule){0};
 }
 
-static void policy_done(struct fence_policy *policy)
+static void policy_done(struct fence_policy *policy, bool packed)
 {
+    if (packed) {
+        fence_policy_packed_done(policy);
+        return;
+    }
     fence_selector_done(&policy->namespaces);
     fence_selector_done(&policy->pods);
     for (unsigned int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
@@ -123,7 +128,7 @@ void fence_object_free(struct fence_object **object)
     if (!gone)
         return;
     if (fence_kind_is_policy(gone->kind))
-        policy_done(&gone->policy);
+        policy_done(&gone->policy, gone->packed);
     else if (gone->kind == FENCE_OBJECT_POD)
         pod_done(&gone->pod, gone->packed);
     else if (gone->kind == FENCE_OBJECT_NODE)
@@ -159,100 +164,6 @@ int fence_object_compare(const struct fence_object *a, const struct fence_object
     order =
         a->namespace_name == b->namespace_name ? 0 : strcmp(a->namespace_name, b->namespace_name);
     return order ? order : strcmp(a->name, b->name);
-}
-
-/* ---- packing -------------------------------------------------------------------------------- */
-
-/* What an object of this kind takes without what it points to. */
-static size_t size_of_kind(enum fence_kind kind)
-{
-    size_t head = offsetof(struct fence_object, pod);
-
-    if (fence_kind_is_policy(kind))
-        return head + sizeof(struct fence_policy);
-    if (kind == FENCE_OBJECT_POD)
-        return head + sizeof(struct fence_pod);
-    if (kind == FENCE_OBJECT_NODE)
-        return head + sizeof(struct fence_node);
-    return head + sizeof(const struct fence_labels *);
-}
-
-/* Lists grow by doubling; a policy stays, and there are 10,000 of them. */
-static void shrink(void *list, size_t *capacity, size_t count, size_t size)
-{
-    void *items, *shorter;
-
-    memcpy(&items, list, sizeof(items));
-    if (*capacity <= count || !count)
-        return;
-    shorter = reallocarray(items, count, size);
-    if (!shorter)
-        return;
-    memcpy(list, &shorter, sizeof(shorter));
-    *capacity = count;
-}
-#define SHRINK(items, capacity, count) shrink(&(items), &(capacity), (count), sizeof(*(items)))
-
-static void shrink_selector(struct fence_selector *selector)
-{
-    if (selector)
-        SHRINK(selector->items, selector->capacity, selector->count);
-}
-
-static void shrink_rule(struct fence_rule *rule)
-{
-    SHRINK(rule->peers, rule->peer_capacity, rule->peer_count);
-    SHRINK(rule->ports, rule->port_capacity, rule->port_count);
-    for (size_t i = 0; i < rule->peer_count; i++) {
-        shrink_selector(rule->peers[i].namespaces);
-        shrink_selector(rule->peers[i].pods);
-        shrink_selector(rule->peers[i].nodes);
-    }
-}
-
-static void shrink_policy(struct fence_policy *policy)
-{
-    shrink_selector(&policy->namespaces);
-    shrink_selector(&policy->pods);
-    for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
-        SHRINK(policy->rules[direction], policy->rule_capacity[direction],
-               policy->rule_count[direction]);
-        for (size_t i = 0; i < policy->rule_count[direction]; i++)
-            shrink_rule(&policy->rules[direction][i]);
-    }
-}
-
-/* Behind the object come a pod's addresses, the name, a pod's uid. */
-int fence_object_pack(struct fence_object **object)
-{
-    struct fence_object *from = *object;
-    bool pod = from->kind == FENCE_OBJECT_POD;
-    size_t size = size_of_kind(from->kind);
-    size_t addrs = pod ? from->pod.addr_count * sizeof(struct fence_addr) : 0;
-    size_t name = strlen(from->name) + 1;
-    size_t uid = pod ? strlen(from->pod.uid) + 1 : 0;
-    char *memory = malloc(size + addrs + name + uid);
-    struct fence_object *packed = (struct fence_object *)memory;
-
-    if (!memory)
-        return -ENOMEM;
-    if (fence_kind_is_policy(from->kind))
-        shrink_policy(&from->policy);
-    memcpy(memory, from, size);
-    packed->packed = true;
-    packed->name = memcpy(memory + size + addrs, from->name, name);
-    free(from->name);
-    if (pod) {
-        packed->pod.addrs = (struct fence_addr *)(memory + size);
-        if (addrs)
-            memcpy(packed->pod.addrs, from->pod.addrs, addrs);
-        packed->pod.uid = memcpy(memory + size + addrs + name, from->pod.uid, uid);
-        free(from->pod.addrs);
-        free(from->pod.uid);
-    }
-    free(from);
-    *object = packed;
-    return 0;
 }
 
 /* ---- copies --------------------------------------------------------------------------------- */

@@ -156,7 +156,7 @@ struct fence_pod {
     const struct fence_labels *labels; /* shared */
     const struct fence_ports *ports;   /* shared; named ones only, of containers and sidecars */
     struct fence_addr *addrs;
-    size_t addr_count;
+    uint32_t addr_count;
     bool host_network;
     bool finished; /* phase Succeeded or Failed: owns no address */
 };
@@ -178,15 +178,15 @@ struct fence_node {
  * that is no larger than its kind needs: it is read and freed, and nothing else.
  */
 struct fence_object {
-    enum fence_kind kind;
-    bool packed;
-    bool in_force;              /* these four are the store's */
-    bool told;                  /* in force when the changes were last done with */
-    bool listed;                /* in one of its lists */
-    bool paired;                /* scratch */
+    enum fence_kind kind : 8;
+    bool packed : 1;
+    bool in_force : 1;          /* these four are the store's */
+    bool told : 1;              /* in force when the changes were last done with */
+    bool listed : 1;            /* in one of its lists */
+    bool paired : 1;            /* scratch */
+    unsigned int line;          /* where the object begins in its source, from 1 */
     const char *namespace_name; /* shared; "" for cluster-wide kinds */
     char *name;
-    unsigned int line; /* where the object begins in its source, from 1 */
     union {
         struct fence_pod pod;
         struct fence_node node;

@@ -14,48 +14,13 @@
 #include "lib/objects/store.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/memory.h"
-#include "lib/objects/index.h"
 #include "lib/objects/merge.h"
-#include "lib/objects/unit.h"
+#include "lib/objects/store_internal.h"
 
-struct object_list {
-    struct fence_object **items;
-    size_t count;
-    size_t capacity;
-};
-
-struct fence_store {
-    struct fence_unit **units;
-    size_t unit_count;
-    size_t unit_capacity;
-    struct fence_unit *by_path; /* uthash */
-    struct fence_entry_index index;
-    size_t entry_total;
-    size_t note_total;
-    size_t count_of_kind[FENCE_OBJECT_KINDS]; /* in force */
-
-    struct object_list came;    /* into force since the changes were last done with */
-    struct object_list went;    /* of those that were in force then */
-    struct object_list retired; /* of no unit any more */
-    struct fence_change *changes;
-    size_t change_capacity;
-
-    size_t reserved;                     /* objects that the list has room for */
-    const struct fence_object **objects; /* in force, sorted */
-    size_t object_count;
-    bool list_old;
-
-    struct fence_problem *problems;
-    char **conflict_texts; /* and ids: two of each */
-    size_t problems_reserved;
-    size_t problem_count;
-    size_t conflict_text_count;
-    bool problems_old;
-};
+_Static_assert(FENCE_OBJECT_KINDS < 32, "a bit for every kind");
 
 int fence_store_new(struct fence_store **ret_store)
 {
@@ -65,20 +30,6 @@ int fence_store_new(struct fence_store **ret_store)
         return -ENOMEM;
     *ret_store = store;
     return 0;
-}
-
-static void forget_conflict_texts(struct fence_store *store)
-{
-    for (size_t i = 0; i < store->conflict_text_count; i++)
-        free(store->conflict_texts[i]);
-    store->conflict_text_count = 0;
-}
-
-static void free_retired(struct fence_store *store)
-{
-    for (size_t i = 0; i < store->retired.count; i++)
-        fence_object_free(&store->retired.items[i]);
-    store->retired.count = 0;
 }
 
 void fence_store_free(struct fence_store **store)
@@ -91,8 +42,8 @@ void fence_store_free(struct fence_store **store)
         fence_unit_unlink(&gone->by_path, gone->units[i]);
         fence_unit_free(&gone->units[i]);
     }
-    free_retired(gone);
-    forget_conflict_texts(gone);
+    fence_store_free_retired(gone);
+    fence_store_forget_texts(gone);
     fence_entry_index_done(&gone->index);
     free(gone->units);
     free(gone->came.items);
@@ -108,7 +59,7 @@ void fence_store_free(struct fence_store **store)
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-static int resize(void **items, size_t count, size_t size)
+int fence_store_resize(void **items, size_t count, size_t size)
 {
     void *grown = reallocarray(*items, count, size);
 
@@ -117,8 +68,16 @@ static int resize(void **items, size_t count, size_t size)
     *items = grown;
     return 0;
 }
-#define RESIZE(items, count)          resize((void **)&(items), (count), sizeof(*(items)))
-#define RESIZE_POINTERS(items, count) resize((void **)&(items), (count), sizeof(void *))
+
+struct fence_store *fence_store_writable(const struct fence_store *store)
+{
+    union {
+        const struct fence_store *given;
+        struct fence_store *cache;
+    } both = {.given = store};
+
+    return both.cache;
+}
 
 /* Room for `total` entries in all units together. Memory that is not written to costs nothing. */
 static int reserve_objects(struct fence_store *store, size_t total)
@@ -127,35 +86,20 @@ static int reserve_objects(struct fence_store *store, size_t total)
 
     if (total <= store->reserved)
         return 0;
-    if (RESIZE_POINTERS(store->objects, wanted) < 0)
+    if (FENCE_RESIZE_POINTERS(store->objects, wanted) < 0)
         return -ENOMEM;
     store->reserved = wanted;
     return 0;
 }
 
-/* Room for `notes` and a problem of each unit, and for every entry to be a conflict. */
-static int reserve_problems(struct fence_store *store, size_t notes)
-{
-    size_t total = notes + store->unit_count + store->reserved;
-    size_t wanted = store->problems_reserved * 2 > total ? store->problems_reserved * 2 : total;
-
-    if (total <= store->problems_reserved)
-        return 0;
-    if (RESIZE(store->problems, wanted) < 0 ||
-        RESIZE_POINTERS(store->conflict_texts, 2 * wanted) < 0)
-        return -ENOMEM;
-    store->problems_reserved = wanted;
-    return 0;
-}
-
-static int reserve_list(struct object_list *list, size_t more)
+static int reserve_list(struct fence_object_list *list, size_t more)
 {
     size_t total = list->count + more;
     size_t wanted = list->capacity * 2 > total ? list->capacity * 2 : total;
 
     if (total <= list->capacity)
         return 0;
-    if (RESIZE_POINTERS(list->items, wanted) < 0)
+    if (FENCE_RESIZE_POINTERS(list->items, wanted) < 0)
         return -ENOMEM;
     list->capacity = wanted;
     return 0;
@@ -173,7 +117,7 @@ static int reserve(struct fence_store *store, const struct fence_unit *unit, siz
         reserve_list(&store->retired, unit->count) < 0 ||
         reserve_objects(store, store->entry_total - unit->count + entries) < 0)
         return -ENOMEM;
-    return reserve_problems(store, store->note_total - unit->note_count + notes);
+    return fence_store_reserve_problems(store, store->note_total - unit->note_count + notes);
 }
 
 /* ---- units ---------------------------------------------------------------------------------- */
@@ -240,7 +184,7 @@ static struct fence_object *first_of(const struct fence_store *store,
     return entry ? entry->object : NULL;
 }
 
-static void list_object(struct object_list *list, struct fence_object *object)
+static void list_object(struct fence_object_list *list, struct fence_object *object)
 {
     if (!object->listed)
         list->items[list->count++] = object;
@@ -332,7 +276,8 @@ int fence_store_put(struct fence_store *store, unsigned int order, const char *u
     free(unit->problem);
     unit->problem = NULL;
     store->problems_old = true;
-    store->list_old = store->list_old || changed;
+    if (changed)
+        store->listed = 0;
     return changed;
 }
 
@@ -388,7 +333,8 @@ int fence_store_remove(struct fence_store *store, const char *unit_path)
     unit->count = 0;
     fence_unit_free(&unit);
     store->problems_old = true;
-    store->list_old = store->list_old || changed;
+    if (changed)
+        store->listed = 0;
     return changed;
 }
 
@@ -399,77 +345,6 @@ char *fence_store_unit_json(const struct fence_store *store, const char *unit_pa
     return unit ? fence_unit_json(unit) : NULL;
 }
 
-/* ---- changes -------------------------------------------------------------------------------- */
-
-/* Those that went, each with what is in force for it now. What came back was never gone. */
-static size_t pair_those_that_went(struct fence_store *store)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < store->went.count; i++) {
-        struct fence_object *before = store->went.items[i];
-        struct fence_entry_key key = fence_entry_key_of(before);
-        struct fence_object *after = before->in_force ? NULL : first_of(store, &key);
-
-        if (before->in_force)
-            continue;
-        if (after)
-            after->paired = true;
-        store->changes[count++] = (struct fence_change){.before = before, .after = after};
-    }
-    return count;
-}
-
-int fence_store_changes(struct fence_store *store, const struct fence_change **ret_changes,
-                        size_t *ret_count)
-{
-    size_t most = store->came.count + store->went.count;
-    size_t count;
-
-    if (most > store->change_capacity) {
-        if (RESIZE(store->changes, most) < 0)
-            return -ENOMEM;
-        store->change_capacity = most;
-    }
-    count = pair_those_that_went(store);
-    for (size_t i = 0; i < store->came.count; i++) {
-        struct fence_object *after = store->came.items[i];
-
-        if (after->in_force && !after->paired)
-            store->changes[count++] = (struct fence_change){.after = after};
-        after->paired = false;
-    }
-    *ret_changes = store->changes;
-    *ret_count = count;
-    return 0;
-}
-
-/* The lists of a first load are as long as the cluster is large. */
-static void shorten(struct object_list *list)
-{
-    list->count = 0;
-    free(TAKE_PTR(list->items));
-    list->capacity = 0;
-}
-
-void fence_store_changes_done(struct fence_store *store)
-{
-    for (size_t i = 0; i < store->went.count; i++) {
-        store->went.items[i]->told = store->went.items[i]->in_force;
-        store->went.items[i]->listed = false;
-    }
-    for (size_t i = 0; i < store->came.count; i++) {
-        store->came.items[i]->told = store->came.items[i]->in_force;
-        store->came.items[i]->listed = false;
-    }
-    free_retired(store);
-    shorten(&store->came);
-    shorten(&store->went);
-    shorten(&store->retired);
-    free(TAKE_PTR(store->changes));
-    store->change_capacity = 0;
-}
-
 /* ---- what is in force ----------------------------------------------------------------------- */
 
 static int compare_objects(const void *a, const void *b)
@@ -478,38 +353,56 @@ static int compare_objects(const void *a, const void *b)
                                 *(const struct fence_object *const *)b);
 }
 
-/* The list is a cache: making it changes nothing that the caller could see. */
-static struct fence_store *writable(const struct fence_store *store)
+/* Where the objects of each kind begin in the list. */
+static void find_places(const struct fence_store *store, size_t places[FENCE_OBJECT_KINDS + 1])
 {
-    union {
-        const struct fence_store *given;
-        struct fence_store *cache;
-    } both = {.given = store};
-
-    return both.cache;
+    places[0] = 0;
+    for (unsigned int kind = 0; kind < FENCE_OBJECT_KINDS; kind++)
+        places[kind + 1] = places[kind] + store->count_of_kind[kind];
 }
 
-static void refresh_list(struct fence_store *store)
+/* List the objects of these kinds, a bit each, where they are not listed already. */
+static void list_kinds(struct fence_store *store, unsigned int kinds)
 {
+    size_t places[FENCE_OBJECT_KINDS + 1], ends[FENCE_OBJECT_KINDS + 1];
     const struct fence_entry *entry;
     size_t position = 0;
 
-    if (!store->list_old)
+    kinds &= ~store->listed;
+    if (!kinds)
         return;
-    store->object_count = 0;
+    find_places(store, places);
+    memcpy(ends, places, sizeof(ends));
     while ((entry = fence_entry_index_next(&store->index, &position)))
-        store->objects[store->object_count++] = entry->object;
-    if (store->object_count)
-        qsort(store->objects, store->object_count, sizeof(void *), compare_objects);
-    store->list_old = false;
+        if (kinds >> entry->object->kind & 1)
+            store->objects[ends[entry->object->kind]++] = entry->object;
+    for (unsigned int kind = 0; kind < FENCE_OBJECT_KINDS; kind++)
+        if (kinds >> kind & 1 && ends[kind] > places[kind])
+            qsort(&store->objects[places[kind]], ends[kind] - places[kind], sizeof(void *),
+                  compare_objects);
+    store->listed |= kinds;
 }
 
 size_t fence_store_objects(const struct fence_store *store,
                            const struct fence_object *const **ret_objects)
 {
-    refresh_list(writable(store));
+    size_t places[FENCE_OBJECT_KINDS + 1];
+
+    list_kinds(fence_store_writable(store), (1u << FENCE_OBJECT_KINDS) - 1);
+    find_places(store, places);
     *ret_objects = store->objects;
-    return store->object_count;
+    return places[FENCE_OBJECT_KINDS];
+}
+
+size_t fence_store_kind(const struct fence_store *store, enum fence_kind kind,
+                        const struct fence_object *const **ret_objects)
+{
+    size_t places[FENCE_OBJECT_KINDS + 1];
+
+    list_kinds(fence_store_writable(store), 1u << kind);
+    find_places(store, places);
+    *ret_objects = store->objects ? &store->objects[places[kind]] : NULL;
+    return store->count_of_kind[kind];
 }
 
 size_t fence_store_count(const struct fence_store *store, enum fence_kind kind)
@@ -531,92 +424,4 @@ const char *fence_store_unit_of(const struct fence_store *store, const struct fe
     const struct fence_entry *entry = fence_entry_index_find(&store->index, &key);
 
     return entry ? entry->unit->path : NULL;
-}
-
-/* ---- what is wrong -------------------------------------------------------------------------- */
-
-static int compare_problems(const void *a, const void *b)
-{
-    const struct fence_problem *left = a, *right = b;
-    int order = strcmp(left->unit, right->unit);
-
-    if (order)
-        return order;
-    if (left->line != right->line)
-        return left->line < right->line ? -1 : 1;
-    return strcmp(left->text, right->text);
-}
-
-static void add_unit_problems(struct fence_store *store, const struct fence_unit *unit)
-{
-    if (unit->problem)
-        store->problems[store->problem_count++] = (struct fence_problem){
-            .unit = unit->path, .id = "", .text = unit->problem, .kept = unit->count > 0};
-    for (size_t i = 0; i < unit->note_count; i++) {
-        const struct fence_note *note = &unit->notes[i];
-
-        store->problems[store->problem_count++] = (struct fence_problem){.unit = unit->path,
-                                                                         .line = note->line,
-                                                                         .id = note->id,
-                                                                         .text = note->text,
-                                                                         .kept = note->kept,
-                                                                         .warning = note->warning};
-    }
-}
-
-/* `id` and the text are freed with the next look. */
-static void add_conflict(struct fence_store *store, const struct fence_entry *loser,
-                         const struct fence_entry *winner)
-{
-    struct fence_problem problem = {
-        .unit = loser->unit->path,
-        .line = loser->object->line,
-        .id = "",
-        .text = "is defined differently elsewhere, and that one counts",
-    };
-    char *id = fence_object_id(loser->object);
-    char *text = NULL;
-
-    if (id) {
-        store->conflict_texts[store->conflict_text_count++] = id;
-        problem.id = id;
-    }
-    if (id &&
-        asprintf(&text, "line %u: %s is defined differently in %s, line %u, which comes first",
-                 problem.line, id, winner->unit->path, winner->object->line) >= 0) {
-        store->conflict_texts[store->conflict_text_count++] = text;
-        problem.text = text;
-    }
-    store->problems[store->problem_count++] = problem;
-}
-
-static void add_conflicts(struct fence_store *store)
-{
-    const struct fence_entry *winner;
-    size_t position = 0;
-
-    while ((winner = fence_entry_index_next(&store->index, &position)))
-        for (const struct fence_entry *loser = winner->next; loser; loser = loser->next)
-            if (memcmp(&winner->text, &loser->text, sizeof(loser->text)) != 0)
-                add_conflict(store, loser, winner);
-}
-
-size_t fence_store_problems(const struct fence_store *store,
-                            const struct fence_problem **ret_problems)
-{
-    struct fence_store *cache = writable(store);
-
-    if (cache->problems_old) {
-        forget_conflict_texts(cache);
-        cache->problem_count = 0;
-        for (size_t i = 0; i < cache->unit_count; i++)
-            add_unit_problems(cache, cache->units[i]);
-        add_conflicts(cache);
-        if (cache->problem_count)
-            qsort(cache->problems, cache->problem_count, sizeof(*cache->problems),
-                  compare_problems);
-        cache->problems_old = false;
-    }
-    *ret_problems = cache->problems;
-    return cache->problem_count;
 }

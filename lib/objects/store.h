@@ -53,6 +53,9 @@ int fence_store_remove(struct fence_store *store, const char *unit);
 /* Objects in force, sorted by kind, namespace, name; valid until the next change. */
 size_t fence_store_objects(const struct fence_store *store,
                            const struct fence_object *const **ret_objects);
+/* The same of one kind: the others are not sorted for it. */
+size_t fence_store_kind(const struct fence_store *store, enum fence_kind kind,
+                        const struct fence_object *const **ret_objects);
 /* Find one; NULL when absent. */
 const struct fence_object *fence_store_find(const struct fence_store *store, enum fence_kind kind,
                                             const char *namespace_name, const char *name);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "lib/base/memory.h"
 #include "lib/objects/model.h"
@@ -43,7 +42,7 @@ void fence_unit_free(struct fence_unit **unit)
     for (size_t i = 0; i < gone->count; i++)
         fence_object_free(&gone->entries[i].object);
     free(gone->entries);
-    fence_unit_text_done(&gone->text);
+    fence_texts_done(&gone->texts);
     fence_notes_free(gone->notes, gone->note_count);
     free(gone->path);
     free(gone->problem);
@@ -79,94 +78,25 @@ void fence_unit_unlink(struct fence_unit **units, struct fence_unit *unit)
 }
 /* NOLINTEND(readability-function-size,bugprone-*) */
 
-/* ---- texts ---------------------------------------------------------------------------------- */
-
-/* Below this a text is not compressed: it would cost more than it saves. */
-#define COMPRESS_FROM 4096
-
-static char *join(const char *const *texts, size_t count, size_t *ret_size)
+char *fence_unit_json(const struct fence_unit *unit)
 {
+    FENCE_CLEANUP(fence_lines_done) struct fence_lines lines = {0};
     char *text = NULL;
-    FILE *out = open_memstream(&text, ret_size);
+    size_t size = 0;
+    FILE *out;
 
+    if (fence_texts_read(&unit->texts, &lines) < 0)
+        return NULL;
+    out = open_memstream(&text, &size);
     if (!out)
         return NULL;
     fputs("{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[", out);
-    for (size_t i = 0; i < count; i++)
-        fprintf(out, "%s\n%s", i ? "," : "", texts[i]);
+    for (size_t i = 0; i < lines.count; i++)
+        fprintf(out, "%s\n%s", i ? "," : "", lines.items[i]);
     fputs("\n]}\n", out);
     if (fclose(out) != 0) {
         free(text);
         return NULL;
     }
     return text;
-}
-
-static int compress_text(const char *plain, struct fence_unit_text *text)
-{
-    uLongf size = compressBound(text->full);
-    unsigned char *data = malloc(size);
-    unsigned char *shorter;
-
-    if (!data)
-        return -ENOMEM;
-    if (compress2(data, &size, (const unsigned char *)plain, text->full, Z_BEST_SPEED) != Z_OK) {
-        free(data);
-        return -ENOMEM;
-    }
-    shorter = realloc(data, size);
-    text->data = shorter ? shorter : data;
-    text->size = size;
-    return 0;
-}
-
-int fence_unit_text_make(const char *const *texts, size_t count, struct fence_unit_text *ret_text)
-{
-    struct fence_unit_text text = {0};
-    char *plain = join(texts, count, &text.full);
-    int r = 0;
-
-    if (!plain)
-        return -ENOMEM;
-    if (text.full >= COMPRESS_FROM) {
-        r = compress_text(plain, &text);
-    } else {
-        text.data = (unsigned char *)TAKE_PTR(plain);
-        text.size = text.full;
-    }
-    free(plain);
-    if (r == 0)
-        *ret_text = text;
-    return r;
-}
-
-void fence_unit_text_done(struct fence_unit_text *text)
-{
-    free(text->data);
-    *text = (struct fence_unit_text){0};
-}
-
-char *fence_unit_text_read(const struct fence_unit_text *text)
-{
-    uLongf size = text->full;
-    char *plain = malloc(text->full + 1);
-    int r = Z_OK;
-
-    if (!plain)
-        return NULL;
-    if (text->full >= COMPRESS_FROM)
-        r = uncompress((unsigned char *)plain, &size, text->data, text->size);
-    else
-        memcpy(plain, text->data, text->full);
-    if (r != Z_OK) {
-        free(plain);
-        return NULL;
-    }
-    plain[text->full] = '\0';
-    return plain;
-}
-
-char *fence_unit_json(const struct fence_unit *unit)
-{
-    return fence_unit_text_read(&unit->text);
 }

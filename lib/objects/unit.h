@@ -10,6 +10,7 @@
 
 #include "lib/base/hash.h"
 #include "lib/objects/model.h"
+#include "lib/objects/texts.h"
 
 struct fence_unit;
 
@@ -19,16 +20,6 @@ struct fence_entry {
     struct fence_hash text; /* of its canonical text: equal hash, equal object */
     const struct fence_unit *unit;
     struct fence_entry *next; /* the same object of a unit that comes later */
-};
-
-/*
- * The canonical texts of a unit's entries as what --state keeps: a List in JSON, an object a line,
- * in their order. Compressed where that is worth it: it is read when a file breaks, and rarely.
- */
-struct fence_unit_text {
-    unsigned char *data;
-    size_t size; /* of data */
-    size_t full; /* uncompressed */
 };
 
 /* Something to tell about an object of the file. */
@@ -47,7 +38,7 @@ struct fence_unit {
     char *problem;               /* why the whole file could not be read; NULL when it could */
     struct fence_entry *entries; /* sorted by id, ids unique */
     size_t count;
-    struct fence_unit_text text;
+    struct fence_texts texts; /* canonical, of the entries in their order */
     struct fence_note *notes;
     size_t note_count;
     UT_hash_handle hh; /* of the store, by path */
@@ -57,17 +48,12 @@ struct fence_unit *fence_unit_new(unsigned int order, const char *path);
 void fence_unit_free(struct fence_unit **unit);
 /* By order, then path. */
 int fence_unit_compare(const struct fence_unit *a, const struct fence_unit *b);
+/* As fence_store_unit_json. */
 char *fence_unit_json(const struct fence_unit *unit);
 
 /* The units of a store by path, a uthash. -ENOMEM. */
 struct fence_unit *fence_unit_find(struct fence_unit *units, const char *path);
 int fence_unit_link(struct fence_unit **units, struct fence_unit *unit);
 void fence_unit_unlink(struct fence_unit **units, struct fence_unit *unit);
-
-/* The texts of `count` objects, in order. -ENOMEM. */
-int fence_unit_text_make(const char *const *texts, size_t count, struct fence_unit_text *ret_text);
-void fence_unit_text_done(struct fence_unit_text *text);
-/* A new string; NULL when out of memory. */
-char *fence_unit_text_read(const struct fence_unit_text *text);
 
 void fence_notes_free(struct fence_note *notes, size_t count);

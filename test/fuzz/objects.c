@@ -3,20 +3,44 @@
  * Any bytes as a file of objects. What is taken has a canonical text that is taken again and is its
  * own; the store takes the same file twice without a change, and gives back all that it was given.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/objects/store.h"
 #include "test/fuzz/fuzz.h"
 
-static void check_canonical(const struct fence_decoded *decoded)
+static void check_canonical(const struct fence_decoded *decoded, const char *text)
 {
     struct fence_decoded_list again = {0};
+    struct fence_lines lines = {0};
+    char *id = fence_decoded_id(decoded), *id_again;
 
-    FUZZ_HOLDS(fence_decode_stream(decoded->json, strlen(decoded->json), &again, NULL) == 0);
+    FUZZ_HOLDS(fence_decode_stream(text, strlen(text), &again, NULL) == 0);
     FUZZ_HOLDS(again.count == 1 && again.items[0].object);
-    FUZZ_HOLDS(strcmp(again.items[0].json, decoded->json) == 0);
-    FUZZ_HOLDS(strcmp(again.items[0].id, decoded->id) == 0);
+    FUZZ_HOLDS(fence_texts_read(&again.texts, &lines) == 0 && lines.count == 1);
+    FUZZ_HOLDS(strcmp(lines.items[0], text) == 0);
+    FUZZ_HOLDS(memcmp(&again.items[0].text, &decoded->text, sizeof(decoded->text)) == 0);
+    id_again = fence_decoded_id(&again.items[0]);
+    FUZZ_HOLDS(id && id_again && strcmp(id, id_again) == 0);
+    free(id);
+    free(id_again);
+    fence_lines_done(&lines);
     fence_decoded_list_done(&again);
+}
+
+/* Each item has its line, an empty one when it was refused. */
+static void check_items(const struct fence_decoded_list *list)
+{
+    struct fence_lines lines = {0};
+
+    FUZZ_HOLDS(fence_texts_read(&list->texts, &lines) == 0 && lines.count == list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        FUZZ_HOLDS(!list->items[i].object != !list->items[i].error);
+        FUZZ_HOLDS(!list->items[i].object == !*lines.items[i]);
+        if (list->items[i].object)
+            check_canonical(&list->items[i], lines.items[i]);
+    }
+    fence_lines_done(&lines);
 }
 
 static int put(struct fence_store *store, const uint8_t *data, size_t size)
@@ -51,21 +75,13 @@ static void check_store(const uint8_t *data, size_t size)
     fence_store_free(&store);
 }
 
-static void check_item(const struct fence_decoded *item)
-{
-    FUZZ_HOLDS(!item->object != !item->error);
-    if (item->object)
-        check_canonical(item);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fence_decoded_list list = {0};
 
     if (fence_decode_stream((const char *)data, size, &list, NULL) < 0)
         return 0;
-    for (size_t i = 0; i < list.count; i++)
-        check_item(&list.items[i]);
+    check_items(&list);
     fence_decoded_list_done(&list);
     check_store(data, size);
     return 0;

@@ -33,13 +33,34 @@ static int put(struct fence_store *store, const char *unit, const char *text)
     return put_in(store, 0, unit, text);
 }
 
+/* Kind by kind, before and after they are asked for together, it is the same list. */
+static void assert_kinds(const struct fence_store *store)
+{
+    const struct fence_object *const *objects, *const *of_kind;
+    size_t count, at = 0;
+
+    fence_store_kind(store, FENCE_OBJECT_NETWORK_POLICY, &of_kind);
+    count = fence_store_objects(store, &objects);
+    for (unsigned int kind = 0; kind < FENCE_OBJECT_KINDS; kind++) {
+        size_t some = fence_store_kind(store, (enum fence_kind)kind, &of_kind);
+
+        assert_int_equal(some, fence_store_count(store, (enum fence_kind)kind));
+        for (size_t i = 0; i < some; i++)
+            assert_ptr_equal(of_kind[i], objects[at + i]);
+        at += some;
+    }
+    assert_int_equal(at, count);
+}
+
 /* "Service/x/s line unit" of each object in force, spaces between. */
 static void assert_objects(const struct fence_store *store, const char *wanted)
 {
     const struct fence_object *const *objects;
-    size_t count = fence_store_objects(store, &objects);
     char text[4096] = "";
+    size_t count;
 
+    assert_kinds(store);
+    count = fence_store_objects(store, &objects);
     for (size_t i = 0; i < count; i++) {
         FENCE_FREE char *id = fence_object_id(objects[i]);
         size_t used = strlen(text);
