@@ -17,6 +17,7 @@
 #define FRAGMENT_STEP 64u /* bytes of payload in each fragment */
 #define MORE          1u
 #define ND_HOP_LIMIT  255u
+#define ARP_BYTES     28u
 
 static bool is_ipv4(const struct frame_request *request)
 {
@@ -120,7 +121,13 @@ bool frame_is_error(const struct frame_request *request)
     return found < FENCE_ARRAY_SIZE(icmp_words) && icmp_words[found].error;
 }
 
-/* Any other text is of a connection's first packet, where the file states ports. */
+static bool has_header(unsigned int protocol)
+{
+    return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
+}
+
+/* Any other text is of a connection's first packet, where the file states ports or there are none.
+ */
 static int read_words(const struct frame_request *request, struct fence_packet *packet)
 {
     unsigned int type;
@@ -133,8 +140,8 @@ static int read_words(const struct frame_request *request, struct fence_packet *
     }
     if (packet->protocol == IPPROTO_TCP && find_flags(request, &packet->tcp_flags))
         return 0;
-    if (request->has_ports || says(request, "fragment") || says(request, "offset ") ||
-        says(request, "total length "))
+    if (request->has_ports || !has_header(packet->protocol) || says(request, "fragment") ||
+        says(request, "offset ") || says(request, " length "))
         return 0;
     return -EINVAL;
 }
@@ -236,6 +243,10 @@ static void change_header(const struct frame_request *request, struct frame *fra
         frame->size = ETH_HLEN + length;
         set_length(request, frame);
     }
+    if (!is_ipv4(request) && says_number(request, "payload length", &length)) {
+        frame->size = ETH_HLEN + IPV6_HEADER + length;
+        set_length(request, frame);
+    }
     if (says(request, "VLAN")) {
         insert(frame, ETH_HLEN - 2, 4, 0);
         set16(frame, ETH_HLEN - 2, ETH_P_8021Q);
@@ -269,11 +280,36 @@ static size_t payload_of(const struct frame_request *request)
     return FRAGMENT_STEP;
 }
 
+/* RFC 826, over Ethernet and IPv4. */
+static void build_arp(const struct frame_request *request, struct frame *frame)
+{
+    const struct fence_packet *packet = &request->packet;
+    unsigned char *arp = frame->bytes + ETH_HLEN;
+
+    memcpy(frame->bytes, packet->destination_mac, ETH_ALEN);
+    memcpy(frame->bytes + ETH_ALEN, packet->source_mac, ETH_ALEN);
+    frame->size = ETH_HLEN + ARP_BYTES;
+    memset(arp, 0, ARP_BYTES);
+    set16(frame, ETH_HLEN - 2, ETH_P_ARP);
+    set16(frame, ETH_HLEN, 1);
+    set16(frame, ETH_HLEN + 2, ETH_P_IP);
+    arp[4] = ETH_ALEN;
+    arp[5] = 4;
+    set16(frame, ETH_HLEN + 6, says(request, "reply") ? 2 : 1);
+    memcpy(arp + 8, packet->source_mac, ETH_ALEN);
+    memcpy(arp + 14, packet->source.bytes + 12, 4);
+    memcpy(arp + 24, packet->destination.bytes + 12, 4);
+}
+
 int frame_build(const struct frame_request *request, struct frame *ret_frame, struct fence_err *err)
 {
     struct fence_packet packet = request->packet;
     struct frame frame;
 
+    if (request->arp) {
+        build_arp(request, ret_frame);
+        return 0;
+    }
     if (read_words(request, &packet) < 0)
         return fence_err_set(err, -EINVAL, "nobody knows what \"%s\" looks like (frames.c)",
                              request->what);

@@ -16,6 +16,7 @@ struct frame {
 struct frame_request {
     const char *what;
     struct fence_packet packet; /* what the file says of it; flags and ICMP type come from `what` */
+    bool arp;                   /* instead of IP: from source to destination */
     bool has_ports;             /* it states them */
     unsigned int identification; /* of fragments */
     const struct frame *quoted;  /* what an ICMP error is about */

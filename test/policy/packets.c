@@ -155,8 +155,9 @@ static int read_packet(struct sequence *sequence, const cJSON *json, struct pass
     struct fence_packet *packet = &request->packet;
     const cJSON *sport = member(json, "sport"), *dport = member(json, "dport");
 
-    *request = (struct frame_request){.what = text_of(json, "what")};
-    if (fence_protocol_parse(text_of(json, "proto"), &packet->protocol) < 0 ||
+    *request = (struct frame_request){.what = text_of(json, "what"),
+                                      .arp = strcmp(text_of(json, "proto"), "ARP") == 0};
+    if ((!request->arp && fence_protocol_parse(text_of(json, "proto"), &packet->protocol) < 0) ||
         fence_addr_parse(text_of(json, "src"), &packet->source) < 0 ||
         fence_addr_parse(text_of(json, "dst"), &packet->destination) < 0)
         return fence_err_set(err, -EINVAL, "its proto, src or dst is none");
@@ -189,7 +190,7 @@ static int pass(struct sequence *sequence, struct passage *passage,
     };
     int r = reconciler_run(sequence->packets->reconciler, &frame, ret_result, err);
 
-    if (r == 0 && ret_result->passed && packet->protocol != IPPROTO_ICMP &&
+    if (r == 0 && ret_result->passed && !passage->request.arp && packet->protocol != IPPROTO_ICMP &&
         packet->protocol != IPPROTO_ICMPV6)
         sequence->passed[passage->direction][fence_addr_is_ipv4(&packet->source)] = passage->frame;
     return r;
@@ -264,11 +265,13 @@ static int run_packet(struct sequence *sequence, const cJSON *json,
                       struct reconciler_passage *ret_result, struct fence_err *err)
 {
     const char *what = text_of(json, "what");
-    enum packets_phase phase = packets_phase_of(what, sequence->phase);
+    enum packets_phase phase = sequence->phase;
     struct passage passage = {0};
     struct frame quoted;
-    int r = 0;
+    int r = packets_phase_of(what, &phase);
 
+    if (r < 0)
+        return fence_err_set(err, r, "nobody knows what happens first (packets_world.c)");
     if (phase != sequence->phase) {
         sequence->phase = phase;
         r = follow(sequence, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test/policy/packets_world.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,14 +23,18 @@ static const char *text_of(const cJSON *object, const char *key)
     return text ? text : "";
 }
 
-enum packets_phase packets_phase_of(const char *what, enum packets_phase before)
+int packets_phase_of(const char *what, enum packets_phase *phase)
 {
     if (strstr(what, "no policy selects"))
-        return PACKETS_NO_POLICY;
+        *phase = PACKETS_NO_POLICY;
     /* what is taken away is what it allows: the pod stays isolated */
-    if (strstr(what, "deny-all") || strstr(what, "policy removed"))
-        return PACKETS_DENY_ALL;
-    return strstr(what, "policy applied") ? PACKETS_AS_WRITTEN : before;
+    else if (strstr(what, "deny-all") || strstr(what, "policy removed"))
+        *phase = PACKETS_DENY_ALL;
+    else if (strstr(what, "policy applied"))
+        *phase = PACKETS_AS_WRITTEN;
+    else if (strstr(what, ", then "))
+        return -EINVAL;
+    return 0;
 }
 
 static void copy(cJSON *to, const cJSON *from, const char *key)

@@ -11,8 +11,9 @@ enum packets_phase {
     PACKETS_DENY_ALL,
 };
 
-/* The phase from this packet on; `before` when the text says nothing of it. */
-enum packets_phase packets_phase_of(const char *what, enum packets_phase before);
+/* The phase from this packet on, into *phase; what it was when the text says nothing of it.
+ * -EINVAL: something happens ("..., then SYN") that nobody knows. */
+int packets_phase_of(const char *what, enum packets_phase *phase);
 
 /* The caller deletes it. NULL when out of memory. */
 cJSON *packets_world(const cJSON *file, enum packets_phase phase);
