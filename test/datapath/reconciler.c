@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/pkt_cls.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +17,11 @@
 #include "test/net/netns.h"
 
 #define BPFFS "/run/reconciler"
+
+/* by which what is forwarded came into the node; any device will do */
+#define UPLINK 1
+
+const unsigned char reconciler_pod_mac[6] = {2};
 
 int reconciler_setup(struct fence_err *err)
 {
@@ -88,7 +94,7 @@ static int put_endpoint(struct reconciler *reconciler, const struct fence_local 
     if (lock < 0)
         return lock;
     record.endpoint.flags = FENCE_EP_PENDING | (local->exempt ? FENCE_EP_EXEMPT : 0);
-    record.endpoint.mac[0] = 2;
+    memcpy(record.endpoint.mac, reconciler_pod_mac, sizeof(record.endpoint.mac));
     for (size_t i = 0; i < local->addr_count && i < FENCE_ENDPOINT_ADDRS; i++)
         record.endpoint.addrs[record.endpoint.addr_count++] = local->addrs[i];
     record.info.created_ns = local->created_ns;
@@ -218,4 +224,69 @@ int reconciler_ask(struct reconciler *reconciler, const struct reconciler_query 
     if (r == 0)
         *ret_answer = answer;
     return r;
+}
+
+/* ---- packets --------------------------------------------------------------------------------- */
+
+static int count_packets(const struct reconciler *reconciler, enum fence_direction direction,
+                         __u64 totals[FENCE_REASON_COUNT])
+{
+    int r = 0;
+
+    for (unsigned int i = 0; r == 0 && i < FENCE_REASON_COUNT; i++) {
+        struct fence_counter counter = {0};
+
+        r = fence_counter_read(&reconciler->pins, i, direction, &counter);
+        totals[i] = counter.packets;
+    }
+    return r;
+}
+
+/* Those counted beside a verdict's reason come behind it in the enum. */
+static unsigned int moved(const __u64 before[FENCE_REASON_COUNT],
+                          const __u64 after[FENCE_REASON_COUNT])
+{
+    for (unsigned int i = 0; i < FENCE_REASON_COUNT; i++)
+        if (before[i] != after[i])
+            return i;
+    return FENCE_REASON_NONE;
+}
+
+int reconciler_run(struct reconciler *reconciler, const struct reconciler_frame *frame,
+                   struct reconciler_passage *ret_passage, struct fence_err *err)
+{
+    enum fence_prog prog =
+        frame->direction == FENCE_EGRESS ? FENCE_PROG_FROM_POD : FENCE_PROG_TO_POD;
+    /* a test run always shows a socket: what came in by a device is forwarded all the same */
+    struct fence_prog_context context = {
+        .ifindex = frame->ifindex + 1,
+        .ingress_ifindex = frame->origin == FENCE_ORIGIN_LOCAL ? 0 : UPLINK,
+    };
+    __u64 before[FENCE_REASON_COUNT] = {0}, after[FENCE_REASON_COUNT] = {0};
+    int r = count_packets(reconciler, frame->direction, before);
+
+    if (r == 0)
+        r = fence_prog_run(reconciler->pins.progs[prog], &context, frame->bytes, frame->size, err);
+    if (r == 0)
+        r = count_packets(reconciler, frame->direction, after);
+    if (r < 0)
+        return r;
+    ret_passage->passed = context.action != TC_ACT_SHOT;
+    ret_passage->reason = moved(before, after);
+    return 0;
+}
+
+int reconciler_fill_connections(struct reconciler *reconciler, uint32_t ifindex,
+                                struct fence_err *err)
+{
+    const struct fence_connection connection = {.flags = FENCE_CONN_REPLIED};
+    struct fence_connection_key key = {.ifindex = ifindex + 1};
+    int fd = reconciler->pins.maps[FENCE_MAP_CONNECTIONS];
+    int r;
+
+    do {
+        key.local.words[0]++;
+        r = bpf_map_update_elem(fd, &key, &connection, BPF_NOEXIST);
+    } while (r == 0 || r == -EEXIST);
+    return r == -E2BIG ? 0 : fence_err_set(err, r, "filling the connections: %s", strerror(-r));
 }

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "lib/datapath/probe.h"
 #include "lib/policy/compile.h"
 
@@ -47,6 +49,29 @@ struct reconciler_answer {
 /* Ask the kernel by a probe program. */
 int reconciler_ask(struct reconciler *reconciler, const struct reconciler_query *query,
                    struct reconciler_answer *ret_answer, struct fence_err *err);
+
+/* A frame at a hook of the world's local. */
+struct reconciler_frame {
+    uint32_t ifindex;
+    enum fence_direction direction;
+    enum fence_origin origin;
+    const void *bytes;
+    size_t size;
+};
+
+struct reconciler_passage {
+    bool passed;
+    unsigned int reason; /* whose counter moved; FENCE_REASON_NONE when none did */
+};
+
+/* Run the entry program, which tracks connections. */
+int reconciler_run(struct reconciler *reconciler, const struct reconciler_frame *frame,
+                   struct reconciler_passage *ret_passage, struct fence_err *err);
+/* Leave no room in the connections map; lasts as long as the endpoint does. */
+int reconciler_fill_connections(struct reconciler *reconciler, uint32_t ifindex,
+                                struct fence_err *err);
+
+extern const unsigned char reconciler_pod_mac[6]; /* of every endpoint */
 
 /*
  * Do the maps say what a fresh plan of the same world says? Every address and prefix, and every

@@ -224,6 +224,9 @@ static int compare_counts(const struct comparison *comparison)
         return fence_err_set(comparison->err, 0,
                              "%zu prefixes are in the map, a fresh plan has %zu", prefixes,
                              comparison->fresh->prefixes_count);
+    if (endpoints != comparison->reconciler->local_count)
+        return fence_err_set(comparison->err, 0, "%zu endpoints are in the map, the world has %zu",
+                             endpoints, comparison->reconciler->local_count);
     return 1;
 }
 

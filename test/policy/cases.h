@@ -35,9 +35,3 @@ int case_load(struct case_file *file, const char *text, struct fence_err *err);
 /* The same without compiling: the nodes have worlds and no plans. */
 int case_read(struct case_file *file, const char *text, struct fence_err *err);
 void case_done(struct case_file *file);
-
-/* One line of `expect` for one family. Returns 1 when it came out as written, 0 when not, with the
- * reason in `err`; negative when it could not be asked. */
-int case_check(const struct case_file *file, const cJSON *line, int family, struct fence_err *err);
-/* Do both ends of the line have the family, and does the line hold for it? */
-bool case_has_family(const struct case_file *file, const cJSON *line, int family);

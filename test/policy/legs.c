@@ -278,13 +278,17 @@ static int ask_kernel(const struct leg_stage *stage, const struct fence_query *q
 
 /* ---- all of them ---------------------------------------------------------------------------- */
 
-const struct leg leg_table[] = {
+const struct leg leg_table[LEGS] = {
     {"naive", false, false, ask_naive},
     {"evaluator", true, false, ask_evaluator},
     {"plan", true, false, ask_plan},
     {"kernel", true, true, ask_kernel},
 };
-const size_t leg_count = FENCE_ARRAY_SIZE(leg_table);
+
+bool leg_can_answer(const struct leg *leg, const struct leg_stage *stage)
+{
+    return !leg->live || stage->file.nodes[0].live;
+}
 
 int leg_stage_load(struct leg_stage *stage, const cJSON *world, struct fence_err *err)
 {
@@ -311,14 +315,13 @@ static bool sides_agree(const struct leg_side *a, const struct leg_side *b, bool
            (a->reason == b->reason && a->rule == b->rule && strcmp(a->policy, b->policy) == 0);
 }
 
-static bool answers_agree(const struct leg_answer *a, const struct leg_answer *b, bool explained)
+bool leg_answers_agree(const struct leg_answer *a, const struct leg_answer *b, bool explain)
 {
-    return sides_agree(&a->sides[FENCE_EGRESS], &b->sides[FENCE_EGRESS], explained) &&
-           sides_agree(&a->sides[FENCE_INGRESS], &b->sides[FENCE_INGRESS], explained);
+    return sides_agree(&a->sides[FENCE_EGRESS], &b->sides[FENCE_EGRESS], explain) &&
+           sides_agree(&a->sides[FENCE_INGRESS], &b->sides[FENCE_INGRESS], explain);
 }
 
-static void describe(const struct leg *leg, const struct leg_answer *answer, char *text,
-                     size_t size)
+void leg_describe(const struct leg *leg, const struct leg_answer *answer, char *text, size_t size)
 {
     size_t used = (size_t)snprintf(text, size, "\n  %-9s", leg->name);
 
@@ -342,8 +345,8 @@ static int disagree(const struct leg_result *parties, const struct leg_answer *l
 {
     char texts[2][512];
 
-    describe(parties->left, left, texts[0], sizeof(texts[0]));
-    describe(parties->right, right, texts[1], sizeof(texts[1]));
+    leg_describe(parties->left, left, texts[0], sizeof(texts[0]));
+    leg_describe(parties->right, right, texts[1], sizeof(texts[1]));
     return fence_err_set(err, 0, "%s%s", texts[0], texts[1]);
 }
 
@@ -352,18 +355,18 @@ int legs_compare(const struct leg_stage *stage, const struct fence_query *query,
 {
     struct leg_result result = {0};
 
-    for (size_t i = 0; i < leg_count; i++) {
+    for (size_t i = 0; i < LEGS; i++) {
         const struct leg *leg = &leg_table[i];
         struct leg_answer answer = {0};
         int r;
 
-        if (leg->live && !stage->file.nodes[0].live)
+        if (!leg_can_answer(leg, stage))
             continue;
         r = leg->ask(stage, query, &answer, err);
         if (r < 0)
             return r;
         if (result.left &&
-            !answers_agree(&result.answer, &answer, result.left->explains && leg->explains)) {
+            !leg_answers_agree(&result.answer, &answer, result.left->explains && leg->explains)) {
             result.right = leg;
             *ret_result = result;
             return disagree(&result, &result.answer, &answer, err);
@@ -390,7 +393,7 @@ int legs_compare_plans(const struct leg_stage *left, const struct leg_stage *rig
         r = ask_plan(right, query, &answers[1], err);
     if (r < 0)
         return r;
-    if (answers_agree(&answers[0], &answers[1], true))
+    if (leg_answers_agree(&answers[0], &answers[1], true))
         return 1;
     return disagree(&parties, &answers[0], &answers[1], err);
 }

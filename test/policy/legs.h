@@ -38,8 +38,15 @@ struct leg {
                struct leg_answer *ret_answer, struct fence_err *err);
 };
 
-extern const struct leg leg_table[];
-extern const size_t leg_count;
+#define LEGS 4
+extern const struct leg leg_table[LEGS];
+
+/* Live legs need a data path at the stage's nodes. */
+bool leg_can_answer(const struct leg *leg, const struct leg_stage *stage);
+/* Verdict and shadow verdict of each side; reason, rule and policy too when both `explain`. */
+bool leg_answers_agree(const struct leg_answer *a, const struct leg_answer *b, bool explain);
+/* "\n  plan      egress allow/allow (reason, policy rule 0) ingress ...": verdict/shadow. */
+void leg_describe(const struct leg *leg, const struct leg_answer *answer, char *text, size_t size);
 
 /* Zeroed `stage` in; leg_stage_done afterwards, whatever the result. */
 int leg_stage_load(struct leg_stage *stage, const cJSON *world, struct fence_err *err);
