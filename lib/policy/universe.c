@@ -108,16 +108,27 @@ static int new_atom(struct fence_compiler *compiler, const struct fence_atom *li
     struct fence_plan *plan = compiler->plan;
     struct fence_atom atom = {.action = like->action};
     uint32_t index;
+    int r;
 
     if (FENCE_PLAN_ADD(plan, atoms, &index) < 0 || make_room(compiler, index) < 0)
         return -ENOMEM;
     plan->atoms[index].content = strdup(compiler->text.data);
-    if (!plan->atoms[index].content || fence_peer_spec_copy(&like->spec, &atom.spec) < 0)
+    if (!plan->atoms[index].content)
         return -ENOMEM;
-    atom.namespace_name = fence_shared_string_ref(like->namespace_name);
+    r = fence_peer_spec_copy(&like->spec, &atom.spec);
+    atom.namespace_name = fence_shared_string(like->namespace_name);
     compiler->atoms[index] = atom;
     *ret_atom = index;
-    return 0;
+    return r < 0 || !atom.namespace_name ? -ENOMEM : 0;
+}
+
+/* The namespace that the peer of a rule means without naming it; "" where it means none. */
+static const char *implied_namespace(const struct fence_object *policy,
+                                     const struct fence_peer_spec *peer)
+{
+    bool own = !peer->unknown && !peer->block && !peer->nodes && !peer->namespaces;
+
+    return own ? policy->namespace_name : "";
 }
 
 /* One more rule has this peer. `like` is borrowed. */
@@ -222,7 +233,7 @@ static int add_rule(struct fence_compiler *compiler, const struct fence_object *
 
     for (size_t i = 0; r == 0 && i < rule->peer_count; i++) {
         struct fence_atom like = {.spec = rule->peers[i],
-                                  .namespace_name = object->namespace_name,
+                                  .namespace_name = implied_namespace(object, &rule->peers[i]),
                                   .action = rule->action};
 
         r = use_atom(compiler, &like, &book->atoms[i]);
