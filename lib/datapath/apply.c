@@ -63,6 +63,20 @@ int apply_put(struct fence_apply *apply, enum fence_map map, const void *key, co
     return r;
 }
 
+int apply_put_all(struct fence_apply *apply, enum fence_map map, const void *keys,
+                  const void *values, __u32 count, __u32 *ret_written)
+{
+    LIBBPF_OPTS(bpf_map_batch_opts, opts);
+    int r;
+
+    *ret_written = count;
+    r = bpf_map_update_batch(apply->pins->maps[map], keys, values, ret_written, &opts);
+    if (r < 0)
+        apply->failed_map = map;
+    apply->writes += *ret_written;
+    return r;
+}
+
 int apply_delete(struct fence_apply *apply, enum fence_map map, const void *key)
 {
     int r = bpf_map_delete_elem(apply->pins->maps[map], key);

@@ -143,6 +143,9 @@ static inline __u32 apply_number_of(const struct apply_numbers *numbers, __u32 i
 
 /* Kernel errors come back as they are; successful writes are counted. */
 int apply_put(struct fence_apply *apply, enum fence_map map, const void *key, const void *value);
+/* Many at once; on failure the first `*ret_written` of them are in the map. */
+int apply_put_all(struct fence_apply *apply, enum fence_map map, const void *keys,
+                  const void *values, __u32 count, __u32 *ret_written);
 /* What is not there is fine. */
 int apply_delete(struct fence_apply *apply, enum fence_map map, const void *key);
 int apply_settings(struct fence_apply *apply, const struct fence_settings *settings);
@@ -208,12 +211,23 @@ int apply_sets_load(struct fence_apply *apply);
 int apply_sets(struct apply_run *run);
 void apply_sets_forget(struct fence_apply *apply);
 int apply_set_remove(struct fence_apply *apply, struct apply_set *set);
-/* Drop the set's entries for classes that are not kept: `keep` is by number. */
-int apply_set_forget_classes(struct fence_apply *apply, struct apply_set *set,
-                             const unsigned char *keep);
 void apply_sets_done(struct fence_apply *apply);
 struct apply_set *apply_set_by_number(struct fence_apply *apply, __u32 number);
 struct apply_set *apply_set_by_content(const struct fence_apply *apply, struct fence_hash content);
+
+/* ---- apply_entries.c ---- */
+static inline __u32 apply_where(__u32 class, __u32 direction)
+{
+    return class << 1 | direction;
+}
+void apply_entries_sort(struct apply_entry *entries, size_t count);
+/* Those of `wanted` (sorted) that the set has not. On failure it has some of them more. */
+int apply_entries_add(struct fence_apply *apply, struct apply_set *set,
+                      const struct apply_entry *wanted, size_t count);
+int apply_entries_remove(struct fence_apply *apply, struct apply_set *set);
+/* Drop the set's entries for classes that are not kept: `keep` is by number. */
+int apply_entries_forget_classes(struct fence_apply *apply, struct apply_set *set,
+                                 const unsigned char *keep);
 
 /* ---- apply_endpoints.c ---- */
 int apply_endpoints(struct apply_run *run);

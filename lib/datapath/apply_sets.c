@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Step 3: policy sets. */
+/* Step 2: policy sets. Their entries: apply_entries.c. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,28 +7,6 @@
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
 #include "lib/datapath/walk.h"
-
-static __u32 where_of(__u32 class, __u32 direction)
-{
-    return class << 1 | direction;
-}
-
-static struct fence_policy_key key_of(const struct apply_set *set, __u32 where)
-{
-    return (struct fence_policy_key){
-        .set = set->number,
-        .class = where >> 1,
-        .direction = where & 1,
-    };
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-    __u32 one = ((const struct apply_entry *)a)->where;
-    __u32 other = ((const struct apply_entry *)b)->where;
-
-    return one < other ? -1 : one > other;
-}
 
 struct apply_set *apply_set_by_number(struct fence_apply *apply, __u32 number)
 {
@@ -136,7 +114,7 @@ static int load_policy(void *context, const void *key, const void *value)
         return r;
     table->references++;
     set->entries[set->count++] = (struct apply_entry){
-        .where = where_of(policy->class, policy->direction),
+        .where = apply_where(policy->class, policy->direction),
         .table = table,
     };
     return 0;
@@ -173,10 +151,9 @@ int apply_sets_load(struct fence_apply *apply)
     if (r < 0)
         return r;
     for (struct fence_index_node *node = apply->sets.head; node; node = fence_index_next(node)) {
-        struct apply_set *set = node->item;
+        const struct apply_set *set = node->item;
 
-        if (set->count)
-            qsort(set->entries, set->count, sizeof(*set->entries), compare_entries);
+        apply_entries_sort(set->entries, set->count);
     }
     return apply_extents_load(apply, load.interval_count);
 }
@@ -215,7 +192,7 @@ static int want_class(struct apply_run *run, const struct fence_plan_set *plan, 
         __u32 table = fence_plan_table_of(plan, i, class);
 
         if (table != plan->fallback[i])
-            r = want(run, wanted, where_of(number, i), table);
+            r = want(run, wanted, apply_where(number, i), table);
     }
     return r;
 }
@@ -228,12 +205,12 @@ static int wanted_init(struct apply_run *run, const struct fence_plan_set *plan,
     int r = 0;
 
     for (__u32 i = 0; i < FENCE_DIRECTIONS && r == 0; i++)
-        r = want(run, wanted, where_of(FENCE_CLASS_ANY, i), plan->fallback[i]);
+        r = want(run, wanted, apply_where(FENCE_CLASS_ANY, i), plan->fallback[i]);
     for (__u32 i = 0; i < classes->count && r == 0; i++)
         if (run->plan->classes[i].item.live)
             r = want_class(run, plan, i, wanted);
     if (r == 0)
-        qsort(wanted->entries, wanted->count, sizeof(*wanted->entries), compare_entries);
+        apply_entries_sort(wanted->entries, wanted->count);
     return r;
 }
 
@@ -247,8 +224,8 @@ static int wanted_more(struct apply_run *run, const struct fence_plan_set *plan,
     for (size_t i = 0; i < classes->touched_count && r == 0; i++)
         if (run->plan->classes[classes->touched[i]].item.live)
             r = want_class(run, plan, classes->touched[i], wanted);
-    if (r == 0 && wanted->count)
-        qsort(wanted->entries, wanted->count, sizeof(*wanted->entries), compare_entries);
+    if (r == 0)
+        apply_entries_sort(wanted->entries, wanted->count);
     return r;
 }
 
@@ -279,43 +256,6 @@ static bool can_grow_to(const struct fence_apply *apply, const struct apply_set 
     return true;
 }
 
-static int add_entry(struct fence_apply *apply, struct apply_set *set,
-                     const struct apply_entry *entry)
-{
-    struct fence_policy_key key = key_of(set, entry->where);
-    struct fence_policy_table value = {
-        .offset = entry->table->offset,
-        .count = entry->table->count,
-    };
-    int r = FENCE_GROW(set->entries, set->capacity, set->count);
-
-    if (r == 0)
-        r = apply_put(apply, FENCE_MAP_POLICIES, &key, &value);
-    if (r < 0)
-        return r;
-    entry->table->references++;
-    set->entries[set->count++] = *entry;
-    return 0;
-}
-
-static int add_missing(struct fence_apply *apply, struct apply_set *set,
-                       const struct wanted *wanted)
-{
-    size_t had = set->count;
-    size_t k = 0;
-    int r = 0;
-
-    for (size_t i = 0; i < wanted->count && r == 0; i++) {
-        while (k < had && set->entries[k].where < wanted->entries[i].where)
-            k++;
-        if (k == had || set->entries[k].where != wanted->entries[i].where)
-            r = add_entry(apply, set, &wanted->entries[i]);
-    }
-    if (set->count > had)
-        qsort(set->entries, set->count, sizeof(*set->entries), compare_entries);
-    return r;
-}
-
 static int next_number(struct fence_apply *apply, __u32 *ret_number)
 {
     struct fence_settings settings = apply->settings;
@@ -334,14 +274,9 @@ int apply_set_remove(struct fence_apply *apply, struct apply_set *set)
         return r;
     set->complete = false;
     fence_index_remove(&apply->sets_by_content, &set->by_content);
-    while (set->count) {
-        struct fence_policy_key key = key_of(set, set->entries[set->count - 1].where);
-
-        r = apply_delete(apply, FENCE_MAP_POLICIES, &key);
-        if (r < 0)
-            return r;
-        set->entries[--set->count].table->references--;
-    }
+    r = apply_entries_remove(apply, set);
+    if (r < 0)
+        return r;
     free_set(apply, set);
     return 0;
 }
@@ -371,7 +306,7 @@ static int create_set(struct fence_apply *apply, const struct wanted *wanted,
         r = new_set(apply, number, &set);
     if (!set)
         return r;
-    r = add_missing(apply, set, wanted);
+    r = apply_entries_add(apply, set, wanted->entries, wanted->count);
     if (r == 0)
         r = complete_set(apply, set, content);
     if (r < 0) {
@@ -398,7 +333,7 @@ static int write_set(struct apply_run *run, const struct fence_plan_set *plan,
         set = NULL;
     if (!set)
         return create_set(apply, &wanted, content, ret_set);
-    r = add_missing(apply, set, &wanted);
+    r = apply_entries_add(apply, set, wanted.entries, wanted.count);
     if (r == 0)
         *ret_set = set;
     return r;
@@ -412,7 +347,7 @@ static int extend_set(struct apply_run *run, __u32 index, struct apply_set **ret
     int r = wanted_more(run, &run->plan->sets[index], &wanted);
 
     if (r == 0)
-        r = add_missing(run->apply, set, &wanted);
+        r = apply_entries_add(run->apply, set, wanted.entries, wanted.count);
     *ret_set = set;
     return r;
 }
@@ -489,27 +424,4 @@ int apply_sets(struct apply_run *run)
             (run->plan->sets[i].item.touched || run->plan->classes_list.touched_count))
             r = apply_set(run, i);
     return r;
-}
-
-int apply_set_forget_classes(struct fence_apply *apply, struct apply_set *set,
-                             const unsigned char *keep)
-{
-    size_t kept = 0;
-    int first = 0;
-
-    for (size_t i = 0; i < set->count; i++) {
-        struct apply_entry entry = set->entries[i];
-        struct fence_policy_key key = key_of(set, entry.where);
-        bool goes = key.class < apply->classes.limit && !keep[key.class];
-        int r = goes ? apply_delete(apply, FENCE_MAP_POLICIES, &key) : 0;
-
-        if (goes && r == 0) {
-            entry.table->references--;
-            continue;
-        }
-        set->entries[kept++] = entry;
-        first = first ? first : r;
-    }
-    set->count = kept;
-    return first;
 }

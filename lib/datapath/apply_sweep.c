@@ -155,7 +155,7 @@ static int sweep_classes(struct fence_apply *apply)
             keep[apply->classes.by_index[i]->number] = 1;
     for (struct fence_index_node *node = apply->sets.head; node && r == 0;
          node = fence_index_next(node))
-        r = apply_set_forget_classes(apply, node->item, keep);
+        r = apply_entries_forget_classes(apply, node->item, keep);
     if (r == 0)
         r = apply_numbers_sweep(apply, &apply->classes, keep);
     free(keep);

@@ -268,20 +268,15 @@ int apply_tables(struct apply_run *run)
 
 static int write_intervals(struct fence_apply *apply, const struct apply_table *table)
 {
-    LIBBPF_OPTS(bpf_map_batch_opts, opts);
-    __u32 *keys = calloc(table->count, sizeof(*keys));
-    __u32 count = table->count;
-    int r;
+    FENCE_FREE __u32 *keys = calloc(table->count, sizeof(*keys));
+    __u32 written;
 
     if (!keys)
         return -ENOMEM;
-    for (__u32 i = 0; i < count; i++)
+    for (__u32 i = 0; i < table->count; i++)
         keys[i] = table->offset + i;
-    r = bpf_map_update_batch(apply->pins->maps[FENCE_MAP_INTERVALS], keys, table->intervals, &count,
-                             &opts);
-    free(keys);
-    apply->writes += count;
-    return r;
+    return apply_put_all(apply, FENCE_MAP_INTERVALS, keys, table->intervals, table->count,
+                         &written);
 }
 
 static __u32 rule_number(const struct apply_run *run, __u32 rule)

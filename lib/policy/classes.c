@@ -45,9 +45,19 @@ static void make_key(struct fence_text *key, const struct fence_plan_class *clas
     fence_text_raw(key, (const char *)class->atoms, class->atom_count * sizeof(*class->atoms));
 }
 
-/* The class like this one, made when there is none. */
+static int note_new(struct fence_compiler *compiler, uint32_t class, uint32_t like)
+{
+    if (FENCE_GROW(compiler->new_classes, compiler->new_class_capacity, compiler->new_class_count) <
+        0)
+        return -ENOMEM;
+    compiler->new_classes[compiler->new_class_count++] = (struct fence_new_class){class, like};
+    return 0;
+}
+
+/* The class that `wanted` describes, made when there is none. `like`: see struct fence_new_class.
+ */
 static int intern(struct fence_compiler *compiler, const struct fence_plan_class *wanted,
-                  uint32_t *ret_class)
+                  uint32_t like, uint32_t *ret_class)
 {
     struct fence_plan *plan = compiler->plan;
     struct fence_text *key = &compiler->key;
@@ -74,7 +84,7 @@ static int intern(struct fence_compiler *compiler, const struct fence_plan_class
     class->atom_count = wanted->atom_count;
     for (size_t i = 0; i < class->atom_count; i++)
         FENCE_PLAN_REF(plan, atoms, class->atoms[i]);
-    r = fence_indices_add(&compiler->new_classes, *ret_class);
+    r = note_new(compiler, *ret_class, like);
     if (r == 0)
         r = fence_intern_put(&compiler->class_keys, key->data, key->size, *ret_class, ret_class);
     return r < 0 ? r : 0;
@@ -121,7 +131,7 @@ int fence_class_get(struct fence_compiler *compiler, const struct fence_peer_vie
             return -ENOMEM;
     wanted.atoms = found->items;
     wanted.atom_count = found->count;
-    return intern(compiler, &wanted, ret_class);
+    return intern(compiler, &wanted, FENCE_PLAN_NONE, ret_class);
 }
 
 static int reclass(struct fence_compiler *compiler, uint32_t index, uint32_t class)
@@ -175,7 +185,8 @@ static int refine(struct fence_compiler *compiler, uint32_t index)
     qsort(found->items, found->count, sizeof(*found->items), compare);
     wanted.atoms = found->items;
     wanted.atom_count = found->count;
-    r = intern(compiler, &wanted, &finer);
+    /* what is new to the classes is in no rule of the sets that know them */
+    r = intern(compiler, &wanted, peer->class, &finer);
     return r < 0 ? r : reclass(compiler, index, finer);
 }
 
@@ -209,7 +220,7 @@ static int coarsen(struct fence_compiler *compiler, uint32_t index, uint32_t *re
         return 0;
     wanted.atoms = found->items;
     wanted.atom_count = found->count;
-    return intern(compiler, &wanted, ret_class);
+    return intern(compiler, &wanted, index, ret_class);
 }
 
 static int coarsen_all(struct fence_compiler *compiler, uint32_t *classes, size_t count)

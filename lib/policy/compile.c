@@ -52,7 +52,7 @@ static struct fence_plan *dismantle(struct fence_compiler *compiler)
     fence_canvas_done(&compiler->enforced);
     fence_canvas_done(&compiler->shadow);
     free(compiler->found.items);
-    free(compiler->new_classes.items);
+    free(compiler->new_classes);
     fence_intern_done(&compiler->identity_texts);
     fence_intern_done(&compiler->peer_keys);
     fence_intern_done(&compiler->class_keys);

@@ -144,9 +144,16 @@ struct fence_contest {
 
 struct fence_book_set {
     struct fence_indices policies;   /* in the order of judgement */
+    size_t known;                    /* of compiler->new_classes: it has been asked about these */
     const struct fence_ports *ports; /* shared: of its endpoints, for names in ingress rules */
     bool audit;
     struct fence_intern signatures[FENCE_DIRECTIONS]; /* rules that mean a class -> table */
+};
+
+/* A class that has come. No set that knows the class `like` tells the two apart. */
+struct fence_new_class {
+    uint32_t class;
+    uint32_t like; /* FENCE_PLAN_NONE = there is none */
 };
 
 struct fence_compiler {
@@ -215,7 +222,9 @@ struct fence_compiler {
     struct fence_intern table_keys;
     struct fence_book_set *sets; /* beside plan->sets */
     size_t set_capacity;
-    struct fence_indices new_classes; /* that sets have not been asked about */
+    struct fence_new_class *new_classes; /* that sets have not been asked about */
+    size_t new_class_count;
+    size_t new_class_capacity;
 
     struct fence_text text;              /* scratch */
     struct fence_text key;               /* scratch */

@@ -190,6 +190,21 @@ static int ask(struct fence_compiler *compiler, uint32_t set, uint32_t class)
     return r;
 }
 
+/* Does it know the class that this one is like? Then it has the same tables for both. */
+static bool take_over(struct fence_compiler *compiler, uint32_t set,
+                      const struct fence_new_class *class, int *ret)
+{
+    struct fence_plan_set *planned = &compiler->plan->sets[set];
+
+    if (class->like >= planned->table_count ||
+        planned->tables[FENCE_EGRESS][class->like] == FENCE_PLAN_NONE)
+        return false;
+    *ret = fence_plan_set_reserve(planned, class->class + 1);
+    for (int i = 0; *ret == 0 && i < FENCE_DIRECTIONS; i++)
+        planned->tables[i][class->class] = planned->tables[i][class->like];
+    return true;
+}
+
 /* It cannot be compiled: whoever uses it is closed. */
 static int close_set(struct fence_compiler *compiler, uint32_t index)
 {
@@ -235,6 +250,7 @@ static int build(struct fence_compiler *compiler, uint32_t set)
     for (uint32_t i = 0; r == 0 && i < classes->count; i++)
         if (compiler->plan->classes[i].item.live)
             r = ask_or_close(compiler, set, i);
+    compiler->sets[set].known = compiler->new_class_count;
     return r;
 }
 
@@ -330,16 +346,31 @@ int fence_set_get(struct fence_compiler *compiler, const struct fence_subject *s
     return r;
 }
 
+/* In the order in which they came: the class that one is like comes before it. */
+static int refresh(struct fence_compiler *compiler, uint32_t set)
+{
+    struct fence_book_set *book = &compiler->sets[set];
+    int r = 0;
+
+    for (; r == 0 && book->known < compiler->new_class_count; book->known++) {
+        const struct fence_new_class *class = &compiler->new_classes[book->known];
+
+        if (!take_over(compiler, set, class, &r))
+            r = ask_or_close(compiler, set, class->class);
+    }
+    book->known = 0;
+    return r;
+}
+
 int fence_sets_refresh(struct fence_compiler *compiler)
 {
     const struct fence_plan *plan = compiler->plan;
     int r = 0;
 
-    for (size_t i = 0; i < compiler->new_classes.count; i++)
-        for (uint32_t j = 0; r == 0 && j < plan->sets_list.count; j++)
-            if (plan->sets[j].item.live)
-                r = ask_or_close(compiler, j, compiler->new_classes.items[i]);
-    compiler->new_classes.count = 0;
+    for (uint32_t i = 0; r == 0 && i < plan->sets_list.count; i++)
+        if (plan->sets[i].item.live)
+            r = refresh(compiler, i);
+    compiler->new_class_count = 0;
     return r;
 }
 
