@@ -111,6 +111,10 @@ static bool means(const struct fence_compiler *compiler, uint32_t atom,
 
     if (compiler->settling && !spec->users)
         return false;
+    /* most atoms are of one namespace: both names are shared, so this is quick */
+    if (view->kind == FENCE_VIEW_POD && *spec->namespace_name &&
+        spec->namespace_name != view->namespace_name)
+        return false;
     return fence_peer_matches(&spec->spec, spec->namespace_name, spec->action, view);
 }
 
@@ -172,7 +176,7 @@ static int refine(struct fence_compiler *compiler, uint32_t index)
     for (size_t i = 0; i < compiler->new_atoms.count; i++) {
         uint32_t atom = compiler->new_atoms.items[i];
 
-        if (!fence_class_has(class, atom) && means(compiler, atom, &peer->view) &&
+        if (means(compiler, atom, &peer->view) && !fence_class_has(class, atom) &&
             fence_indices_add(found, atom) < 0)
             return -ENOMEM;
     }
