@@ -36,6 +36,11 @@
  *   a policy (an unwritten block would be lost from every Denylist); an address -> all prefixes
  *   count as pending. All is tried again with the next call.
  *
+ * Limits: a daemon that starts after the policies changed does not know what the sets in force were
+ * made of, so it cannot give them tables for its new classes. Those are judged by the old sets'
+ * fallback, which is never looser than any workload's, until each endpoint flips: that may refuse a
+ * lawful packet for the length of one apply. With unchanged policies there is nothing to flip.
+ *
  * The only concurrent writer is the plugin, in `endpoints`: see apply_endpoints.c.
  */
 #include "lib/datapath/apply.h"

@@ -199,6 +199,11 @@ int reconciler_update(struct reconciler *reconciler, const struct fence_world *w
     return r == 0 ? put_off_takeovers(reconciler, err) : r;
 }
 
+int reconciler_sweep(struct reconciler *reconciler, struct fence_err *err)
+{
+    return fence_apply_sweep(reconciler->apply, err);
+}
+
 /* ---- questions ------------------------------------------------------------------------------ */
 
 int reconciler_ask(struct reconciler *reconciler, const struct reconciler_query *query,

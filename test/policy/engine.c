@@ -54,7 +54,7 @@ static int feed_objects(struct engine *engine, const struct fence_world *before,
     return r;
 }
 
-static bool same_options(const struct fence_world *a, const struct fence_world *b)
+bool engine_can_follow(const struct fence_world *a, const struct fence_world *b)
 {
     const char *one = a->node_name ? a->node_name : "";
     const char *other = b->node_name ? b->node_name : "";
@@ -68,7 +68,7 @@ int engine_feed(struct engine *engine, const struct fence_world *world, struct f
     struct fence_world before = engine->world;
     int r = 0;
 
-    if (engine->compiler && !same_options(&before, world))
+    if (engine->compiler && !engine_can_follow(&before, world))
         fence_compiler_free(&engine->compiler);
     engine->world = *world;
     if (!engine->compiler) {

@@ -14,6 +14,8 @@ struct engine {
     char node_name[256];      /* outlives the world that it came with */
 };
 
+/* Has the operator chosen the same for both? Else a daemon starts again with the new choices. */
+bool engine_can_follow(const struct fence_world *before, const struct fence_world *after);
 /* Tell the compiler of this world. The world before must live until the engine has settled, this
  * one until the next has. When the node or the operator's choices are others it is a new one. */
 int engine_feed(struct engine *engine, const struct fence_world *world, struct fence_err *err);

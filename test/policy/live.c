@@ -33,6 +33,16 @@ int live_follow(struct live *live, struct case_file *file, struct fence_err *err
     return r;
 }
 
+int live_sweep(struct live *live, struct fence_err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < LIVE_NODES_MAX; i++)
+        if (live->nodes[i])
+            r = reconciler_sweep(live->nodes[i], err);
+    return r;
+}
+
 int live_leave(struct live *live, struct fence_err *err)
 {
     int r = 0;

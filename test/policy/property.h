@@ -13,6 +13,7 @@
 
 struct property_tally {
     uint64_t questions;
+    uint64_t moments; /* questions between two writes */
     uint64_t failures;
     uint64_t counted; /* of the worlds that stand still; what follows is about them */
     uint64_t allowed;
@@ -43,6 +44,17 @@ int property_for_each(struct property *property, const struct questions *questio
 
 /* property_sequence.c: a world that changes; what fails is printed and counted. */
 int property_run_sequence(struct property *property, uint64_t seed);
+
+/* From one world to the next, with data paths that follow. */
+struct property_step {
+    struct live *live;
+    struct case_file *before; /* without nodes: there was none */
+    struct case_file *after;
+    const struct questions *questions; /* of the world after */
+};
+/* property_moments.c: follows, and asks the kernel between all writes; 1 = a wrong answer. */
+int property_follow(struct property *property, const struct property_step *step, struct rng *rng,
+                    struct fence_err *err);
 
 /* property_contents.c: of the same node before and after a change. */
 struct property_plans {

@@ -99,7 +99,8 @@ static int load_fresh(struct sequence *sequence, const cJSON *world)
     return r;
 }
 
-static int load(struct sequence *sequence, const cJSON *world)
+static int load(struct sequence *sequence, const cJSON *world, const struct questions *questions,
+                struct rng *rng)
 {
     FENCE_FREE char *text = cJSON_PrintUnformatted(world);
     int r = text ? case_read(&sequence->now.file, text, &sequence->err) : -ENOMEM;
@@ -111,8 +112,12 @@ static int load(struct sequence *sequence, const cJSON *world)
     leg_stage_done(&sequence->before);
     if (r == 0)
         r = load_fresh(sequence, world);
-    if (r == 0 && sequence->property->live)
-        r = live_follow(sequence->property->live, &sequence->fresh.file, &sequence->err);
+    if (r == 0 && sequence->property->live) {
+        const struct property_step step = {sequence->property->live, &sequence->fresh_before.file,
+                                           &sequence->fresh.file, questions};
+
+        r = property_follow(sequence->property, &step, rng, &sequence->err);
+    }
     return r;
 }
 
@@ -133,10 +138,10 @@ static int run_step(struct sequence *sequence, struct rng *rng, const cJSON *wor
 {
     struct questions questions = {0};
     struct property_visitor visitor = {ask, sequence};
-    int r = load(sequence, world);
+    int r = questions_make(&questions, rng, world, sequence->property->edges);
 
     if (r == 0)
-        r = questions_make(&questions, rng, world, sequence->property->edges);
+        r = load(sequence, world, &questions, rng);
     if (r == 0)
         r = property_for_each(sequence->property, &questions, rng, &visitor);
     questions_done(&questions);
