@@ -49,7 +49,9 @@ static int feed_objects(struct engine *engine, const struct fence_world *before,
             change.before = before->objects[i++];
         if (order >= 0)
             change.after = after->objects[j++];
-        r = fence_compiler_change(engine->compiler, &change, err);
+        /* the same object in both is no change: a store would not tell of it */
+        if (change.before != change.after)
+            r = fence_compiler_change(engine->compiler, &change, err);
     }
     return r;
 }
@@ -84,6 +86,17 @@ int engine_feed(struct engine *engine, const struct fence_world *world, struct f
     return r;
 }
 
+/* As lib/datapath/apply does, of each address by itself. */
+static void tell(struct fence_plan *plan)
+{
+    struct fence_address *entry;
+    size_t position = 0;
+
+    while ((entry = fence_addresses_next(&plan->addresses, &position)))
+        entry->told = entry->peer;
+    fence_plan_told(plan);
+}
+
 int engine_update(struct engine *engine, const struct fence_world *world, struct fence_err *err)
 {
     int r = engine_feed(engine, world, err);
@@ -91,7 +104,7 @@ int engine_update(struct engine *engine, const struct fence_world *world, struct
     if (r == 0)
         r = fence_compiler_run(engine->compiler, world->now, err) < 0 ? -ENOMEM : 1;
     while (r > 0) {
-        fence_plan_told(fence_compiler_plan(engine->compiler));
+        tell(fence_compiler_plan(engine->compiler));
         r = fence_compiler_settle(engine->compiler, err);
     }
     return r;

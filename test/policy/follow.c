@@ -148,9 +148,36 @@ static void follow(void **context)
     }
 }
 
+/* Nothing may be left out when the maps could not be written in between, so that it never settled.
+ */
+static void follow_before_it_settles(void **context)
+{
+    static const char *const worlds[] = {TO("p", WEB), "", TO("p", WEB)};
+    struct lab labs[FENCE_ARRAY_SIZE(worlds)] = {0};
+    struct engine engine = {0};
+    struct fence_err err = {0};
+    struct lab pods = {0};
+
+    (void)context;
+    load(&pods, PODS);
+    step(&engine, &labs[0], &pods, worlds[0]);
+    lab_of(&labs[1], &pods, worlds[1]);
+    assert_int_equal(engine_feed(&engine, &labs[1].world, &err), 0);
+    assert_int_equal(fence_compiler_run(engine.compiler, 0, &err), 0);
+    assert_int_equal(fence_compiler_settle(engine.compiler, &err), 1);
+    step(&engine, &labs[2], &pods, worlds[2]);
+    engine_done(&engine);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(labs); i++)
+        lab_done(&labs[i]);
+    lab_done(&pods);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(follow)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(follow),
+        cmocka_unit_test(follow_before_it_settles),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
