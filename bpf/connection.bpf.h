@@ -65,11 +65,13 @@ fence_inline __u32 connection_position(const struct fence_connection_key *key, _
     return FENCE_POSITION(key->protocol, port);
 }
 
+/* A packet on another CPU may have been later than this one, and here before it. */
 fence_inline int connection_expired(const struct packet *packet,
                                     const struct fence_connection *connection, __u8 protocol)
 {
-    return packet->now - connection->last_seen >
-           (__u64)packet->hz * fence_connection_lifetime(protocol, connection->flags);
+    return packet->now >
+           connection->last_seen +
+               (__u64)packet->hz * fence_connection_lifetime(protocol, connection->flags);
 }
 
 /* An entry that is alive and this packet's: the node's own connection carries only the node's own
@@ -163,7 +165,7 @@ fence_inline void connection_advance(const struct packet *packet,
     if (flags != connection->flags)
         connection->flags = flags;
     /* a cache line that two CPUs share is written once a second */
-    if (packet->now - connection->last_seen >= packet->hz)
+    if (packet->now >= connection->last_seen + packet->hz)
         connection->last_seen = packet->now;
 }
 
