@@ -216,6 +216,13 @@ fence_inline void connection_rejudge(const struct packet *packet,
         tell(packet, &judgement, endpoint->identity, FENCE_EVENT_CUT);
 }
 
+/* Denied because nobody allows it, and not by name. */
+fence_inline int connection_is_unlisted(const struct judgement *judgement)
+{
+    return judgement->reason == FENCE_REASON_NO_RULE ||
+           judgement->reason == FENCE_REASON_PEER_PENDING;
+}
+
 /* A packet of a known connection. Fills in the judgement. */
 fence_inline void connection_continue(const struct packet *packet,
                                       const struct fence_endpoint *endpoint,
@@ -230,8 +237,9 @@ fence_inline void connection_continue(const struct packet *packet,
         connection_rejudge(packet, endpoint, key, connection);
     connection_recall(connection, judgement);
     if (judgement->verdict == FENCE_DENY) {
-        /* kept, so that a policy that is loosened again restores it */
-        connection->last_seen = packet->now;
+        /* kept, so that a policy that is loosened again restores it; see connection_may_replace */
+        if (key->protocol == IPPROTO_TCP || !connection_is_unlisted(judgement))
+            connection->last_seen = packet->now;
         return;
     }
     connection_advance(packet, connection, is_reply);
@@ -251,7 +259,7 @@ fence_inline int connection_may_reverse(const struct packet *packet,
 {
     int tcp = packet->outer.protocol == IPPROTO_TCP;
 
-    if (judgement->reason != FENCE_REASON_NO_RULE && judgement->reason != FENCE_REASON_PEER_PENDING)
+    if (!connection_is_unlisted(judgement))
         return 0;
     *ret_reason = FENCE_REASON_REVERSE_RULE;
     if (tcp && (packet->tcp_flags & TCP_BIT_ACK) && !(packet->tcp_flags & TCP_BIT_SYN))
@@ -319,15 +327,20 @@ fence_inline void connection_judge_new(const struct packet *packet,
 /*
  * A connection that policy has cut stays cut in both directions. Without a handshake, though, a
  * packet of the side that did not open it may as well be the first of a connection of its own
- * (gossip and SIP use one port for both), and is judged as such.
+ * (gossip and SIP use one port for both), and is judged as such: when the flow was not cut by name,
+ * and so long after its last packet that it is no answer to what had come before the cut, which
+ * would open the way again for all that follows.
  */
 fence_inline int connection_may_replace(const struct packet *packet,
-                                        const struct fence_connection *connection)
+                                        const struct fence_connection *connection,
+                                        const struct judgement *judgement)
 {
     int opened_inwards = !!(connection->flags & FENCE_CONN_INGRESS);
 
     return packet->outer.protocol != IPPROTO_TCP &&
-           opened_inwards != (packet->direction == FENCE_INGRESS);
+           opened_inwards != (packet->direction == FENCE_INGRESS) &&
+           connection_is_unlisted(judgement) &&
+           packet->now >= connection->last_seen + (__u64)packet->hz * FENCE_SECONDS_ANSWERS;
 }
 
 /* All of step 3 to 5 for a packet with a transport tuple. */
@@ -351,7 +364,7 @@ fence_step int connection_judge(const struct packet *packet, const struct fence_
         connection_continue(packet, endpoint, &key, connection, established, judgement);
         if (judgement->verdict == FENCE_ALLOW)
             return 0;
-        if (!connection_may_replace(packet, connection)) {
+        if (!connection_may_replace(packet, connection, judgement)) {
             tell(packet, judgement, endpoint->identity, FENCE_EVENT_DROP);
             return 0;
         }

@@ -285,11 +285,50 @@ static void test_cut_datagrams_the_other_way(void **state)
     lab_expect("out, all open", lab_run(FENCE_EGRESS, out), true, FENCE_REASON_RULE);
     lab_use_set(LAB_SET_STRICT);
     lab_expect("out, now denied", lab_run(FENCE_EGRESS, out), false, FENCE_REASON_NO_RULE);
+    lab_expect("in, perhaps an answer", lab_run(FENCE_INGRESS, in), false, FENCE_REASON_NO_RULE);
+    grow_old(FENCE_MAP_HANDSHAKES, 4);
+    lab_expect("in, soon after", lab_run(FENCE_INGRESS, in), false, FENCE_REASON_NO_RULE);
+    grow_old(FENCE_MAP_HANDSHAKES, 2);
+    lab_expect("out, still denied", lab_run(FENCE_EGRESS, out), false, FENCE_REASON_NO_RULE);
     lab_expect("in, allowed by its own rule", lab_run(FENCE_INGRESS, in), true, FENCE_REASON_RULE);
     lab_expect("out, as the answer", lab_run(FENCE_EGRESS, out), true, FENCE_REASON_ESTABLISHED);
     lab_use_set(LAB_SET_CLOSED);
     lab_expect("in, all closed", lab_run(FENCE_INGRESS, in), false, FENCE_REASON_NO_RULE);
     lab_expect("out, all closed", lab_run(FENCE_EGRESS, out), false, FENCE_REASON_NO_RULE);
+}
+
+/*
+ * Answers that are on their way when a flow is cut open nothing, though the pod is free to send to
+ * the other end: each of them would make the peer's next packets answers in turn.
+ */
+static void test_answers_open_no_way_around_a_cut(void **state)
+{
+    enum { SET_CUT = 4 };
+    static const __u32 protocols[] = {IPPROTO_UDP, IPPROTO_SCTP, 99};
+    struct lab_interval denylist = {0, FENCE_DENY, FENCE_REASON_DENYLIST, 5};
+
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(protocols); i++) {
+        struct fence_packet in =
+            lab_packet(FENCE_INGRESS, lab_stranger(4), protocols[i], 40000, 80);
+        struct fence_packet out =
+            lab_packet(FENCE_EGRESS, lab_stranger(4), protocols[i], 80, 40000);
+
+        lab_reset();
+        lab_table(SET_CUT, LAB_PEER_STRANGER, FENCE_INGRESS, &denylist, 1);
+        lab_table_plain(SET_CUT, LAB_PEER_STRANGER, FENCE_EGRESS, FENCE_ALLOW);
+        lab_use_set(LAB_SET_OPEN);
+        lab_expect("request", lab_run(FENCE_INGRESS, in), true, FENCE_REASON_RULE);
+        lab_expect("answer", lab_run(FENCE_EGRESS, out), true, FENCE_REASON_ESTABLISHED);
+        lab_use_set(SET_CUT);
+        for (unsigned int age = 0; age < 3; age++) {
+            lab_expect("answer", lab_run(FENCE_EGRESS, out), false, FENCE_REASON_DENYLIST);
+            lab_expect("request", lab_run(FENCE_INGRESS, in), false, FENCE_REASON_DENYLIST);
+            grow_old(FENCE_MAP_CONNECTIONS, 29);
+        }
+        lab_use_set(LAB_SET_OPEN);
+        lab_expect("given back", lab_run(FENCE_INGRESS, in), true, FENCE_REASON_ESTABLISHED);
+    }
 }
 
 /* What is denied by name is not let out by a bare ACK, even where the other direction is open. */
@@ -329,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_expired_counts_as_absent),
         cmocka_unit_test(test_flood_evicts_nothing_established),
         cmocka_unit_test(test_cut_datagrams_the_other_way),
+        cmocka_unit_test(test_answers_open_no_way_around_a_cut),
         cmocka_unit_test(test_other_protocols),
     };
 
