@@ -116,15 +116,19 @@ static bool begins_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
+/* The place, or one within it? */
+static bool is_within(const char *path, const char *outer)
+{
+    size_t length = strlen(outer);
+
+    return begins_with(path, outer) && strchr(".[", path[length]) != NULL;
+}
+
 static bool is_unread(const struct place *place)
 {
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(unread); i++) {
-        char rest =
-            begins_with(place->path, unread[i].path) ? place->path[strlen(unread[i].path)] : 'x';
-
-        if (strcmp(unread[i].id, place->valid->id) == 0 && (!rest || rest == '.' || rest == '['))
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(unread); i++)
+        if (strcmp(unread[i].id, place->valid->id) == 0 && is_within(place->path, unread[i].path))
             return true;
-    }
     return false;
 }
 
