@@ -15,6 +15,7 @@
  *   whichever packet comes next. So a tightened policy cuts both directions, a loosened one opens
  *   them again, and nobody else pays. Set 0 is never current.
  * - A SYN is always judged in its own direction, whatever entry there is.
+ * - What was cut is not opened again by what the asked side still sends (connection_may_replace).
  * - An expired entry counts as absent; nothing depends on a sweep.
  * - Without an entry a TCP segment with ACK may also pass by the rule of the other direction: an
  *   entry that was lost cuts no lawful connection. Everything else may do so only while the
