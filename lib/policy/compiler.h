@@ -70,6 +70,7 @@ struct fence_book_policy {
     uint32_t users;           /* subjects that it selects */
     uint32_t sets;            /* that have it in their list */
     bool gone;                /* its object is */
+    bool over;                /* it was, when time was last looked at */
 };
 
 /* ---- endpoints of this node ----------------------------------------------------------------- */

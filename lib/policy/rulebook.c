@@ -92,11 +92,13 @@ int fence_rulebook_change(struct fence_compiler *compiler, const struct fence_ch
 void fence_rulebook_expire(struct fence_compiler *compiler)
 {
     for (size_t i = 0; i < compiler->expiring.count; i++) {
-        const struct fence_book_policy *policy = &compiler->policies[compiler->expiring.items[i]];
+        struct fence_book_policy *policy = &compiler->policies[compiler->expiring.items[i]];
+        bool over = fence_policy_is_over(policy->object, compiler->now);
 
-        /* one that is over already has no users any more */
-        if (policy->users && fence_policy_is_over(policy->object, compiler->now))
+        /* a clock that is set back brings back what was over too soon */
+        if (over != policy->over)
             flag_subjects(compiler, policy->object);
+        policy->over = over;
     }
 }
 

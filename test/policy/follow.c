@@ -172,11 +172,43 @@ static void follow_before_it_settles(void **context)
     lab_done(&pods);
 }
 
+/* What has an end comes again with a clock that is set back, and the objects stay the same. */
+static void follow_the_clock(void **context)
+{
+    static const char text[] = PODS SEGMENT(
+        "shop", "p",
+        "{ mode: Denylist, appliesTo: {}, ingress: [ { from: [ " WEB " ] } ], expiresAt: "
+        "2030-01-01T00:00:00Z }");
+    static const int64_t end = 1893456000;
+    static const int64_t times[] = {end + 60, end - 60, end - 1, end, end - 1, end + 1};
+    struct lab lab = {0}, none = {0};
+    struct engine engine = {0};
+    struct fence_err err = {0};
+
+    (void)context;
+    lab_of(&lab, &none, text);
+    lab.world.now = end + 60;
+    assert_int_equal(engine_update(&engine, &lab.world, &err), 0);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(times); i++) {
+        lab.world.now = times[i];
+        assert_int_equal(fence_compiler_run(engine.compiler, times[i], &err), 0);
+        fence_plan_told(fence_compiler_plan(engine.compiler));
+        while (fence_compiler_settle(engine.compiler, &err) > 0)
+            fence_plan_told(fence_compiler_plan(engine.compiler));
+        assert_int_equal(allows(engine_plan(&engine), 1, "10.0.0.1"), times[i] >= end);
+        assert_int_equal(engine_plan(&engine)->next_expiry, times[i] < end ? end : 0);
+        compare(&lab, engine_plan(&engine));
+    }
+    engine_done(&engine);
+    lab_done(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(follow),
         cmocka_unit_test(follow_before_it_settles),
+        cmocka_unit_test(follow_the_clock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
