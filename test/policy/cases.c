@@ -266,6 +266,8 @@ int case_read(struct case_file *file, const char *text, struct fence_err *err)
     if (!stream)
         return fence_err_set(err, -ENOMEM, "out of memory");
     r = lab_load(&file->lab, stream, err);
+    if (r == 0 && file->before)
+        lab_keep(&file->lab, file->before);
     if (r == 0)
         r = set_choices(file);
     if (r == 0)

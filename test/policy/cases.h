@@ -28,9 +28,10 @@ struct case_file {
     size_t node_count;
     size_t node_capacity;
     const char **required_labels;
+    struct lab *before; /* objects that it has too are kept (lab_keep); NULL: none are */
 };
 
-/* Zeroed `file` in; case_done afterwards, whatever the result. */
+/* Zeroed `file` in, but for `before`; case_done afterwards, whatever the result. */
 int case_load(struct case_file *file, const char *text, struct fence_err *err);
 /* The same without compiling: the nodes have worlds and no plans. */
 int case_read(struct case_file *file, const char *text, struct fence_err *err);

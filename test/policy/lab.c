@@ -40,6 +40,36 @@ int lab_load(struct lab *lab, const char *text, struct fence_err *err)
     return 0;
 }
 
+static bool same_text(const struct fence_decoded *a, const struct fence_decoded *b)
+{
+    return memcmp(&a->text, &b->text, sizeof(a->text)) == 0;
+}
+
+static struct fence_decoded *like(struct lab *lab, const struct fence_decoded *wanted)
+{
+    for (size_t i = 0; i < lab->list.count; i++)
+        if (same_text(&lab->list.items[i], wanted))
+            return &lab->list.items[i];
+    return NULL;
+}
+
+void lab_keep(struct lab *lab, struct lab *before)
+{
+    for (size_t i = 0; i < lab->list.count; i++) {
+        struct fence_decoded *item = &lab->list.items[i];
+        struct fence_decoded *kept = like(before, item);
+        struct fence_object *copy = item->object;
+
+        if (!kept)
+            continue;
+        item->object = kept->object;
+        kept->object = copy;
+        for (size_t j = 0; j < lab->world.object_count; j++)
+            if (lab->objects[j] == copy)
+                lab->objects[j] = item->object;
+    }
+}
+
 void lab_done(struct lab *lab)
 {
     free(lab->objects);

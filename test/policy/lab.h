@@ -18,6 +18,9 @@ struct lab {
 
 /* Objects of a stream, sorted; a refused one is an error. Zeroed `lab` in. */
 int lab_load(struct lab *lab, const char *text, struct fence_err *err);
+/* Objects that `before` has too become the same ones, as a store keeps them: `lab` owns them then.
+ * To be called before anything points to the objects of `lab`; `before` is to be done first. */
+void lab_keep(struct lab *lab, struct lab *before);
 void lab_done(struct lab *lab);
 
 /* An endpoint with the addresses of the Pod object of that name, if there is one. */

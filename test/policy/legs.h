@@ -48,7 +48,7 @@ bool leg_answers_agree(const struct leg_answer *a, const struct leg_answer *b, b
 /* "\n  plan      egress allow/allow (reason, policy rule 0) ingress ...": verdict/shadow. */
 void leg_describe(const struct leg *leg, const struct leg_answer *answer, char *text, size_t size);
 
-/* Zeroed `stage` in; leg_stage_done afterwards, whatever the result. */
+/* Zeroed `stage` in, but for `file.before`; leg_stage_done afterwards, whatever the result. */
 int leg_stage_load(struct leg_stage *stage, const cJSON *world, struct fence_err *err);
 void leg_stage_done(struct leg_stage *stage);
 

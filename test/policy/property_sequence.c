@@ -103,8 +103,12 @@ static int load(struct sequence *sequence, const cJSON *world, const struct ques
                 struct rng *rng)
 {
     FENCE_FREE char *text = cJSON_PrintUnformatted(world);
-    int r = text ? case_read(&sequence->now.file, text, &sequence->err) : -ENOMEM;
+    int r;
 
+    /* what did not change stays the same object, of which nobody is told */
+    sequence->now.file.before = &sequence->before.file.lab;
+    sequence->fresh.file.before = &sequence->fresh_before.file.lab;
+    r = text ? case_read(&sequence->now.file, text, &sequence->err) : -ENOMEM;
     sequence->now.plans = sequence->plans;
     if (r == 0)
         r = follow(sequence);
