@@ -119,7 +119,8 @@ undone() {
     sleep_until 1000
     before=$(drops denylist)
     for stream in "${streams[@]}"; do
-        eventually "$stream goes on" 10 has_gone_on "$stream"
+        # TCP sends again in its own time
+        eventually "$stream goes on" 20 has_gone_on "$stream"
         resumed=$(awk -v before="${BEFORE[$stream]}" '$1 == "resumed" && before-- == 0 { print $2 }' "$LAB/out/$stream")
         # the times are printed in tenths
         ! is_before "$resumed" "$(awk -v t="$END" 'BEGIN { print t - 0.1 }')" ||
