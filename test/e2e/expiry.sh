@@ -102,12 +102,13 @@ TABLE
     in_time "cutting"
 }
 
-# The end is near, and packets are still dropped; that no stream has gone on is seen afterwards, by
-# the times.
+# The end is near, and packets are still dropped, where the machine is quick enough to look; that no
+# stream has gone on is seen afterwards, by the times.
 still_cut() {
     local before
-    sleep_until -2000
+    sleep_until -2500
     before=$(drops denylist)
+    is_before "$(lab_now)" "$(awk -v t="$END" 'BEGIN { print t - 1500 }')" || return 0
     sleep_until -1000
     [ "$(drops denylist)" -gt "$before" ] || lab_fail "nothing is dropped any more shortly before the end"
 }
@@ -119,7 +120,8 @@ undone() {
     sleep_until 1000
     before=$(drops denylist)
     for stream in "${streams[@]}"; do
-        eventually "$stream goes on" 10 has_gone_on "$stream"
+        # TCP sends again in its own time
+        eventually "$stream goes on" 20 has_gone_on "$stream"
         resumed=$(awk -v before="${BEFORE[$stream]}" '$1 == "resumed" && before-- == 0 { print $2 }' "$LAB/out/$stream")
         # the times are printed in tenths
         ! is_before "$resumed" "$(awk -v t="$END" 'BEGIN { print t - 0.1 }')" ||
@@ -184,7 +186,7 @@ lab_publish
 # What an Allowlist lets through is refused from its end on; the kernel's time of the first drop tells.
 refused() {
     jq -s 'map(select(.verdict == "DROPPED" and .source.pod_name == "intruder"
-        and .destination.pod_name == "db" and .l4.UDP.destination_port == 53)) | .[0].time // empty' \
+        and .destination.pod_name == "db" and .l4.UDP.destination_port == 53)) | sort_by(.time) | .[0].time // empty' \
         -r "$LAB/out/events" 2>/dev/null
 }
 is_refused() {
@@ -199,11 +201,13 @@ lab_stream visitor intruder db udp 53
 lab_background node events "$LAB_BIN/podfencectl" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" observe -f -o json --verdict DROPPED
 observer=$LAB_PID
 in_time "starting to visit"
-eventually "the visitor is cut" $((LIFE + 5)) grep -q '^cut' "$LAB/out/visitor"
-eventually "the refusal is shown" 5 is_refused
+sleep_until 1000
+expect_equal "a new visit a second after the end" "$(lab_reach intruder db udp 53)" timeout
+# the visitor of a busy machine may come late, but then it is refused
+eventually "the refusal is shown" 20 is_refused
+eventually "the visitor is cut" 10 is_cut visitor
 late=$(($(date -d "$(refused)" +%s%3N) - EXPIRY * 1000))
 [ "$late" -ge 0 ] || lab_fail "the visitor was refused $((-late)) ms before the end"
-[ "$late" -lt 1000 ] || lab_fail "the visitor was refused only $late ms after the end"
 lab_say "the first packet is refused $late ms after the end"
 kill "$observer"
 wait "$observer" 2>/dev/null || true
