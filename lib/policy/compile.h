@@ -10,6 +10,9 @@
  *     fence_compiler_settle      drops what only the old world needed; while it returns 1:
  *     apply, fence_plan_told       it changed something again
  *
+ * A round may end anywhere, when the maps cannot be written, and the next begin with what is fed:
+ * the plan is right after every run.
+ *
  * After a negative return a compiler is good for nothing but fence_compiler_free: make a new one
  * and feed it everything.
  */
