@@ -143,7 +143,7 @@ lab_pods_add web api db intruder
 # So many seconds is a policy in force: enough for a busy machine to get it there and look at it.
 begin=$SECONDS
 lab_expect <"$data/shop.table"
-LIFE=$((6 + 2 * (SECONDS - begin)))
+LIFE=$((6 + 3 * (SECONDS - begin)))
 LAB_GAP=5000 lab_stream other api db tcp 5432
 
 lab_say "a Denylist ends while the daemon runs"
