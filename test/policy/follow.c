@@ -175,18 +175,19 @@ static void follow_before_it_settles(void **context)
 /* What has an end comes again with a clock that is set back, and the objects stay the same. */
 static void follow_the_clock(void **context)
 {
-    static const char text[] = PODS SEGMENT(
-        "shop", "p",
-        "{ mode: Denylist, appliesTo: {}, ingress: [ { from: [ " WEB " ] } ], expiresAt: "
-        "2030-01-01T00:00:00Z }");
+    static const char text[] =
+        SEGMENT("shop", "p",
+                "{ mode: Denylist, appliesTo: {}, ingress: [ { from: [ " WEB " ] } ], expiresAt: "
+                "2030-01-01T00:00:00Z }");
     static const int64_t end = 1893456000;
     static const int64_t times[] = {end + 60, end - 60, end - 1, end, end - 1, end + 1};
-    struct lab lab = {0}, none = {0};
+    struct lab lab = {0}, pods = {0};
     struct engine engine = {0};
     struct fence_err err = {0};
 
     (void)context;
-    lab_of(&lab, &none, text);
+    load(&pods, PODS);
+    lab_of(&lab, &pods, text);
     lab.world.now = end + 60;
     assert_int_equal(engine_update(&engine, &lab.world, &err), 0);
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(times); i++) {
@@ -201,6 +202,7 @@ static void follow_the_clock(void **context)
     }
     engine_done(&engine);
     lab_done(&lab);
+    lab_done(&pods);
 }
 
 int main(void)
