@@ -15,6 +15,7 @@
  *   whichever packet comes next. So a tightened policy cuts both directions, a loosened one opens
  *   them again, and nobody else pays. Set 0 is never current.
  * - A SYN is always judged in its own direction, whatever entry there is.
+ * - What was cut is not opened again by what the asked side still sends (connection_may_replace).
  * - An expired entry counts as absent; nothing depends on a sweep.
  * - Without an entry a TCP segment with ACK may also pass by the rule of the other direction: an
  *   entry that was lost cuts no lawful connection. Everything else may do so only while the
@@ -65,11 +66,13 @@ fence_inline __u32 connection_position(const struct fence_connection_key *key, _
     return FENCE_POSITION(key->protocol, port);
 }
 
+/* A packet on another CPU may have been later than this one, and here before it. */
 fence_inline int connection_expired(const struct packet *packet,
                                     const struct fence_connection *connection, __u8 protocol)
 {
-    return packet->now - connection->last_seen >
-           (__u64)packet->hz * fence_connection_lifetime(protocol, connection->flags);
+    return packet->now >
+           connection->last_seen +
+               (__u64)packet->hz * fence_connection_lifetime(protocol, connection->flags);
 }
 
 /* An entry that is alive and this packet's: the node's own connection carries only the node's own
@@ -163,7 +166,7 @@ fence_inline void connection_advance(const struct packet *packet,
     if (flags != connection->flags)
         connection->flags = flags;
     /* a cache line that two CPUs share is written once a second */
-    if (packet->now - connection->last_seen >= packet->hz)
+    if (packet->now >= connection->last_seen + packet->hz)
         connection->last_seen = packet->now;
 }
 
@@ -214,6 +217,13 @@ fence_inline void connection_rejudge(const struct packet *packet,
         tell(packet, &judgement, endpoint->identity, FENCE_EVENT_CUT);
 }
 
+/* Denied because nobody allows it, and not by name. */
+fence_inline int connection_is_unlisted(const struct judgement *judgement)
+{
+    return judgement->reason == FENCE_REASON_NO_RULE ||
+           judgement->reason == FENCE_REASON_PEER_PENDING;
+}
+
 /* A packet of a known connection. Fills in the judgement. */
 fence_inline void connection_continue(const struct packet *packet,
                                       const struct fence_endpoint *endpoint,
@@ -228,8 +238,9 @@ fence_inline void connection_continue(const struct packet *packet,
         connection_rejudge(packet, endpoint, key, connection);
     connection_recall(connection, judgement);
     if (judgement->verdict == FENCE_DENY) {
-        /* kept, so that a policy that is loosened again restores it */
-        connection->last_seen = packet->now;
+        /* kept, so that a policy that is loosened again restores it; see connection_may_replace */
+        if (key->protocol == IPPROTO_TCP || !connection_is_unlisted(judgement))
+            connection->last_seen = packet->now;
         return;
     }
     connection_advance(packet, connection, is_reply);
@@ -249,7 +260,7 @@ fence_inline int connection_may_reverse(const struct packet *packet,
 {
     int tcp = packet->outer.protocol == IPPROTO_TCP;
 
-    if (judgement->reason != FENCE_REASON_NO_RULE && judgement->reason != FENCE_REASON_PEER_PENDING)
+    if (!connection_is_unlisted(judgement))
         return 0;
     *ret_reason = FENCE_REASON_REVERSE_RULE;
     if (tcp && (packet->tcp_flags & TCP_BIT_ACK) && !(packet->tcp_flags & TCP_BIT_SYN))
@@ -317,15 +328,20 @@ fence_inline void connection_judge_new(const struct packet *packet,
 /*
  * A connection that policy has cut stays cut in both directions. Without a handshake, though, a
  * packet of the side that did not open it may as well be the first of a connection of its own
- * (gossip and SIP use one port for both), and is judged as such.
+ * (gossip and SIP use one port for both), and is judged as such: when the flow was not cut by name,
+ * and so long after its last packet that it is no answer to what had come before the cut, which
+ * would open the way again for all that follows.
  */
 fence_inline int connection_may_replace(const struct packet *packet,
-                                        const struct fence_connection *connection)
+                                        const struct fence_connection *connection,
+                                        const struct judgement *judgement)
 {
     int opened_inwards = !!(connection->flags & FENCE_CONN_INGRESS);
 
     return packet->outer.protocol != IPPROTO_TCP &&
-           opened_inwards != (packet->direction == FENCE_INGRESS);
+           opened_inwards != (packet->direction == FENCE_INGRESS) &&
+           connection_is_unlisted(judgement) &&
+           packet->now >= connection->last_seen + (__u64)packet->hz * FENCE_SECONDS_ANSWERS;
 }
 
 /* All of step 3 to 5 for a packet with a transport tuple. */
@@ -349,7 +365,7 @@ fence_step int connection_judge(const struct packet *packet, const struct fence_
         connection_continue(packet, endpoint, &key, connection, established, judgement);
         if (judgement->verdict == FENCE_ALLOW)
             return 0;
-        if (!connection_may_replace(packet, connection)) {
+        if (!connection_may_replace(packet, connection, judgement)) {
             tell(packet, judgement, endpoint->identity, FENCE_EVENT_DROP);
             return 0;
         }

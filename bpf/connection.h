@@ -19,6 +19,9 @@
 #define FENCE_SECONDS_SCTP       1800
 #define FENCE_SECONDS_OTHER      180
 
+/* After a datagram flow was cut, what the asked side sends for so long is an answer on its way. */
+#define FENCE_SECONDS_ANSWERS 5
+
 /* Seconds without a packet after which the entry counts as absent. */
 static inline __u32 fence_connection_lifetime(__u8 protocol, __u16 flags)
 {

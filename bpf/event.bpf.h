@@ -71,7 +71,7 @@ fence_inline int event_allowed(const struct packet *packet, __u8 reason, __u32 *
         bpf_map_update_elem(&event_limits, &key, &fresh, BPF_ANY);
         return 1;
     }
-    if (packet->now - limit->since >= packet->hz) {
+    if (packet->now >= limit->since + packet->hz) {
         *ret_suppressed = limit->suppressed;
         limit->since = packet->now;
         limit->sent = 1;

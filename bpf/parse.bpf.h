@@ -231,7 +231,7 @@ fence_inline int parse_fragment(struct packet *packet)
         return 0;
     }
     first = bpf_map_lookup_elem(&fragments, &key);
-    if (!first || packet->now - first->seen > 30ull * packet->hz)
+    if (!first || packet->now > first->seen + 30ull * packet->hz)
         return FENCE_REASON_FRAGMENT_ORPHAN;
     packet->outer.source_port = first->source_port;
     packet->outer.destination_port = first->destination_port;

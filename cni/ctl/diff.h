@@ -46,6 +46,17 @@ struct diff {
     size_t capacity;
 };
 
+/* All blocks of both worlds and the two that hold everything; sorted, each once. */
+struct diff_blocks {
+    struct fence_prefix *items;
+    size_t count;
+    size_t capacity;
+};
+/* -ENOMEM; the items are the caller's either way. */
+int diff_blocks_find(const struct diff *diff, struct diff_blocks *ret_blocks);
+/* A workload for each block that has addresses of its own outside the cluster. -ENOMEM. */
+int diff_addresses_add(struct diff *diff, const struct diff_blocks *blocks);
+
 /* Find the workloads of both worlds. -ENOMEM. */
 int diff_workloads_find(struct diff *diff);
 void diff_done(struct diff *diff);

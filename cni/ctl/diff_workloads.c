@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which pods, and which addresses outside, no rule can tell apart. */
+/* Which pods no rule can tell apart. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,98 +9,12 @@
 #include "lib/policy/lookup.h"
 #include "lib/policy/match.h"
 
-struct prefixes {
-    struct fence_prefix *items; /* sorted, each once */
-    size_t count;
-    size_t capacity;
-};
-
 /* What finding them needs meanwhile. */
 struct finder {
     struct diff *diff;
-    struct prefixes prefixes; /* of both worlds */
+    struct diff_blocks blocks;
     struct fence_intern groups;
 };
-
-/* ---- blocks --------------------------------------------------------------------------------- */
-
-static int add_prefix(struct prefixes *prefixes, const struct fence_prefix *prefix)
-{
-    if (FENCE_GROW(prefixes->items, prefixes->capacity, prefixes->count) < 0)
-        return -ENOMEM;
-    prefixes->items[prefixes->count++] = *prefix;
-    return 0;
-}
-
-static int add_block(struct prefixes *prefixes, const struct fence_ip_block *block)
-{
-    int r = add_prefix(prefixes, &block->cidr);
-
-    for (size_t i = 0; r == 0 && i < block->except_count; i++)
-        r = add_prefix(prefixes, &block->except[i]);
-    return r;
-}
-
-static int add_rule_blocks(struct prefixes *prefixes, const struct fence_rule *rule)
-{
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < rule->peer_count; i++)
-        if (rule->peers[i].block)
-            r = add_block(prefixes, rule->peers[i].block);
-    return r;
-}
-
-static int add_policy_blocks(struct prefixes *prefixes, const struct fence_policy *policy)
-{
-    int r = 0;
-
-    for (int direction = 0; direction < FENCE_DIRECTIONS; direction++)
-        for (size_t i = 0; r == 0 && i < policy->rule_count[direction]; i++)
-            r = add_rule_blocks(prefixes, &policy->rules[direction][i]);
-    return r;
-}
-
-static int compare_prefixes(const void *a, const void *b)
-{
-    return fence_prefix_compare(a, b);
-}
-
-static void sort_prefixes(struct prefixes *prefixes)
-{
-    size_t kept = 0;
-
-    qsort(prefixes->items, prefixes->count, sizeof(*prefixes->items), compare_prefixes);
-    for (size_t i = 0; i < prefixes->count; i++)
-        if (i == 0 || fence_prefix_compare(&prefixes->items[i], &prefixes->items[kept - 1]) != 0)
-            prefixes->items[kept++] = prefixes->items[i];
-    prefixes->count = kept;
-}
-
-/* All blocks of both worlds, and the two that hold everything. */
-static int find_prefixes(struct finder *finder)
-{
-    static const char *const all[] = {"0.0.0.0/0", "::/0"};
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < FENCE_ARRAY_SIZE(all); i++) {
-        struct fence_prefix prefix;
-
-        r = fence_prefix_parse(all[i], &prefix, NULL);
-        if (r == 0)
-            r = add_prefix(&finder->prefixes, &prefix);
-    }
-    for (int side = 0; side < DIFF_SIDES; side++) {
-        const struct fence_world *world = finder->diff->worlds[side];
-
-        for (size_t i = 0; r == 0 && i < world->object_count; i++)
-            if (fence_kind_is_policy(world->objects[i]->kind))
-                r = add_policy_blocks(&finder->prefixes, &world->objects[i]->policy);
-    }
-    if (r == 0)
-        sort_prefixes(&finder->prefixes);
-    return r;
-}
 
 /* ---- pods ----------------------------------------------------------------------------------- */
 
@@ -108,8 +22,8 @@ static void print_blocks(FILE *out, const struct finder *finder, const struct fe
 {
     for (size_t i = 0; i < pod->addr_count; i++) {
         fputs(fence_addr_is_ipv4(&pod->addrs[i]) ? "|4" : "|6", out);
-        for (size_t j = 0; j < finder->prefixes.count; j++)
-            if (fence_prefix_contains(&finder->prefixes.items[j], &pod->addrs[i]))
+        for (size_t j = 0; j < finder->blocks.count; j++)
+            if (fence_prefix_contains(&finder->blocks.items[j], &pod->addrs[i]))
                 fprintf(out, ",%zu", j);
     }
 }
@@ -271,139 +185,6 @@ static int join_successors(struct diff *diff)
     return r;
 }
 
-/* ---- addresses outside ---------------------------------------------------------------------- */
-
-static struct fence_addr last_of(const struct fence_prefix *prefix)
-{
-    struct fence_addr addr = prefix->addr;
-
-    for (unsigned int bit = prefix->length; bit < 128; bit++)
-        addr.bytes[bit / 8] |= (unsigned char)(0x80 >> (bit % 8));
-    return addr;
-}
-
-static struct fence_addr next_of(struct fence_addr addr)
-{
-    for (int i = 15; i >= 0 && ++addr.bytes[i] == 0; i--)
-        ;
-    return addr;
-}
-
-/* Does the address belong to the cluster, as pods', nodes' or yet unknown pods' do? */
-static bool is_inside(const struct diff *diff, const char *address, enum diff_side side)
-{
-    const struct fence_world *world = diff->worlds[side];
-    struct fence_object_range nodes = fence_world_kind(world, FENCE_OBJECT_NODE);
-    struct fence_object_range pods = fence_world_kind(world, FENCE_OBJECT_POD);
-    struct fence_addr addr;
-
-    if (fence_addr_parse(address, &addr) < 0)
-        return true;
-    for (size_t i = 0; i < pods.count; i++)
-        for (size_t j = 0; j < pods.items[i]->pod.addr_count; j++)
-            if (fence_addr_equal(&pods.items[i]->pod.addrs[j], &addr))
-                return true;
-    for (size_t i = 0; i < nodes.count; i++) {
-        const struct fence_node *node = &nodes.items[i]->node;
-
-        for (size_t j = 0; j < node->addr_count; j++)
-            if (fence_addr_equal(&node->addrs[j], &addr))
-                return true;
-        for (size_t j = 0; j < node->pod_prefix_count; j++)
-            if (fence_prefix_contains(&node->pod_prefixes[j], &addr))
-                return true;
-    }
-    return false;
-}
-
-/* In this block and in none within it, and outside the cluster. */
-static bool stands_for(const struct finder *finder, size_t index, const struct fence_addr *addr,
-                       char text[FENCE_ADDR_TEXT])
-{
-    const struct prefixes *prefixes = &finder->prefixes;
-    const struct fence_prefix *block = &prefixes->items[index];
-
-    if (!fence_prefix_contains(block, addr) ||
-        fence_addr_is_ipv4(addr) != fence_prefix_is_ipv4(block))
-        return false;
-    for (size_t i = 0; i < prefixes->count; i++)
-        if (prefixes->items[i].length > block->length &&
-            fence_prefix_contains(&prefixes->items[i], addr))
-            return false;
-    fence_addr_format(addr, text);
-    return !is_inside(finder->diff, text, DIFF_OLD) && !is_inside(finder->diff, text, DIFF_NEW);
-}
-
-/* Outside for sure; the first addresses of 0.0.0.0/0 and ::/0 are none that hosts have. */
-static bool find_documented(const struct finder *finder, size_t index, char text[FENCE_ADDR_TEXT])
-{
-    static const char *const documented[] = {"192.0.2.1", "198.51.100.1", "2001:db8::1"};
-    struct fence_addr addr;
-
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(documented); i++)
-        if (fence_addr_parse(documented[i], &addr) == 0 && stands_for(finder, index, &addr, text))
-            return true;
-    return false;
-}
-
-static bool find_behind_pods(const struct finder *finder, size_t index, enum diff_side side,
-                             char text[FENCE_ADDR_TEXT])
-{
-    struct fence_object_range nodes =
-        fence_world_kind(finder->diff->worlds[side], FENCE_OBJECT_NODE);
-
-    for (size_t i = 0; i < nodes.count; i++) {
-        const struct fence_node *node = &nodes.items[i]->node;
-
-        for (size_t j = 0; j < node->pod_prefix_count; j++) {
-            struct fence_addr behind = next_of(last_of(&node->pod_prefixes[j]));
-
-            if (stands_for(finder, index, &behind, text))
-                return true;
-        }
-    }
-    return false;
-}
-
-/* The address behind each that is taken, until one is free. */
-static bool find_free(const struct finder *finder, size_t index, char text[FENCE_ADDR_TEXT])
-{
-    const struct fence_prefix *block = &finder->prefixes.items[index];
-    struct fence_addr first = block->addr, second = next_of(first), last = last_of(block);
-
-    if (find_documented(finder, index, text) || stands_for(finder, index, &second, text) ||
-        stands_for(finder, index, &first, text) || stands_for(finder, index, &last, text))
-        return true;
-    for (size_t i = 0; i < finder->prefixes.count; i++) {
-        struct fence_addr behind = next_of(last_of(&finder->prefixes.items[i]));
-
-        if (stands_for(finder, index, &behind, text))
-            return true;
-    }
-    return find_behind_pods(finder, index, DIFF_OLD, text) ||
-           find_behind_pods(finder, index, DIFF_NEW, text);
-}
-
-static int add_addresses(struct finder *finder)
-{
-    struct diff *diff = finder->diff;
-
-    for (size_t i = 0; i < finder->prefixes.count; i++) {
-        struct diff_workload workload = {0};
-        char name[FENCE_PREFIX_TEXT];
-
-        if (!find_free(finder, i, workload.address))
-            continue;
-        workload.name = strdup(fence_prefix_format(&finder->prefixes.items[i], name));
-        if (!workload.name || FENCE_GROW(diff->workloads, diff->capacity, diff->count) < 0) {
-            free(workload.name);
-            return -ENOMEM;
-        }
-        diff->workloads[diff->count++] = workload;
-    }
-    return 0;
-}
-
 /* ---- names ---------------------------------------------------------------------------------- */
 
 static int name_one(struct diff_workload *workload, bool labels, bool pod)
@@ -513,14 +294,14 @@ static int compare_workloads(const void *a, const void *b)
 int diff_workloads_find(struct diff *diff)
 {
     struct finder finder = {.diff = diff};
-    int r = find_prefixes(&finder);
+    int r = diff_blocks_find(diff, &finder.blocks);
 
     for (int side = 0; r == 0 && side < DIFF_SIDES; side++)
         r = add_pods(&finder, (enum diff_side)side);
     if (r == 0)
         r = join_successors(diff);
     if (r == 0)
-        r = add_addresses(&finder);
+        r = diff_addresses_add(diff, &finder.blocks);
     if (r == 0)
         r = give_names(diff);
     for (size_t i = 0; r == 0 && i < diff->count; i++)
@@ -528,7 +309,7 @@ int diff_workloads_find(struct diff *diff)
     if (r == 0)
         qsort(diff->workloads, diff->count, sizeof(*diff->workloads), compare_workloads);
     fence_intern_done(&finder.groups);
-    free(finder.prefixes.items);
+    free(finder.blocks.items);
     return r;
 }
 

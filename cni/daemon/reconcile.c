@@ -16,10 +16,13 @@
 
 #define NS_PER_SECOND 1000000000
 
+/* Or the clock was set: then the moments that the kernel waits for are others now. */
 static void expiry_fired(void *context)
 {
     struct fence_daemon *daemon = context;
 
+    if (daemon->reconcile.plan)
+        fence_plan_touch_endpoints(daemon->reconcile.plan);
     daemon->dirty = true;
 }
 

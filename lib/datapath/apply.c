@@ -36,10 +36,8 @@
  *   a policy (an unwritten block would be lost from every Denylist); an address -> all prefixes
  *   count as pending. All is tried again with the next call.
  *
- * Limits: a daemon that starts after the policies changed does not know what the sets in force were
- * made of, so it cannot give them tables for its new classes. Those are judged by the old sets'
- * fallback, which is never looser than any workload's, until each endpoint flips: that may refuse a
- * lawful packet for the length of one apply. With unchanged policies there is nothing to flip.
+ * A daemon that starts after the policies changed finds sets in force of which it does not know
+ * what they were made of: see apply_takeover.c.
  *
  * The only concurrent writer is the plugin, in `endpoints`: see apply_endpoints.c.
  */
@@ -311,8 +309,9 @@ static void forget_plan(struct fence_apply *apply)
 static int run_all(struct apply_run *run)
 {
     static int (*const steps[])(struct apply_run *) = {
-        apply_identities, apply_classes,   apply_rules,    apply_tables,    apply_sets,
-        apply_peers,      apply_addresses, apply_prefixes, apply_endpoints,
+        apply_takeover_begin, apply_identities, apply_classes,   apply_rules,
+        apply_tables,         apply_sets,       apply_takeover,  apply_peers,
+        apply_addresses,      apply_prefixes,   apply_endpoints,
     };
     int r = 0;
 
@@ -320,6 +319,7 @@ static int run_all(struct apply_run *run)
         forget_plan(run->apply);
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(steps) && r == 0; i++)
         r = steps[i](run);
+    free(run->known_classes);
     return r;
 }
 

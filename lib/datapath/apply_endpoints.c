@@ -15,6 +15,7 @@
 #define SOURCE_FLAGS ((__u32)(FENCE_EP_SOURCE_REPORT | FENCE_EP_SOURCE_OFF))
 #define PLAN_FLAGS   ((__u32)(FENCE_EP_PENDING | FENCE_EP_INCOMPLETE | FENCE_EP_NOT_APPLIED))
 #define SECOND_NS    1000000000ll
+#define JITTER_NS    (SECOND_NS / 10)
 
 /* Why an endpoint is closed; NULL when it is not. */
 static const char *closed_because(const struct apply_run *run,
@@ -43,15 +44,19 @@ static __u32 identity_number(const struct apply_run *run, const struct fence_pla
     return plan->flags & FENCE_EP_INCOMPLETE ? FENCE_IDENTITY_INCOMPLETE : FENCE_IDENTITY_PENDING;
 }
 
-/* The wall clock's moment as boot time, at least 1 since 0 means none. */
+/*
+ * The wall clock's moment as boot time, at least 1 since 0 means none. The wall clock is read
+ * first: what comes between the two makes the moment late, and never early.
+ */
 static __u64 boot_time_of(__s64 wall_seconds)
 {
+    __s64 wall = (__s64)fence_clock_wall_ns();
     __s64 boot = (__s64)fence_clock_boot_ns();
     __s64 left;
 
     if (wall_seconds > INT64_MAX / SECOND_NS)
         return INT64_MAX;
-    left = wall_seconds * SECOND_NS - (__s64)fence_clock_wall_ns();
+    left = wall_seconds * SECOND_NS - wall;
     if (left > INT64_MAX - boot)
         return INT64_MAX;
     return boot + left > 0 ? (__u64)(boot + left) : 1;
@@ -66,9 +71,9 @@ static void plan_takeover(const struct apply_run *run, const struct fence_plan_e
         return;
     wanted->next_set = set_number(run, plan->next_set);
     wanted->takeover_ns = boot_time_of(plan->takeover);
-    /* the two clocks drift; that is no reason to write */
+    /* the two clocks are not read at one moment; that is no reason to write */
     if (now->takeover_ns && now->next_set == wanted->next_set &&
-        llabs((long long)(now->takeover_ns - wanted->takeover_ns)) < SECOND_NS)
+        llabs((long long)(now->takeover_ns - wanted->takeover_ns)) < JITTER_NS)
         wanted->takeover_ns = now->takeover_ns;
 }
 

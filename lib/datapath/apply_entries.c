@@ -29,6 +29,23 @@ void apply_entries_sort(struct apply_entry *entries, size_t count)
         qsort(entries, count, sizeof(*entries), compare_entries);
 }
 
+static struct apply_table *find_table(const struct apply_set *set, __u32 where)
+{
+    struct apply_entry wanted = {.where = where};
+    struct apply_entry *found =
+        set->count ? bsearch(&wanted, set->entries, set->count, sizeof(wanted), compare_entries)
+                   : NULL;
+
+    return found ? found->table : NULL;
+}
+
+struct apply_table *apply_table_of(const struct apply_set *set, __u32 class, __u32 direction)
+{
+    struct apply_table *table = find_table(set, apply_where(class, direction));
+
+    return table ? table : find_table(set, apply_where(FENCE_CLASS_ANY, direction));
+}
+
 /* Entries on their way into the map, in one call for all. */
 struct batch {
     struct fence_policy_key *keys;

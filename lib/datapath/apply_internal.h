@@ -131,7 +131,8 @@ struct apply_run {
     bool lacks_addresses; /* some could not be written */
     bool lacks_sets;      /* the same: every endpoint is to be looked at */
     bool swept;
-    __u64 failed_maps; /* bits: reported once each */
+    unsigned char *known_classes; /* fresh: that were there before, by number */
+    __u64 failed_maps;            /* bits: reported once each */
 };
 
 static inline __u32 apply_number_of(const struct apply_numbers *numbers, __u32 index)
@@ -184,6 +185,8 @@ int apply_peers_raise(struct fence_apply *apply);
 /* After a grace period: raise those once more that a packet in flight may have read just before. */
 int apply_peers_settle(struct fence_apply *apply);
 int apply_peer_free(struct fence_apply *apply, __u32 peer);
+/* The number that the map has for the content of the plan's peer; false: none. */
+bool apply_peer_of_content(const struct apply_run *run, __u32 index, __u32 *ret_number);
 bool apply_peer_is_used(const struct fence_apply *apply, __u32 peer);
 
 /* ---- apply_tables.c ---- */
@@ -221,6 +224,8 @@ static inline __u32 apply_where(__u32 class, __u32 direction)
     return class << 1 | direction;
 }
 void apply_entries_sort(struct apply_entry *entries, size_t count);
+/* What the set says of the class, its fallback when it does not list it; NULL: nothing at all. */
+struct apply_table *apply_table_of(const struct apply_set *set, __u32 class, __u32 direction);
 /* Those of `wanted` (sorted) that the set has not. On failure it has some of them more. */
 int apply_entries_add(struct fence_apply *apply, struct apply_set *set,
                       const struct apply_entry *wanted, size_t count);
@@ -228,6 +233,12 @@ int apply_entries_remove(struct fence_apply *apply, struct apply_set *set);
 /* Drop the set's entries for classes that are not kept: `keep` is by number. */
 int apply_entries_forget_classes(struct fence_apply *apply, struct apply_set *set,
                                  const unsigned char *keep);
+
+/* ---- apply_takeover.c ---- */
+/* Before anything is written. */
+int apply_takeover_begin(struct apply_run *run);
+/* When the plan's sets are there, before anybody moves. */
+int apply_takeover(struct apply_run *run);
 
 /* ---- apply_endpoints.c ---- */
 int apply_endpoints(struct apply_run *run);

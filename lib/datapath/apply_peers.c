@@ -22,6 +22,16 @@ static struct apply_peer *find(const struct fence_apply *apply, struct fence_has
     return fence_index_find(&apply->peers_by_content, &content);
 }
 
+bool apply_peer_of_content(const struct apply_run *run, __u32 index, __u32 *ret_number)
+{
+    const struct apply_peer *peer =
+        find(run->apply, apply_hash_text(run->apply, run->plan->peers[index].content));
+
+    if (peer)
+        *ret_number = number_of(run->apply, peer);
+    return peer != NULL;
+}
+
 static int index_peer(struct fence_apply *apply, struct apply_peer *peer)
 {
     return fence_index_add(&apply->peers_by_content, &peer->node, peer->now.content, peer);

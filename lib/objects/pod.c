@@ -206,7 +206,9 @@ static int decode_owner(const struct fence_field *metadata, struct fence_pod *po
         struct fence_field name = fence_field_get(&item, "name");
         bool controls = false;
 
-        r = fence_field_bool(&controller, &controls, err);
+        r = fence_field_expect(&item, FENCE_DOC_MAP, err);
+        if (r == 0)
+            r = fence_field_bool(&controller, &controls, err);
         if (r == 0 && controls)
             r = share_string(&name, &pod->owner, err);
     }

@@ -107,11 +107,19 @@ static int match_every_namespace(struct fence_peer_spec *peer, struct fence_err 
     return peer->namespaces ? 0 : fence_err_set(err, -ENOMEM, "out of memory");
 }
 
-/* A peer without a member that we know: of a kind that came later, or misspelt. */
-static int decode_unknown_peer(const struct fence_field *field, struct fence_peer_spec *peer,
-                               struct fence_err *err)
+static bool has_unknown_member(const struct fence_field *field, const char *const *known)
 {
-    if (fence_field_count(field) == 0)
+    for (size_t i = 0; i < fence_field_count(field); i++)
+        if (!fence_field_is_one_of(field->doc->items[i]->key, known))
+            return true;
+    return false;
+}
+
+/* A peer without a member that we know: of a kind that came later, or misspelt. */
+static int decode_unknown_peer(const struct fence_field *field, const char *const *known,
+                               struct fence_peer_spec *peer, struct fence_err *err)
+{
+    if (!has_unknown_member(field, known))
         return fence_field_refuse(field, err,
                                   "must have a podSelector, a namespaceSelector or an ipBlock");
     fence_field_warn(field, "a peer of an unknown kind: an allow rule takes it for nobody");
@@ -136,7 +144,7 @@ static int decode_peer(const struct fence_field *field, bool cluster, struct fen
                                   "namespaceSelector");
     fence_field_warn_unknown(field, known);
     if (!block.doc && !pods.doc && !namespaces.doc)
-        return decode_unknown_peer(field, peer, err);
+        return decode_unknown_peer(field, known, peer, err);
     if (block.doc)
         return decode_block(&block, peer, err);
     if (pods.doc)

@@ -88,12 +88,23 @@ uint32_t fence_blocks_find(const struct fence_blocks *blocks, const struct fence
     return found;
 }
 
-bool fence_blocks_equal(const struct fence_blocks *a, const struct fence_blocks *b)
+int fence_blocks_difference(const struct fence_blocks *a, const struct fence_blocks *b,
+                            struct fence_blocks *ret_difference)
 {
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (compare(&a->items[i], &b->items[i]) != 0)
-            return false;
-    return true;
+    size_t i = 0;
+    size_t j = 0;
+    int r = 0;
+
+    while (r == 0 && (i < a->count || j < b->count)) {
+        int order = i == a->count ? 1 : j == b->count ? -1 : compare(&a->items[i], &b->items[j]);
+
+        if (order < 0)
+            r = fence_blocks_add(ret_difference, &a->items[i].prefix);
+        else if (order > 0)
+            r = fence_blocks_add(ret_difference, &b->items[j].prefix);
+        i += order <= 0;
+        j += order >= 0;
+    }
+    fence_blocks_arrange(ret_difference);
+    return r;
 }

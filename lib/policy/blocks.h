@@ -31,7 +31,9 @@ void fence_blocks_done(struct fence_blocks *blocks);
 int fence_blocks_add(struct fence_blocks *blocks, const struct fence_prefix *prefix);
 /* Sort, drop what is there twice, and link each block to the one around it. */
 void fence_blocks_arrange(struct fence_blocks *blocks);
-bool fence_blocks_equal(const struct fence_blocks *a, const struct fence_blocks *b);
+/* The blocks of one only: elsewhere nothing's most specific block has changed. -ENOMEM. */
+int fence_blocks_difference(const struct fence_blocks *a, const struct fence_blocks *b,
+                            struct fence_blocks *ret_difference);
 /* Index of the most specific block that covers the prefix; FENCE_BLOCK_NONE when none does. */
 uint32_t fence_blocks_find(const struct fence_blocks *blocks, const struct fence_prefix *prefix);
 /* All addresses of the family. */

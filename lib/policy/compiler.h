@@ -192,7 +192,8 @@ struct fence_compiler {
     struct fence_counts names; /* of ports in egress rules in use */
     struct fence_counts keys;  /* system labels that policies in use select by */
     struct fence_counts block_uses;
-    struct fence_blocks blocks; /* of rules in use, and both families' whole */
+    struct fence_blocks blocks;         /* of rules in use, and both families' whole */
+    struct fence_blocks changed_blocks; /* that came or went when they were last arranged */
 
     struct fence_intern shape_keys;
     struct fence_shape *shapes;

@@ -229,36 +229,54 @@ int fence_owners_resolve(struct fence_compiler *compiler)
     return r;
 }
 
-static bool is_stale(const struct fence_compiler *compiler, uintptr_t owner)
+/* Names of namespaces whose labels have changed; shared, as those of objects are. */
+struct stale_names {
+    const char **items;
+    size_t count;
+};
+
+static bool is_stale(const struct fence_compiler *compiler, const struct stale_names *names,
+                     uintptr_t owner)
 {
     const struct fence_object *object = object_of(owner);
-    uint32_t index;
 
     /* whoever is contested is few */
     if (contest_of(compiler, owner) || subject_of(owner))
         return true;
-    return object && object->kind == FENCE_OBJECT_POD &&
-           fence_intern_find(&compiler->namespace_names, object->namespace_name,
-                             strlen(object->namespace_name), &index) &&
-           compiler->namespaces[index].stale;
+    for (size_t i = 0; i < names->count; i++)
+        if (object && object->namespace_name == names->items[i])
+            return object->kind == FENCE_OBJECT_POD;
+    return false;
 }
 
-int fence_owners_refresh(struct fence_compiler *compiler)
+static int mark_stale(struct fence_compiler *compiler, const struct stale_names *names)
 {
     struct fence_addresses *addresses = &compiler->plan->addresses;
     struct fence_address *entry;
     size_t position = 0;
-    bool any = false;
     int r = 0;
 
-    for (size_t i = 0; i < compiler->namespace_count; i++)
-        any |= compiler->namespaces[i].stale;
-    while (any && r == 0 && (entry = fence_addresses_next(addresses, &position)))
-        if (is_stale(compiler, entry->owner))
+    while (names->count && r == 0 && (entry = fence_addresses_next(addresses, &position)))
+        if (is_stale(compiler, names, entry->owner))
             r = fence_addresses_mark(addresses, entry);
-    for (size_t i = 0; i < compiler->namespace_count; i++)
-        compiler->namespaces[i].stale = false;
     return r;
+}
+
+int fence_owners_refresh(struct fence_compiler *compiler)
+{
+    FENCE_FREE const char **items = calloc(compiler->namespace_count + 1, sizeof(*items));
+    struct stale_names names = {.items = items};
+
+    if (!items)
+        return -ENOMEM;
+    for (size_t i = 0; i < compiler->namespace_count; i++) {
+        struct fence_book_namespace *home = &compiler->namespaces[i];
+
+        if (home->name && home->stale)
+            items[names.count++] = home->name;
+        home->stale = false;
+    }
+    return mark_stale(compiler, &names);
 }
 
 /* ---- notes ---------------------------------------------------------------------------------- */

@@ -264,6 +264,12 @@ static bool same_prefix(const struct fence_prefix *a, const struct fence_prefix 
     return a->length == b->length && fence_addr_equal(&a->addr, &b->addr);
 }
 
+/* May its most specific block be another one now? Asked of every address in the cluster. */
+static bool lies_elsewhere(const struct fence_compiler *compiler, const struct fence_prefix *where)
+{
+    return fence_blocks_find(&compiler->changed_blocks, where) != FENCE_BLOCK_NONE;
+}
+
 static void look_at_addresses(const struct fence_compiler *compiler, struct move *moves)
 {
     const struct fence_plan *plan = compiler->plan;
@@ -277,7 +283,8 @@ static void look_at_addresses(const struct fence_compiler *compiler, struct move
         if (entry->peer == FENCE_ADDRESS_NONE)
             continue;
         move = &moves[entry->peer];
-        where = fence_where_of(compiler, &where);
+        where = lies_elsewhere(compiler, &where) ? fence_where_of(compiler, &where)
+                                                 : plan->peers[entry->peer].view.where;
         move->mixed |= move->seen && !same_prefix(&move->where, &where);
         move->where = where;
         move->seen = true;
@@ -349,7 +356,8 @@ static int relocate_addresses(struct fence_compiler *compiler, const struct move
     while ((entry = fence_addresses_next(&plan->addresses, &position))) {
         struct fence_prefix where = {.addr = entry->addr, .length = 128};
 
-        if (entry->peer == FENCE_ADDRESS_NONE || !moves[entry->peer].mixed)
+        if (entry->peer == FENCE_ADDRESS_NONE || !moves[entry->peer].mixed ||
+            !lies_elsewhere(compiler, &where))
             continue;
         where = fence_where_of(compiler, &where);
         if (same_prefix(&where, &plan->peers[entry->peer].view.where))

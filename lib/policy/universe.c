@@ -333,8 +333,10 @@ int fence_universe_arrange(struct fence_compiler *compiler)
     if (r < 0)
         return r;
     fence_blocks_arrange(&blocks);
-    if (fence_blocks_equal(&blocks, &before))
-        return 0;
+    compiler->changed_blocks.count = 0;
+    r = fence_blocks_difference(&before, &blocks, &compiler->changed_blocks);
+    if (r < 0 || !compiler->changed_blocks.count)
+        return r;
     compiler->blocks = blocks;
     blocks = before;
     return 1;
@@ -354,5 +356,6 @@ void fence_universe_done(struct fence_compiler *compiler)
     counts_done(&compiler->keys);
     counts_done(&compiler->block_uses);
     fence_blocks_done(&compiler->blocks);
+    fence_blocks_done(&compiler->changed_blocks);
     fence_blocks_done(&compiler->unknowns);
 }

@@ -191,10 +191,21 @@ static void test_close_and_open_again(void **state)
     assert_int_equal(lab_map_count(FENCE_MAP_HANDSHAKES), 1);
 }
 
-static void test_expired_counts_as_absent(void **state)
+/* As if the last packet of the one connection that there is had been so many seconds earlier. */
+static void grow_old(enum fence_map map, int seconds)
 {
     struct fence_connection_key key;
     struct fence_connection connection;
+
+    assert_int_equal(lab_map_count(map), 1);
+    assert_int_equal(bpf_map_get_next_key(lab_map(map), NULL, &key), 0);
+    assert_int_equal(bpf_map_lookup_elem(lab_map(map), &key, &connection), 0);
+    connection.last_seen -= (__u64)(seconds * 1000ll);
+    assert_int_equal(bpf_map_update_elem(lab_map(map), &key, &connection, 0), 0);
+}
+
+static void test_expired_counts_as_absent(void **state)
+{
     struct fence_packet answer = lab_packet(FENCE_EGRESS, lab_friend(4), IPPROTO_UDP, 80, 40000);
 
     (void)state;
@@ -204,10 +215,12 @@ static void test_expired_counts_as_absent(void **state)
         lab_run(FENCE_INGRESS, lab_packet(FENCE_INGRESS, lab_friend(4), IPPROTO_UDP, 40000, 80)),
         true, FENCE_REASON_RULE);
     lab_expect("answer", lab_run(FENCE_EGRESS, answer), true, FENCE_REASON_ESTABLISHED);
-    assert_int_equal(bpf_map_get_next_key(lab_map(FENCE_MAP_CONNECTIONS), NULL, &key), 0);
-    assert_int_equal(bpf_map_lookup_elem(lab_map(FENCE_MAP_CONNECTIONS), &key, &connection), 0);
-    connection.last_seen -= 181ull * 1000;
-    assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_CONNECTIONS), &key, &connection, 0), 0);
+    grow_old(FENCE_MAP_CONNECTIONS, 170);
+    lab_expect("answer", lab_run(FENCE_EGRESS, answer), true, FENCE_REASON_ESTABLISHED);
+    /* another CPU has seen a packet meanwhile */
+    grow_old(FENCE_MAP_CONNECTIONS, -1);
+    lab_expect("answer", lab_run(FENCE_EGRESS, answer), true, FENCE_REASON_ESTABLISHED);
+    grow_old(FENCE_MAP_CONNECTIONS, 182);
     lab_expect("a late answer", lab_run(FENCE_EGRESS, answer), false, FENCE_REASON_NO_RULE);
 }
 
@@ -272,11 +285,50 @@ static void test_cut_datagrams_the_other_way(void **state)
     lab_expect("out, all open", lab_run(FENCE_EGRESS, out), true, FENCE_REASON_RULE);
     lab_use_set(LAB_SET_STRICT);
     lab_expect("out, now denied", lab_run(FENCE_EGRESS, out), false, FENCE_REASON_NO_RULE);
+    lab_expect("in, perhaps an answer", lab_run(FENCE_INGRESS, in), false, FENCE_REASON_NO_RULE);
+    grow_old(FENCE_MAP_HANDSHAKES, 4);
+    lab_expect("in, soon after", lab_run(FENCE_INGRESS, in), false, FENCE_REASON_NO_RULE);
+    grow_old(FENCE_MAP_HANDSHAKES, 2);
+    lab_expect("out, still denied", lab_run(FENCE_EGRESS, out), false, FENCE_REASON_NO_RULE);
     lab_expect("in, allowed by its own rule", lab_run(FENCE_INGRESS, in), true, FENCE_REASON_RULE);
     lab_expect("out, as the answer", lab_run(FENCE_EGRESS, out), true, FENCE_REASON_ESTABLISHED);
     lab_use_set(LAB_SET_CLOSED);
     lab_expect("in, all closed", lab_run(FENCE_INGRESS, in), false, FENCE_REASON_NO_RULE);
     lab_expect("out, all closed", lab_run(FENCE_EGRESS, out), false, FENCE_REASON_NO_RULE);
+}
+
+/*
+ * Answers that are on their way when a flow is cut open nothing, though the pod is free to send to
+ * the other end: each of them would make the peer's next packets answers in turn.
+ */
+static void test_answers_open_no_way_around_a_cut(void **state)
+{
+    enum { SET_CUT = 4 };
+    static const __u32 protocols[] = {IPPROTO_UDP, IPPROTO_SCTP, 99};
+    struct lab_interval denylist = {0, FENCE_DENY, FENCE_REASON_DENYLIST, 5};
+
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(protocols); i++) {
+        struct fence_packet in =
+            lab_packet(FENCE_INGRESS, lab_stranger(4), protocols[i], 40000, 80);
+        struct fence_packet out =
+            lab_packet(FENCE_EGRESS, lab_stranger(4), protocols[i], 80, 40000);
+
+        lab_reset();
+        lab_table(SET_CUT, LAB_PEER_STRANGER, FENCE_INGRESS, &denylist, 1);
+        lab_table_plain(SET_CUT, LAB_PEER_STRANGER, FENCE_EGRESS, FENCE_ALLOW);
+        lab_use_set(LAB_SET_OPEN);
+        lab_expect("request", lab_run(FENCE_INGRESS, in), true, FENCE_REASON_RULE);
+        lab_expect("answer", lab_run(FENCE_EGRESS, out), true, FENCE_REASON_ESTABLISHED);
+        lab_use_set(SET_CUT);
+        for (unsigned int age = 0; age < 3; age++) {
+            lab_expect("answer", lab_run(FENCE_EGRESS, out), false, FENCE_REASON_DENYLIST);
+            lab_expect("request", lab_run(FENCE_INGRESS, in), false, FENCE_REASON_DENYLIST);
+            grow_old(FENCE_MAP_CONNECTIONS, 29);
+        }
+        lab_use_set(LAB_SET_OPEN);
+        lab_expect("given back", lab_run(FENCE_INGRESS, in), true, FENCE_REASON_ESTABLISHED);
+    }
 }
 
 /* What is denied by name is not let out by a bare ACK, even where the other direction is open. */
@@ -316,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_expired_counts_as_absent),
         cmocka_unit_test(test_flood_evicts_nothing_established),
         cmocka_unit_test(test_cut_datagrams_the_other_way),
+        cmocka_unit_test(test_answers_open_no_way_around_a_cut),
         cmocka_unit_test(test_other_protocols),
     };
 

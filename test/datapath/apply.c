@@ -227,7 +227,8 @@ static void test_takeover(void **state)
     assert_int_equal(ask(&pins, 1, FENCE_INGRESS, "8.8.8.8", 80), -FENCE_REASON_NO_RULE);
 
     assert_int_equal(apply_well(apply, with_takeover(now + 1000)), 0);
-    assert_int_equal(apply_well(apply, with_takeover(now + 1005)), 1);
+    assert_int_equal(apply_well(apply, with_takeover(now + 1001)), 1);
+    assert_int_equal(apply_well(apply, with_takeover(now + 1000)), 1);
     assert_int_equal(apply_well(apply, with_takeover(now - 1)), 1);
     assert_int_equal(ask(&pins, 1, FENCE_INGRESS, "8.8.8.8", 80), FENCE_ALLOW);
     assert_int_equal(apply_well(apply, with_takeover(INT64_MAX)), 1);

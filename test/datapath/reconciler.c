@@ -199,6 +199,14 @@ int reconciler_update(struct reconciler *reconciler, const struct fence_world *w
     return r == 0 ? put_off_takeovers(reconciler, err) : r;
 }
 
+int reconciler_restart(struct reconciler *reconciler, struct fence_err *err)
+{
+    engine_done(&reconciler->engine);
+    reconciler->engine = (struct engine){0};
+    fence_apply_free(&reconciler->apply);
+    return fence_apply_new(&reconciler->pins, &reconciler->apply, err);
+}
+
 int reconciler_sweep(struct reconciler *reconciler, struct fence_err *err)
 {
     return fence_apply_sweep(reconciler->apply, err);

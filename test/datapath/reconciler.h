@@ -29,6 +29,8 @@ void reconciler_free(struct reconciler **reconciler);
  */
 int reconciler_update(struct reconciler *reconciler, const struct fence_world *world,
                       struct fence_err *err);
+/* As a daemon that starts again: it knows what the maps say and has heard of no object. */
+int reconciler_restart(struct reconciler *reconciler, struct fence_err *err);
 /* Free what is not needed any more, as the daemon does from time to time. */
 int reconciler_sweep(struct reconciler *reconciler, struct fence_err *err);
 const struct fence_plan *reconciler_plan(const struct reconciler *reconciler);

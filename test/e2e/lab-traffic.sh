@@ -85,7 +85,7 @@ lab_expect() {
 # lab_stream NAME FROM TO PROTO PORT [FAMILY]: an echo stream in the background, into out/NAME.
 declare -A LAB_STREAM=()
 lab_stream() {
-    lab_background "$2" "$1" "$LAB_TOOLS/netprobe" stream -g "${LAB_GAP:-150}" "$4" "$(lab_address "$3" "${6:-4}")" "$5"
+    lab_background "$2" "$1" "$LAB_TOOLS/netprobe" stream -l 600 -g "${LAB_GAP:-150}" "$4" "$(lab_address "$3" "${6:-4}")" "$5"
     LAB_STREAM[$1]=$LAB_PID
     eventually "stream $1 runs" 5 grep -q '^start' "$LAB/out/$1"
 }

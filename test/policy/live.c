@@ -33,14 +33,25 @@ int live_follow(struct live *live, struct case_file *file, struct fence_err *err
     return r;
 }
 
-int live_sweep(struct live *live, struct fence_err *err)
+static int each_node(struct live *live, struct fence_err *err,
+                     int (*visit)(struct reconciler *reconciler, struct fence_err *err))
 {
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < LIVE_NODES_MAX; i++)
         if (live->nodes[i])
-            r = reconciler_sweep(live->nodes[i], err);
+            r = visit(live->nodes[i], err);
     return r;
+}
+
+int live_restart(struct live *live, struct fence_err *err)
+{
+    return each_node(live, err, reconciler_restart);
+}
+
+int live_sweep(struct live *live, struct fence_err *err)
+{
+    return each_node(live, err, reconciler_sweep);
 }
 
 int live_leave(struct live *live, struct fence_err *err)

@@ -18,6 +18,8 @@ struct live {
  * that it does not need have nothing. The file before lives until this returns.
  */
 int live_follow(struct live *live, struct case_file *file, struct fence_err *err);
+/* Every daemon starts again. */
+int live_restart(struct live *live, struct fence_err *err);
 /* Every data path frees what it needs no more. */
 int live_sweep(struct live *live, struct fence_err *err);
 /* The last file may go. */

@@ -218,8 +218,9 @@ int main(int argc, char **argv)
     if (property.stats)
         property_show(&property.tally);
     printf("%" PRIu64 " worlds, %" PRIu64 " sequences, %" PRIu64 " questions, %" PRIu64
-           " between writes, %" PRIu64 " failures (seed %" PRIu64 ")\n",
+           " between writes (%" PRIu64 " refused at a restart), %" PRIu64 " failures (seed %" PRIu64
+           ")\n",
            property.worlds, property.sequences, property.tally.questions, property.tally.moments,
-           property.tally.failures, property.seed);
+           property.tally.refused, property.tally.failures, property.seed);
     return property.tally.failures ? 1 : 0;
 }

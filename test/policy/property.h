@@ -14,6 +14,7 @@
 struct property_tally {
     uint64_t questions;
     uint64_t moments; /* questions between two writes */
+    uint64_t refused; /* of these, by a daemon that started again */
     uint64_t failures;
     uint64_t counted; /* of the worlds that stand still; what follows is about them */
     uint64_t allowed;
@@ -51,9 +52,10 @@ struct property_step {
     struct case_file *before; /* without nodes: there was none */
     struct case_file *after;
     const struct questions *questions; /* of the world after */
+    bool restarts;                     /* the daemon; chosen by property_follow */
 };
 /* property_moments.c: follows, and asks the kernel between all writes; 1 = a wrong answer. */
-int property_follow(struct property *property, const struct property_step *step, struct rng *rng,
+int property_follow(struct property *property, struct property_step *step, struct rng *rng,
                     struct fence_err *err);
 
 /* property_contents.c: of the same node before and after a change. */

@@ -117,8 +117,10 @@ static int load(struct sequence *sequence, const cJSON *world, const struct ques
     if (r == 0)
         r = load_fresh(sequence, world);
     if (r == 0 && sequence->property->live) {
-        const struct property_step step = {sequence->property->live, &sequence->fresh_before.file,
-                                           &sequence->fresh.file, questions};
+        struct property_step step = {.live = sequence->property->live,
+                                     .before = &sequence->fresh_before.file,
+                                     .after = &sequence->fresh.file,
+                                     .questions = questions};
 
         r = property_follow(sequence->property, &step, rng, &sequence->err);
     }

@@ -1,15 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test/tools/netprobe.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static int command_now(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
     printf("%.1f\n", now_ms());
+    return 0;
+}
+
+/* A moment of the wall clock on the other one: read one, the other and the first again, until
+ * next to nothing came between. */
+static double moment(long seconds)
+{
+    for (;;) {
+        struct timespec wall;
+        double before = now_ms();
+
+        clock_gettime(CLOCK_REALTIME, &wall);
+        if (now_ms() - before < 0.1)
+            return before + ((double)(seconds - wall.tv_sec) * 1e3) - ((double)wall.tv_nsec / 1e6);
+    }
+}
+
+static int command_at(int argc, char **argv)
+{
+    long seconds = 0;
+
+    if (argc != 2 || !number_parse(argv[1], 0, LONG_MAX, &seconds))
+        return 2;
+    printf("%.1f\n", moment(seconds));
     return 0;
 }
 
@@ -30,6 +56,7 @@ static const struct command {
     {"forge", command_forge, "forge SOURCE DESTINATION PORT   one UDP packet with that source"},
     {"catch", command_catch, "catch [-t TIMEOUT_MS] PORT   UDP packets to PORT, by their source"},
     {"now", command_now, "now   the clock of stream's output, in ms"},
+    {"at", command_at, "at SECONDS   that second since 1970, on the same clock"},
 };
 
 int main(int argc, char **argv)

@@ -28,6 +28,10 @@ struct address {
 /* Milliseconds of CLOCK_BOOTTIME. */
 double now_ms(void);
 
+/* At both ends of a TCP stream, so that the time of resuming is the network's and not TCP's
+ * back-off. Older kernels do without. */
+void retransmit_often(int fd);
+
 bool proto_parse(const char *text, enum proto *ret_proto);
 /* A numeric address of either family. */
 bool address_parse(const char *text, uint16_t port, struct address *ret_address);

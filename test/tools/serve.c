@@ -62,6 +62,9 @@ static int bind_port(enum proto proto, uint16_t port)
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    /* what it accepts inherits it */
+    if (proto == PROTO_TCP)
+        retransmit_often(fd);
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     if (bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 ||
         (proto == PROTO_TCP && listen(fd, 64) < 0)) {

@@ -18,10 +18,6 @@
 
 #include "test/tools/netprobe.h"
 
-#ifndef TCP_RTO_MAX_MS
-#    define TCP_RTO_MAX_MS 44
-#endif
-
 struct stream {
     enum proto proto;
     int fd;
@@ -37,7 +33,6 @@ struct stream {
 static int open_stream(enum proto proto, const struct address *to)
 {
     int on = 1;
-    int most = 1000;
 
     int fd =
         socket(to->sa.ss_family, (proto == PROTO_TCP ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
@@ -45,10 +40,7 @@ static int open_stream(enum proto proto, const struct address *to)
         return -1;
     if (proto == PROTO_TCP) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        /* retransmit often, so that the time of resuming is the network's and not TCP's back-off;
-         * older kernels do without */
-        setsockopt(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof(on));
-        setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &most, sizeof(most));
+        retransmit_often(fd);
     }
     struct timeval wait = {.tv_sec = 3};
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));

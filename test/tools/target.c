@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,22 @@
 #include <unistd.h>
 
 #include "test/tools/netprobe.h"
+
+#ifndef TCP_RTO_MAX_MS
+#    define TCP_RTO_MAX_MS 44
+#endif
+
+void retransmit_often(int fd)
+{
+    int on = 1;
+    int most = 1000;
+    int patience = 300000;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &most, sizeof(most));
+    /* it would give up after 15 times, which are soon over */
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof(patience));
+}
 
 double now_ms(void)
 {
