@@ -323,9 +323,11 @@ enum fence_connection_flag {
     FENCE_CONN_MASQUERADED = 1 << 6,
 };
 
+#define FENCE_SET_BUSY 0xffffffffu /* no set's number: a packet is writing its judgement */
+
 struct fence_connection {
     __u64 last_seen;  /* jiffies, see settings.hz */
-    __u32 set;        /* policy set that judged it */
+    __u32 set;        /* policy set that judged it, or FENCE_SET_BUSY */
     __u32 peer;       /* peer of the remote address then */
     __u32 generation; /* of that peer then */
     __u32 rule;

@@ -21,9 +21,10 @@
  *   entry that was lost cuts no lawful connection. Everything else may do so only while the
  *   endpoint recovers.
  *
- * Races: two CPUs may update one entry at once. Every field is a plain store of one word or less
- * and any mix of two judgements is corrected by the next packet that sees the numbers differ;
- * verdict and set are stored verdict first, so that a stale verdict never carries the new number.
+ * Races: a packet that judges an entry anew claims it first (FENCE_SET_BUSY); one that finds it
+ * claimed, or changed since it looked, goes by its own judgement and leaves the entry alone. So two
+ * judgements never mix, and an old one that comes late carries its old numbers: the next packet
+ * corrects it. Other fields are plain stores of one word or less.
  */
 #pragma once
 
@@ -181,6 +182,8 @@ fence_inline void connection_promote(const struct packet *packet,
         return;
     if (key->protocol == IPPROTO_TCP && is_reply)
         return;
+    if (copy.set == FENCE_SET_BUSY)
+        copy.set = 0;
     if (bpf_map_update_elem(&connections, key, &copy, BPF_ANY) == 0)
         bpf_map_delete_elem(&handshakes, key);
     else
@@ -199,8 +202,10 @@ fence_inline int connection_is_current(const struct fence_endpoint *endpoint,
 fence_inline void connection_rejudge(const struct packet *packet,
                                      const struct fence_endpoint *endpoint,
                                      const struct fence_connection_key *key,
-                                     struct fence_connection *connection)
+                                     struct fence_connection *connection,
+                                     struct judgement *judgement)
 {
+    __u32 seen = connection->set;
     __u32 direction = connection->flags & FENCE_CONN_INGRESS ? FENCE_INGRESS : FENCE_EGRESS;
     struct question question = {
         .remote = key->remote,
@@ -208,13 +213,17 @@ fence_inline void connection_rejudge(const struct packet *packet,
         .position = connection_position(key, direction),
         .from_host = !!(connection->flags & FENCE_CONN_FROM_HOST),
     };
-    struct judgement judgement = {};
-    __u8 before = connection->verdict;
+    __u8 before;
 
-    policy_judge(packet, endpoint, &question, &judgement);
-    connection_remember(connection, &judgement);
-    if (before != judgement.verdict)
-        tell(packet, &judgement, endpoint->identity, FENCE_EVENT_CUT);
+    policy_judge(packet, endpoint, &question, judgement);
+    judgement->flags = 0;
+    if (seen == FENCE_SET_BUSY ||
+        __sync_val_compare_and_swap(&connection->set, seen, FENCE_SET_BUSY) != seen)
+        return;
+    before = connection->verdict;
+    connection_remember(connection, judgement);
+    if (before != judgement->verdict)
+        tell(packet, judgement, endpoint->identity, FENCE_EVENT_CUT);
 }
 
 /* Denied because nobody allows it, and not by name. */
@@ -234,9 +243,10 @@ fence_inline void connection_continue(const struct packet *packet,
     int opened_inwards = !!(connection->flags & FENCE_CONN_INGRESS);
     int is_reply = opened_inwards != (packet->direction == FENCE_INGRESS);
 
-    if (!connection_is_current(endpoint, connection))
-        connection_rejudge(packet, endpoint, key, connection);
-    connection_recall(connection, judgement);
+    if (connection_is_current(endpoint, connection))
+        connection_recall(connection, judgement);
+    else
+        connection_rejudge(packet, endpoint, key, connection, judgement);
     if (judgement->verdict == FENCE_DENY) {
         /* kept, so that a policy that is loosened again restores it; see connection_may_replace */
         if (key->protocol == IPPROTO_TCP || !connection_is_unlisted(judgement))
@@ -394,15 +404,15 @@ fence_step int connection_judge(const struct packet *packet, const struct fence_
 fence_step int connection_judge_error(struct __sk_buff *skb, struct packet *packet,
                                       const struct fence_endpoint *endpoint)
 {
-    /* an error towards the pod quotes what the pod sent, and the other way round */
-    int pod_sent = packet->direction == FENCE_INGRESS;
     struct fence_connection *connection;
     struct fence_connection_key key;
     struct judgement judgement = {};
-    int established;
+    int pod_sent, established;
 
     if (!packet || !endpoint)
         return FENCE_REASON_UNRELATED;
+    /* an error towards the pod quotes what the pod sent, and the other way round */
+    pod_sent = packet->direction == FENCE_INGRESS;
     parse_pull(skb);
     if (parse_quoted(skb, packet) != 0)
         return FENCE_REASON_UNRELATED;
@@ -415,8 +425,9 @@ fence_step int connection_judge_error(struct __sk_buff *skb, struct packet *pack
     connection = connection_find(packet, &key, &established);
     if (!connection)
         return FENCE_REASON_UNRELATED;
-    if (!connection_is_current(endpoint, connection))
-        connection_rejudge(packet, endpoint, &key, connection);
-    connection_recall(connection, &judgement);
+    if (connection_is_current(endpoint, connection))
+        connection_recall(connection, &judgement);
+    else
+        connection_rejudge(packet, endpoint, &key, connection, &judgement);
     return judgement.verdict == FENCE_ALLOW ? 0 : judgement.reason;
 }

@@ -130,6 +130,60 @@ static void test_recovery(void **state)
     lab_expect("after recovery", lab_run(FENCE_EGRESS, udp), false, FENCE_REASON_NO_RULE);
 }
 
+/* The only entry. */
+static struct fence_connection read_entry(enum fence_map map, struct fence_connection_key *ret_key)
+{
+    struct fence_connection connection;
+
+    assert_int_equal(lab_map_count(map), 1);
+    assert_int_equal(bpf_map_get_next_key(lab_map(map), NULL, ret_key), 0);
+    assert_int_equal(bpf_map_lookup_elem(lab_map(map), ret_key, &connection), 0);
+    return connection;
+}
+
+/* Another packet has claimed the entry and will write what it made of it: this one goes by what it
+ * makes of it by itself, and leaves the entry alone. */
+static void test_entry_that_is_being_written(void **state)
+{
+    struct fence_connection_key key;
+    struct fence_connection connection;
+
+    (void)state;
+    lab_reset();
+    RUN(lab_friend(4), 80, HANDSHAKE);
+    connection = read_entry(FENCE_MAP_CONNECTIONS, &key);
+    connection.set = FENCE_SET_BUSY;
+    assert_int_equal(
+        bpf_map_update_elem(lab_map(FENCE_MAP_CONNECTIONS), &key, &connection, BPF_EXIST), 0);
+    RUN(lab_friend(4), 80, {"data", '>', ACK, true, FENCE_REASON_ESTABLISHED});
+    lab_use_set(LAB_SET_CLOSED);
+    RUN(lab_friend(4), 80, {"data", '>', ACK, false, FENCE_REASON_NO_RULE},
+        {"data back", '<', ACK, false, FENCE_REASON_NO_RULE});
+    connection = read_entry(FENCE_MAP_CONNECTIONS, &key);
+    assert_int_equal(connection.set, FENCE_SET_BUSY);
+    assert_int_equal(connection.verdict, FENCE_ALLOW);
+}
+
+/* Half-open and claimed when it is answered: what is kept from then on is judged by the next. */
+static void test_claim_does_not_outlive_its_packet(void **state)
+{
+    struct fence_connection_key key;
+    struct fence_connection connection;
+
+    (void)state;
+    lab_reset();
+    RUN(lab_friend(4), 80, {"syn", '>', SYN, true, FENCE_REASON_RULE},
+        {"syn-ack", '<', SYN | ACK, true, FENCE_REASON_ESTABLISHED});
+    connection = read_entry(FENCE_MAP_HANDSHAKES, &key);
+    connection.set = FENCE_SET_BUSY;
+    assert_int_equal(
+        bpf_map_update_elem(lab_map(FENCE_MAP_HANDSHAKES), &key, &connection, BPF_EXIST), 0);
+    RUN(lab_friend(4), 80, {"ack", '>', ACK, true, FENCE_REASON_ESTABLISHED});
+    assert_int_equal(read_entry(FENCE_MAP_CONNECTIONS, &key).set, 0);
+    RUN(lab_friend(4), 80, {"data", '>', ACK, true, FENCE_REASON_ESTABLISHED});
+    assert_int_not_equal(read_entry(FENCE_MAP_CONNECTIONS, &key).set, 0);
+}
+
 static void test_policy_change_reaches_both_directions(void **state)
 {
     (void)state;
@@ -195,11 +249,8 @@ static void test_close_and_open_again(void **state)
 static void grow_old(enum fence_map map, int seconds)
 {
     struct fence_connection_key key;
-    struct fence_connection connection;
+    struct fence_connection connection = read_entry(map, &key);
 
-    assert_int_equal(lab_map_count(map), 1);
-    assert_int_equal(bpf_map_get_next_key(lab_map(map), NULL, &key), 0);
-    assert_int_equal(bpf_map_lookup_elem(lab_map(map), &key, &connection), 0);
     connection.last_seen -= (__u64)(seconds * 1000ll);
     assert_int_equal(bpf_map_update_elem(lab_map(map), &key, &connection, 0), 0);
 }
@@ -363,6 +414,8 @@ int main(void)
         cmocka_unit_test(test_bare_ack_does_not_walk_around_a_cut),
         cmocka_unit_test(test_policy_change_reaches_both_directions),
         cmocka_unit_test(test_relabelled_peer),
+        cmocka_unit_test(test_entry_that_is_being_written),
+        cmocka_unit_test(test_claim_does_not_outlive_its_packet),
         cmocka_unit_test(test_syn_is_judged_anew),
         cmocka_unit_test(test_close_and_open_again),
         cmocka_unit_test(test_expired_counts_as_absent),
