@@ -76,6 +76,10 @@ mutants = [m for m in read() if not wanted or m["name"] in wanted]
 unknown = set(wanted) - {m["name"] for m in mutants}
 if unknown or not mutants:
     sys.exit("mutants.sh: no mutant has the name %s; see --list" % ", ".join(unknown))
+for mutant in mutants:
+    if stale_or_not_once(mutant, open(os.path.join(root, mutant["file"])).read()):
+        sys.exit("mutants.sh: '%s': what it changes does not stand in %s once: mend "
+                 "test/mutants/mutants.txt" % (mutant["name"], mutant["file"]))
 os.makedirs(copy, exist_ok=True)
 shutil.rmtree(source, ignore_errors=True)
 files = subprocess.run(["git", "ls-files"], cwd=root, stdout=subprocess.PIPE, check=True)
@@ -99,9 +103,6 @@ missed = []
 for mutant in mutants:
     path = os.path.join(source, mutant["file"])
     original = open(path).read()
-    if stale_or_not_once(mutant, original):
-        sys.exit("mutants.sh: '%s': what it changes does not stand in %s once: mend "
-                 "test/mutants/mutants.txt" % (mutant["name"], mutant["file"]))
     begin = time.time()
     open(path, "w").write(original.replace(mutant["old"], mutant["new"]))
     noticed = None
