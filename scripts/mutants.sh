@@ -57,7 +57,7 @@ stages = [
      [os.path.join(test, "property"), "--kernel", "--worlds", "0", "--sequences", "60"], 120),
     ("cases in the kernel", "run-cases", [os.path.join(test, "run-cases"), *cases], 300),
     ("maps", "tests-of-mutants",
-     ["ctest", "--test-dir", build, "-R", r"^(datapath\.(apply|moves|sweep|restart|full)|"
+     ["ctest", "--test-dir", build, "-R", r"^(datapath\.(apply|moves|sweep|restart|takeover|full)|"
       r"policy\.(compile|judge|endpoints|match|paint)|bpf\.policy)$"], 300),
 ]
 

@@ -67,16 +67,14 @@ int apply_put(struct fence_apply *apply, enum fence_map map, const void *key, co
 }
 
 int apply_put_all(struct fence_apply *apply, enum fence_map map, const void *keys,
-                  const void *values, __u32 count, __u32 *ret_written)
+                  const void *values, __u32 *count)
 {
     LIBBPF_OPTS(bpf_map_batch_opts, opts);
-    int r;
+    int r = bpf_map_update_batch(apply->pins->maps[map], keys, values, count, &opts);
 
-    *ret_written = count;
-    r = bpf_map_update_batch(apply->pins->maps[map], keys, values, ret_written, &opts);
     if (r < 0)
         apply->failed_map = map;
-    apply->writes += *ret_written;
+    apply->writes += *count;
     return r;
 }
 

@@ -46,11 +46,10 @@ struct apply_table *apply_table_of(const struct apply_set *set, __u32 class, __u
     return table ? table : find_table(set, apply_where(FENCE_CLASS_ANY, direction));
 }
 
-/* Entries on their way into the map, in one call for all. */
+/* Entries on their way into the map, in one call for all. The set has room for them. */
 struct batch {
     struct fence_policy_key *keys;
     struct fence_policy_table *values;
-    struct apply_entry *entries;
     __u32 count;
 };
 
@@ -58,17 +57,19 @@ static void batch_done(struct batch *batch)
 {
     free(batch->keys);
     free(batch->values);
-    free(batch->entries);
 }
 
-static int batch_init(struct batch *batch, size_t most)
+static int batch_init(struct batch *batch, struct apply_set *set, size_t most)
 {
     batch->keys = calloc(most, sizeof(*batch->keys));
     batch->values = calloc(most, sizeof(*batch->values));
-    batch->entries = calloc(most, sizeof(*batch->entries));
-    return batch->keys && batch->values && batch->entries ? 0 : -ENOMEM;
+    if (!batch->keys || !batch->values)
+        return -ENOMEM;
+    return apply_grow((void **)&set->entries, &set->capacity, set->count + most,
+                      sizeof(*set->entries));
 }
 
+/* Behind those that the set has; not yet one of them. */
 static void batch_add(struct batch *batch, const struct apply_set *set,
                       const struct apply_entry *entry)
 {
@@ -77,25 +78,18 @@ static void batch_add(struct batch *batch, const struct apply_set *set,
         .offset = entry->table->offset,
         .count = entry->table->count,
     };
-    batch->entries[batch->count++] = *entry;
+    set->entries[set->count + batch->count++] = *entry;
 }
 
 /* The set has what was written, also when the rest could not be. */
 static int batch_write(struct fence_apply *apply, const struct batch *batch, struct apply_set *set)
 {
-    int r = apply_grow((void **)&set->entries, &set->capacity, set->count + batch->count,
-                       sizeof(*set->entries));
-    __u32 written = 0;
+    __u32 written = batch->count;
+    int r = apply_put_all(apply, FENCE_MAP_POLICIES, batch->keys, batch->values, &written);
 
-    if (r == 0)
-        r = apply_put_all(apply, FENCE_MAP_POLICIES, batch->keys, batch->values, batch->count,
-                          &written);
-    for (__u32 i = 0; i < written; i++) {
-        batch->entries[i].table->references++;
-        set->entries[set->count++] = batch->entries[i];
-    }
-    if (written)
-        apply_entries_sort(set->entries, set->count);
+    for (__u32 i = 0; i < written; i++)
+        set->entries[set->count++].table->references++;
+    apply_entries_sort(set->entries, set->count);
     return r;
 }
 
@@ -107,7 +101,7 @@ int apply_entries_add(struct fence_apply *apply, struct apply_set *set,
 
     if (count == 0)
         return 0;
-    if (batch_init(&batch, count) < 0)
+    if (batch_init(&batch, set, count) < 0)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
         while (k < set->count && set->entries[k].where < wanted[i].where)

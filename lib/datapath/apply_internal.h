@@ -144,9 +144,9 @@ static inline __u32 apply_number_of(const struct apply_numbers *numbers, __u32 i
 
 /* Kernel errors come back as they are; successful writes are counted. */
 int apply_put(struct fence_apply *apply, enum fence_map map, const void *key, const void *value);
-/* Many at once; on failure the first `*ret_written` of them are in the map. */
+/* Many at once. `*count` of them, on failure how many of the first are in the map. */
 int apply_put_all(struct fence_apply *apply, enum fence_map map, const void *keys,
-                  const void *values, __u32 count, __u32 *ret_written);
+                  const void *values, __u32 *count);
 /* What is not there is fine. */
 int apply_delete(struct fence_apply *apply, enum fence_map map, const void *key);
 int apply_settings(struct fence_apply *apply, const struct fence_settings *settings);

@@ -162,10 +162,16 @@ static bool lacks_peer(const struct apply_run *run)
 static int write_prefixes(struct apply_run *run)
 {
     int r = lacks_peer(run) ? -E2BIG : move_prefixes(run);
+    bool full;
 
-    if (r == 0)
+    if (r < 0)
+        return r;
+    /* those that come first: an address goes from its old block to its new one at once */
+    r = add_prefixes(run);
+    full = r == -ENOSPC || r == -E2BIG;
+    if (r == 0 || full)
         r = remove_prefixes(run->apply);
-    return r < 0 ? r : add_prefixes(run);
+    return r == 0 && full ? add_prefixes(run) : r;
 }
 
 int apply_prefixes(struct apply_run *run)

@@ -269,14 +269,13 @@ int apply_tables(struct apply_run *run)
 static int write_intervals(struct fence_apply *apply, const struct apply_table *table)
 {
     FENCE_FREE __u32 *keys = calloc(table->count, sizeof(*keys));
-    __u32 written;
+    __u32 count = table->count;
 
     if (!keys)
         return -ENOMEM;
     for (__u32 i = 0; i < table->count; i++)
         keys[i] = table->offset + i;
-    return apply_put_all(apply, FENCE_MAP_INTERVALS, keys, table->intervals, table->count,
-                         &written);
+    return apply_put_all(apply, FENCE_MAP_INTERVALS, keys, table->intervals, &count);
 }
 
 static __u32 rule_number(const struct apply_run *run, __u32 rule)

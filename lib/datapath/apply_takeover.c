@@ -97,13 +97,19 @@ static int add_addresses(struct moves *moves)
 }
 
 /* An old block that goes leaves its addresses to one of those around it: count them all. */
-static int add_old_prefix(struct moves *moves, const struct apply_prefix *old)
+static int add_old_prefixes(struct moves *moves)
 {
+    const struct fence_apply *apply = moves->run->apply;
     const struct fence_plan *plan = moves->run->plan;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < plan->prefixes_count; i++)
-        r = add_move(moves, class_of(moves, plan->prefixes[i].peer), old->peer);
+    for (struct fence_index_node *node = apply->prefixes.head; node;
+         node = fence_index_next(node)) {
+        const struct apply_prefix *old = node->item;
+
+        for (size_t i = 0; r == 0 && old->plan != apply->serial && i < plan->prefixes_count; i++)
+            r = add_move(moves, class_of(moves, plan->prefixes[i].peer), old->peer);
+    }
     return r;
 }
 
@@ -111,25 +117,21 @@ static int add_prefixes(struct moves *moves)
 {
     const struct fence_apply *apply = moves->run->apply;
     const struct fence_plan *plan = moves->run->plan;
-    size_t kept = 0;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < plan->prefixes_count; i++) {
         const struct fence_prefix *prefix = &plan->prefixes[i].prefix;
         const struct fence_prefix_key key = {.length = prefix->length, .addr = prefix->addr};
+        struct apply_prefix *old = fence_index_find(&apply->prefixes, &key);
         __u32 before = FENCE_PEER_PENDING;
 
-        kept += fence_index_find(&apply->prefixes, &key) != NULL;
+        if (old)
+            old->plan = apply->serial;
         r = bpf_map_lookup_elem(apply->pins->maps[FENCE_MAP_PREFIXES], &key, &before);
         if (r == 0 || r == -ENOENT)
             r = add_move(moves, class_of(moves, plan->prefixes[i].peer), before);
     }
-    if (kept == fence_index_count(&apply->prefixes))
-        return r;
-    for (struct fence_index_node *node = apply->prefixes.head; r == 0 && node;
-         node = fence_index_next(node))
-        r = add_old_prefix(moves, node->item);
-    return r;
+    return r == 0 ? add_old_prefixes(moves) : r;
 }
 
 static int compare_moves(const void *a, const void *b)

@@ -29,17 +29,21 @@ static void check_canonical(const struct fence_decoded *decoded, const char *tex
 }
 
 /* Each item has its line, an empty one when it was refused. */
+static void check_item(const struct fence_decoded *item, const char *line)
+{
+    FUZZ_HOLDS(!item->object != !item->error);
+    FUZZ_HOLDS(!item->object == !*line);
+    if (item->object)
+        check_canonical(item, line);
+}
+
 static void check_items(const struct fence_decoded_list *list)
 {
     struct fence_lines lines = {0};
 
     FUZZ_HOLDS(fence_texts_read(&list->texts, &lines) == 0 && lines.count == list->count);
-    for (size_t i = 0; i < list->count; i++) {
-        FUZZ_HOLDS(!list->items[i].object != !list->items[i].error);
-        FUZZ_HOLDS(!list->items[i].object == !*lines.items[i]);
-        if (list->items[i].object)
-            check_canonical(&list->items[i], lines.items[i]);
-    }
+    for (size_t i = 0; i < list->count; i++)
+        check_item(&list->items[i], lines.items[i]);
     fence_lines_done(&lines);
 }
 
