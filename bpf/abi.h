@@ -13,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define FENCE_ABI_VERSION 2
+#define FENCE_ABI_VERSION 3
 
 /* An address of either family: IPv6, or IPv4 mapped (::ffff:a.b.c.d). All zero is "none". */
 struct fence_addr {
@@ -231,13 +231,13 @@ struct fence_class_info {
     __u64 content[2]; /* hash of what rules see of its peers */
 };
 
-/* peers: ARRAY, peer number -> identity, class, generation. Daemon only. Zeroed = unused. */
+/* peers: ARRAY, peer number -> identity, class. Daemon only. Zeroed = unused. */
 struct fence_peer {
     __u64 content[2]; /* hash of the peer's canonical key, as in fence_identity_info */
     __u32 identity;
-    __u32 generation; /* raised when an address leaves this peer: its connections are re-judged */
-    __u32 flags;      /* enum fence_peer_flag */
-    __u32 class;      /* of its tables; FENCE_CLASS_ANY = what is not listed */
+    __u32 flags; /* enum fence_peer_flag */
+    __u32 class; /* of its tables; FENCE_CLASS_ANY = what is not listed */
+    __u32 pad;
 };
 
 /* prefixes: LPM_TRIE; IPv4 prefixes are mapped, so 10.0.0.0/8 has length 104. */
@@ -299,47 +299,120 @@ struct fence_set_info {
 /* ---- connections ---------------------------------------------------------------------------- */
 
 /*
- * connections, handshakes: HASH and LRU_HASH. One entry serves both directions and both hooks of
- * an endpoint: `local` is the pod's side. For ICMP echo and its like `local_port` is the id and
- * `remote_port` is type << 8 | code of the request.
+ * connections: ARRAY of buckets, an open hash table with two buckets for each key, which the kernel
+ * writes and user space sweeps in shared memory (bpf/table.bpf.h). One entry serves both
+ * directions and both hooks of an endpoint: what is local is the pod's side. For ICMP echo and its
+ * like `local_port` is the id and `remote_port` is type << 8 | code of the request.
  */
-struct fence_connection_key {
-    __u32 ifindex;
-    __u8 protocol;
-    __u8 pad[3];
-    struct fence_addr local;
+struct fence_connection {
     struct fence_addr remote;
     __u16 local_port;
     __u16 remote_port;
+    __u16 slot; /* of the endpoint */
+    __u8 protocol;
+    __u8 local;  /* which of the endpoint's addresses: see fence_local_number */
+    __u64 state; /* FENCE_STATE; 0 = free */
+};
+
+#define FENCE_SLOT_MAX 65535u
+
+/* jiffies of the last packet seen (low 32 bits) | sequence, raised with each new owner | flags */
+#define FENCE_STATE(seen, sequence, flags)                                                         \
+    ((__u64)(__u32)(seen) << 32 | (__u64)(__u16)(sequence) << 16 | (__u16)(flags))
+#define FENCE_STATE_SEEN(state)     ((__u32)((state) >> 32))
+#define FENCE_STATE_SEQUENCE(state) ((__u16)((state) >> 16))
+#define FENCE_STATE_FLAGS(state)    ((__u16)(state))
+
+enum fence_local_number {
+    /* 0 to FENCE_ENDPOINT_ADDRS - 1: that one of endpoint.addrs */
+    FENCE_LOCAL_LINK = FENCE_ENDPOINT_ADDRS, /* the link-local one that the MAC gives */
+    FENCE_LOCAL_OTHER = 16,                  /* and above: none of these; a hash of it */
 };
 
 enum fence_connection_flag {
-    FENCE_CONN_INGRESS = 1 << 0,    /* opened towards the pod */
-    FENCE_CONN_REPLIED = 1 << 1,    /* the other side has answered */
-    FENCE_CONN_FROM_HOST = 1 << 2,  /* opened by a process of the pod's own node */
-    FENCE_CONN_FIN_OPENER = 1 << 3, /* FIN seen from the side that opened it */
-    FENCE_CONN_FIN_OTHER = 1 << 4,
-    FENCE_CONN_CLOSED = 1 << 5, /* RST, or FIN from both */
-    FENCE_CONN_MASQUERADED = 1 << 6,
+    FENCE_CONN_LIVE = 1 << 0,
+    FENCE_CONN_INGRESS = 1 << 1,     /* opened towards the pod */
+    FENCE_CONN_REPLIED = 1 << 2,     /* the other side has answered */
+    FENCE_CONN_ESTABLISHED = 1 << 3, /* and, for TCP, somebody has spoken after the handshake */
+    FENCE_CONN_FROM_HOST = 1 << 4,   /* opened by a process of the pod's own node */
+    FENCE_CONN_FIN_OPENER = 1 << 5,  /* FIN seen from the side that opened it */
+    FENCE_CONN_FIN_OTHER = 1 << 6,
+    FENCE_CONN_CLOSED = 1 << 7, /* RST, or FIN from both */
+    FENCE_CONN_MASQUERADED = 1 << 8,
+    FENCE_CONN_CUT = 1 << 9,   /* policy refuses it now */
+    FENCE_CONN_BUSY = 1 << 15, /* being written by a packet: nobody else's */
 };
 
-#define FENCE_SET_BUSY 0xffffffffu /* no set's number: a packet is writing its judgement */
-
-struct fence_connection {
-    __u64 last_seen;  /* jiffies, see settings.hz */
-    __u32 set;        /* policy set that judged it, or FENCE_SET_BUSY */
-    __u32 peer;       /* peer of the remote address then */
-    __u32 generation; /* of that peer then */
-    __u32 rule;
-    __u32 shadow_rule;
-    __u32 service; /* reserved for service addresses: 0 */
-    __u8 verdict;
-    __u8 reason;
-    __u8 shadow;
-    __u8 shadow_reason;
-    __u16 flags; /* enum fence_connection_flag */
-    __u16 pad;
+#define FENCE_BUCKET_WAYS 4
+struct fence_bucket {
+    struct fence_connection ways[FENCE_BUCKET_WAYS];
 };
+
+/* usage: ARRAY, slot -> what the endpoint has of the connection table. Kernel; the sweep takes
+ * back what it frees. */
+struct fence_usage {
+    __u32 connections;
+    __u32 reverse_since; /* jiffies; the second in which passes by the reverse rule are counted */
+    __u32 reverse_count;
+    __u32 pad;
+};
+#define FENCE_REVERSE_A_SECOND 1000
+
+/*
+ * opened: ARRAY by a hash of (slot, remote address) -> jiffies | 1 of the last connection between
+ * the two that was opened in each direction, 0 = none. Only a hint: a pair of which no connection
+ * was opened in a direction has none that a policy for that direction could cut.
+ */
+struct fence_opened {
+    __u32 stamps[FENCE_DIRECTIONS];
+};
+
+/*
+ * epochs: ARRAY of counters in shared memory, raised after every write to a map that judgements
+ * come from. [0]: anything. [1 + fence_epoch_bucket(address)]: where such an address leads.
+ */
+#define FENCE_EPOCHS        257
+#define FENCE_EPOCH_BUCKETS 256
+
+static inline __u32 fence_epoch_bucket(const struct fence_addr *addr)
+{
+    __u32 folded = addr->words[0] ^ addr->words[1] ^ addr->words[2] ^ addr->words[3];
+
+    folded ^= folded >> 16;
+    return (folded ^ folded >> 8) & (FENCE_EPOCH_BUCKETS - 1);
+}
+
+enum fence_pair_flag {
+    FENCE_PAIR_OWN = 1 << 0, /* the local address is the endpoint's own */
+};
+
+/*
+ * pairs: PERCPU_ARRAY, a cache of all that the maps say of (endpoint, local address, remote
+ * address). Good for one epoch. Kernel only.
+ */
+struct fence_pair {
+    __u64 epoch; /* sum of epochs[0] and the address's; 0 = empty */
+    struct fence_addr local;
+    struct fence_addr remote;
+    __u64 expires; /* jiffies at which another set takes over; ~0 = never */
+    __u32 ifindex;
+    __u32 set; /* in force */
+    __u32 identity;
+    __u32 endpoint_flags;
+    __u32 peer;
+    __u32 peer_identity;
+    __u32 peer_flags;
+    __u32 opened; /* index in `opened` */
+    struct fence_policy_table tables[FENCE_DIRECTIONS];
+    struct fence_interval memo; /* the last one asked for; `low` is FENCE_MEMO_TAG */
+    __u16 slot;
+    __u8 local_number; /* enum fence_local_number */
+    __u8 flags;        /* enum fence_pair_flag */
+    __u8 mac[6];       /* of the pod */
+    __u8 pad[6];
+};
+#define FENCE_MEMO_TAG(direction, position)                                                        \
+    (1u << 31 | (__u32)(direction) << 30 | (__u32)(position))
 
 /* fragments: LRU_HASH; the first fragment leaves the ports for the later ones. */
 struct fence_fragment_key {
@@ -438,7 +511,6 @@ struct fence_event {
 enum fence_setting_flag {
     FENCE_SETTING_ADDRESSES_INCOMPLETE = 1
                                          << 0, /* an address could not be written: see peer.bpf.h */
-    FENCE_SETTING_MOVING = 1 << 1, /* addresses move between peers: see lib/datapath/apply.c */
 };
 
 /* settings: ARRAY of one. Daemon only. hz 0 = the daemon has never finished loading. */
@@ -450,6 +522,8 @@ struct fence_settings {
     __u32 mark_mask;    /* reserved for the sender's slot in skb->mark; 0 = off */
     __u32 attach;       /* enum fence_attach_mode of lib/datapath/attach.h: what the plugin does */
     __u32 source_flags; /* FENCE_EP_SOURCE_* of every endpoint */
+    __u32 bucket_mask;  /* buckets of `connections` - 1 */
+    __u32 share;        /* entries of it that an endpoint may have before it gives way to others */
     char trust_domain[64]; /* of SPIFFE names */
 };
 
@@ -474,21 +548,22 @@ enum fence_probe_output {
 };
 
 /* Map sizes that a user may have to know; the daemon can change some at load time. */
-#define FENCE_MAX_ENDPOINTS   4096
-#define FENCE_MAX_IDENTITIES  65536
-#define FENCE_MAX_PEERS       65536
-#define FENCE_MAX_CLASSES     65536
-#define FENCE_MAX_ADDRESSES   262144
-#define FENCE_MAX_PREFIXES    65536
-#define FENCE_MAX_POLICIES    262144
-#define FENCE_MAX_INTERVALS   262144
-#define FENCE_MAX_RULES       65536
-#define FENCE_MAX_CONNECTIONS 65536
-#define FENCE_MAX_HANDSHAKES  32768
-#define FENCE_MAX_FRAGMENTS   8192
-#define FENCE_MAX_FLOWS       16384
-#define FENCE_MAX_LIMITS      4096
-#define FENCE_EVENTS_BYTES    (1 << 20)
+#define FENCE_MAX_ENDPOINTS  4096
+#define FENCE_MAX_IDENTITIES 65536
+#define FENCE_MAX_PEERS      65536
+#define FENCE_MAX_CLASSES    65536
+#define FENCE_MAX_ADDRESSES  262144
+#define FENCE_MAX_PREFIXES   65536
+#define FENCE_MAX_POLICIES   262144
+#define FENCE_MAX_INTERVALS  262144
+#define FENCE_MAX_RULES      65536
+#define FENCE_MAX_BUCKETS    65536 /* of connections: 262,144 of them, 8 MiB */
+#define FENCE_MAX_OPENED     65536
+#define FENCE_MAX_PAIRS      2048 /* on each CPU */
+#define FENCE_MAX_FRAGMENTS  8192
+#define FENCE_MAX_FLOWS      16384
+#define FENCE_MAX_LIMITS     4096
+#define FENCE_EVENTS_BYTES   (1 << 20)
 
 #define FENCE_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
 FENCE_ASSERT_SIZE(fence_addr, 16);
@@ -503,8 +578,11 @@ FENCE_ASSERT_SIZE(fence_policy_table, 8);
 FENCE_ASSERT_SIZE(fence_interval, 16);
 FENCE_ASSERT_SIZE(fence_rule_info, 456);
 FENCE_ASSERT_SIZE(fence_set_info, 16);
-FENCE_ASSERT_SIZE(fence_connection_key, 44);
-FENCE_ASSERT_SIZE(fence_connection, 40);
+FENCE_ASSERT_SIZE(fence_connection, 32);
+FENCE_ASSERT_SIZE(fence_bucket, 128);
+FENCE_ASSERT_SIZE(fence_usage, 16);
+FENCE_ASSERT_SIZE(fence_opened, 8);
+FENCE_ASSERT_SIZE(fence_pair, 128);
 FENCE_ASSERT_SIZE(fence_fragment_key, 48);
 FENCE_ASSERT_SIZE(fence_fragment, 16);
 FENCE_ASSERT_SIZE(fence_flow_key, 16);
@@ -513,4 +591,4 @@ FENCE_ASSERT_SIZE(fence_counter, 16);
 FENCE_ASSERT_SIZE(fence_event_key, 28);
 FENCE_ASSERT_SIZE(fence_event_limit, 16);
 FENCE_ASSERT_SIZE(fence_event, 88);
-FENCE_ASSERT_SIZE(fence_settings, 104);
+FENCE_ASSERT_SIZE(fence_settings, 112);

@@ -2,18 +2,17 @@
 /*
  * Step 3: connections, one entry for both directions of one endpoint.
  *
- *            first packet allowed                 answered (TCP: handshake complete)
- *   absent ----------------------> `handshakes` ------------------------> `connections`
- *      ^                                |                                      |
- *      +--------- lifetime over, or closed and opened anew --------------------+
+ *            first packet allowed               answered             TCP: spoken after the
+ * handshake absent ----------------------> half-open -----------> REPLIED ------------->
+ * ESTABLISHED ^                               |                     |                       |
+ *      +------- lifetime over, or closed and opened anew, or another takes its place-+
  *
  * Invariants
- * - What has not been answered lives in an LRU map of its own, so no flood of first packets
- *   pushes out what is established. When `connections` is full an entry stays in `handshakes`.
- * - An entry remembers what judged it: policy set, peer, and that peer's generation. When one of
- *   them is out of date the connection is judged again, in the direction that it was opened in, by
- *   whichever packet comes next. So a tightened policy cuts both directions, a loosened one opens
- *   them again, and nobody else pays. Set 0 is never current.
+ * - An entry says who opened the connection and that it lives; it holds no verdict. Every packet
+ *   is judged by the policy of now, in the direction that its connection was opened in. So a
+ *   tightened policy cuts both directions, a loosened one opens them again.
+ * - What has not been established gives way first, and nobody within his share gives way to
+ *   another endpoint (table.bpf.h).
  * - A SYN is always judged in its own direction, whatever entry there is.
  * - What was cut is not opened again by what the asked side still sends (connection_may_replace).
  * - An expired entry counts as absent; nothing depends on a sweep.
@@ -21,19 +20,20 @@
  *   entry that was lost cuts no lawful connection. Everything else may do so only while the
  *   endpoint recovers.
  *
- * Races: a packet that judges an entry anew claims it first (FENCE_SET_BUSY); one that finds it
- * claimed, or changed since it looked, goes by its own judgement and leaves the entry alone. So two
- * judgements never mix, and an old one that comes late carries its old numbers: the next packet
- * corrects it. Other fields are plain stores of one word or less.
+ * TCP segments that their own direction's rule allows pass without a look at the table where no
+ * connection of the pair could be meant that was opened the other way and is cut (quick.bpf.h);
+ * one in 64 looks all the same, so that entries of living connections stay.
  */
 #pragma once
 
 #include "bpf/connection.h"
 #include "bpf/event.bpf.h"
+#include "bpf/judge.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/packet.bpf.h"
+#include "bpf/pair.bpf.h"
 #include "bpf/parse.bpf.h"
-#include "bpf/policy.bpf.h"
+#include "bpf/table.bpf.h"
 
 fence_inline int is_icmp(__u8 protocol)
 {
@@ -41,21 +41,17 @@ fence_inline int is_icmp(__u8 protocol)
 }
 
 /* `local_is_source`: the pod sent what the tuple describes. */
-fence_inline void connection_key(__u32 ifindex, const struct tuple *tuple, int local_is_source,
-                                 struct fence_connection_key *key)
+fence_inline void connection_key(const struct fence_pair *pair, const struct tuple *tuple,
+                                 int local_is_source, struct fence_connection_key *key)
 {
-    __builtin_memset(key, 0, sizeof(*key));
-    key->ifindex = ifindex;
+    int straight = is_icmp(tuple->protocol) || local_is_source;
+
+    key->remote = pair->remote;
+    key->local_port = straight ? tuple->source_port : tuple->destination_port;
+    key->remote_port = straight ? tuple->destination_port : tuple->source_port;
+    key->slot = pair->slot;
     key->protocol = tuple->protocol;
-    key->local = local_is_source ? tuple->source : tuple->destination;
-    key->remote = local_is_source ? tuple->destination : tuple->source;
-    if (is_icmp(tuple->protocol) || local_is_source) {
-        key->local_port = tuple->source_port;
-        key->remote_port = tuple->destination_port;
-    } else {
-        key->local_port = tuple->destination_port;
-        key->remote_port = tuple->source_port;
-    }
+    key->local = pair->local_number;
 }
 
 /* Destination of a connection that was opened in `direction`. */
@@ -67,163 +63,87 @@ fence_inline __u32 connection_position(const struct fence_connection_key *key, _
     return FENCE_POSITION(key->protocol, port);
 }
 
-/* A packet on another CPU may have been later than this one, and here before it. */
-fence_inline int connection_expired(const struct packet *packet,
-                                    const struct fence_connection *connection, __u8 protocol)
+fence_inline __u32 connection_direction(__u64 state)
 {
-    return packet->now >
-           connection->last_seen +
-               (__u64)packet->hz * fence_connection_lifetime(protocol, connection->flags);
+    return state & FENCE_CONN_INGRESS ? FENCE_INGRESS : FENCE_EGRESS;
 }
 
 /* An entry that is alive and this packet's: the node's own connection carries only the node's own
  * packets towards the pod. */
-fence_inline int connection_usable(const struct packet *packet,
-                                   const struct fence_connection *connection, __u8 protocol)
+fence_inline int connection_usable(const struct packet *packet, __u8 protocol, __u64 state)
 {
-    if ((connection->flags & FENCE_CONN_FROM_HOST) && packet->direction == FENCE_INGRESS &&
+    if ((state & FENCE_CONN_FROM_HOST) && packet->direction == FENCE_INGRESS &&
         packet->origin != FENCE_ORIGIN_LOCAL)
         return 0;
-    return !connection_expired(packet, connection, protocol);
+    return !fence_connection_expired(protocol, state, packet->now, packet->hz);
 }
 
-/* A usable entry and where it lives, or NULL. */
-fence_inline struct fence_connection *connection_find(const struct packet *packet,
-                                                      const struct fence_connection_key *key,
-                                                      int *ret_established)
+/* A usable entry, or none. */
+fence_step int connection_find(const struct packet *packet, const struct fence_connection_key *key,
+                               struct found *found)
 {
-    struct fence_connection *connection = bpf_map_lookup_elem(&connections, key);
-
-    *ret_established = 1;
-    if (connection && connection_usable(packet, connection, key->protocol))
-        return connection;
-    *ret_established = 0;
-    connection = bpf_map_lookup_elem(&handshakes, key);
-    if (connection && connection_usable(packet, connection, key->protocol))
-        return connection;
-    return NULL;
+    if (!packet || !key || !found)
+        return 0;
+    table_find(packet, key, found);
+    if (!connection_usable(packet, key->protocol, found->state))
+        found->state = 0;
+    return 0;
 }
 
-fence_inline void connection_remember(struct fence_connection *connection,
-                                      const struct judgement *judgement)
+/* Remember when the pair had a connection opened in this direction: see struct fence_opened. */
+fence_inline void connection_note(const struct packet *packet, const struct fence_pair *pair,
+                                  __u32 direction)
 {
-    connection->verdict = judgement->verdict;
-    connection->reason = judgement->reason;
-    connection->shadow = judgement->shadow;
-    connection->shadow_reason = judgement->shadow_reason;
-    connection->rule = judgement->rule;
-    connection->shadow_rule = judgement->shadow_rule;
-    connection->peer = judgement->peer;
-    connection->generation = judgement->generation;
-    barrier();
-    connection->set = judgement->set;
-}
+    __u32 index = pair->opened;
+    struct fence_opened *pair_opened = bpf_map_lookup_elem(&opened, &index);
 
-fence_inline void connection_recall(const struct fence_connection *connection,
-                                    struct judgement *judgement)
-{
-    judgement->set = connection->set;
-    judgement->peer = connection->peer;
-    judgement->generation = connection->generation;
-    judgement->rule = connection->rule;
-    judgement->shadow_rule = connection->shadow_rule;
-    judgement->verdict = connection->verdict;
-    judgement->reason = connection->reason;
-    judgement->shadow = connection->shadow;
-    judgement->shadow_reason = connection->shadow_reason;
-    judgement->flags = 0;
+    if (pair_opened)
+        pair_opened->stamps[direction & 1] = (__u32)packet->now | 1;
 }
 
 /* A new entry, half-open. `direction` is the opener's. */
-fence_inline void connection_open(const struct packet *packet,
+fence_inline void connection_open(const struct packet *packet, const struct fence_pair *pair,
                                   const struct fence_connection_key *key,
                                   const struct judgement *judgement, __u32 direction)
 {
-    struct fence_connection connection = {
-        .last_seen = packet->now,
-        .flags = judgement->flags | (direction == FENCE_INGRESS ? FENCE_CONN_INGRESS : 0),
-    };
+    __u32 flags = judgement->flags | (direction == FENCE_INGRESS ? FENCE_CONN_INGRESS : 0);
 
     if (packet->probe)
         return;
-    connection_remember(&connection, judgement);
-    bpf_map_delete_elem(&connections, key);
-    bpf_map_update_elem(&handshakes, key, &connection, BPF_ANY);
+    connection_note(packet, pair, direction);
+    if (table_insert(packet, key, flags) < 0)
+        count(packet, FENCE_REASON_TABLE_FULL);
 }
 
-/* TCP flags and time; the entry's next state. */
-fence_inline void connection_advance(const struct packet *packet,
-                                     struct fence_connection *connection, int is_reply)
+/* The entry's flags after this packet. */
+fence_inline __u16 connection_next(const struct packet *packet, __u8 protocol, __u64 state,
+                                   int is_reply)
 {
-    __u16 flags = connection->flags;
+    __u16 flags = FENCE_STATE_FLAGS(state);
 
     if (is_reply)
         flags |= FENCE_CONN_REPLIED;
+    if ((flags & FENCE_CONN_REPLIED) &&
+        (protocol != IPPROTO_TCP || !(packet->tcp_flags & TCP_BIT_SYN)))
+        flags |= FENCE_CONN_ESTABLISHED;
     if (packet->tcp_flags & TCP_BIT_FIN)
         flags |= is_reply ? FENCE_CONN_FIN_OTHER : FENCE_CONN_FIN_OPENER;
     if ((packet->tcp_flags & TCP_BIT_RST) ||
         ((flags & FENCE_CONN_FIN_OPENER) && (flags & FENCE_CONN_FIN_OTHER)))
         flags |= FENCE_CONN_CLOSED;
-    if (flags != connection->flags)
-        connection->flags = flags;
-    /* a cache line that two CPUs share is written once a second */
-    if (packet->now >= connection->last_seen + packet->hz)
-        connection->last_seen = packet->now;
+    return flags & ~FENCE_CONN_CUT;
 }
 
-/* Answered, and for TCP the opener has spoken again: worth a place among the established. */
-fence_inline void connection_promote(const struct packet *packet,
-                                     const struct fence_connection_key *key,
-                                     const struct fence_connection *connection, int is_reply)
+/* A packet has passed. A cache line that two CPUs share is written once a second. */
+fence_inline void connection_advance(const struct packet *packet, const struct found *found,
+                                     int is_reply)
 {
-    struct fence_connection copy = *connection;
+    __u16 flags = connection_next(packet, packet->outer.protocol, found->state, is_reply);
+    __u32 seen = FENCE_STATE_SEEN(found->state);
 
-    if (!(copy.flags & FENCE_CONN_REPLIED) || (copy.flags & FENCE_CONN_CLOSED))
-        return;
-    if (key->protocol == IPPROTO_TCP && is_reply)
-        return;
-    if (copy.set == FENCE_SET_BUSY)
-        copy.set = 0;
-    if (bpf_map_update_elem(&connections, key, &copy, BPF_ANY) == 0)
-        bpf_map_delete_elem(&handshakes, key);
-    else
-        count(packet, FENCE_REASON_TABLE_FULL);
-}
-
-/* Do the policy set and the peer that judged it still stand? */
-fence_inline int connection_is_current(const struct fence_endpoint *endpoint,
-                                       const struct fence_connection *connection)
-{
-    return connection->set && connection->set == policy_set(endpoint) &&
-           peer_is_current(connection->peer, connection->generation);
-}
-
-/* Judge the connection again; tells of a verdict that has changed. */
-fence_inline void connection_rejudge(const struct packet *packet,
-                                     const struct fence_endpoint *endpoint,
-                                     const struct fence_connection_key *key,
-                                     struct fence_connection *connection,
-                                     struct judgement *judgement)
-{
-    __u32 seen = connection->set;
-    __u32 direction = connection->flags & FENCE_CONN_INGRESS ? FENCE_INGRESS : FENCE_EGRESS;
-    struct question question = {
-        .remote = key->remote,
-        .direction = direction,
-        .position = connection_position(key, direction),
-        .from_host = !!(connection->flags & FENCE_CONN_FROM_HOST),
-    };
-    __u8 before;
-
-    policy_judge(packet, endpoint, &question, judgement);
-    judgement->flags = 0;
-    if (seen == FENCE_SET_BUSY ||
-        __sync_val_compare_and_swap(&connection->set, seen, FENCE_SET_BUSY) != seen)
-        return;
-    before = connection->verdict;
-    connection_remember(connection, judgement);
-    if (before != judgement->verdict)
-        tell(packet, judgement, endpoint->identity, FENCE_EVENT_CUT);
+    if (fence_jiffies_since(packet->now, seen, packet->hz) >= packet->hz)
+        seen = packet->now;
+    table_change(found, seen, flags);
 }
 
 /* Denied because nobody allows it, and not by name. */
@@ -233,30 +153,64 @@ fence_inline int connection_is_unlisted(const struct judgement *judgement)
            judgement->reason == FENCE_REASON_PEER_PENDING;
 }
 
-/* A packet of a known connection. Fills in the judgement. */
-fence_inline void connection_continue(const struct packet *packet,
-                                      const struct fence_endpoint *endpoint,
-                                      const struct fence_connection_key *key,
-                                      struct fence_connection *connection, int established,
-                                      struct judgement *judgement)
+/* Policy refuses a known connection now: told once. The entry stays, so that a policy that is
+ * loosened again restores it; see connection_may_replace. */
+fence_inline void connection_cut(const struct packet *packet, const struct fence_pair *pair,
+                                 const struct found *found, const struct judgement *judgement)
 {
-    int opened_inwards = !!(connection->flags & FENCE_CONN_INGRESS);
-    int is_reply = opened_inwards != (packet->direction == FENCE_INGRESS);
+    __u32 seen = FENCE_STATE_SEEN(found->state);
+    __u16 flags = FENCE_STATE_FLAGS(found->state);
 
-    if (connection_is_current(endpoint, connection))
-        connection_recall(connection, judgement);
-    else
-        connection_rejudge(packet, endpoint, key, connection, judgement);
+    if (packet->outer.protocol == IPPROTO_TCP || !connection_is_unlisted(judgement))
+        seen = packet->now;
+    if (table_change(found, seen, flags | FENCE_CONN_CUT) && !(flags & FENCE_CONN_CUT))
+        tell(packet, judgement, pair->identity, FENCE_EVENT_CUT);
+}
+
+/* A packet of a known connection. Fills in the judgement. */
+fence_inline void connection_continue(const struct packet *packet, struct fence_pair *pair,
+                                      const struct fence_connection_key *key,
+                                      const struct found *found, struct judgement *judgement)
+{
+    struct question question = {
+        .direction = connection_direction(found->state),
+        .from_host = !!(found->state & FENCE_CONN_FROM_HOST),
+    };
+
+    question.position = connection_position(key, question.direction);
+    judge(pair, &question, judgement);
+    judgement->flags = 0;
     if (judgement->verdict == FENCE_DENY) {
-        /* kept, so that a policy that is loosened again restores it; see connection_may_replace */
-        if (key->protocol == IPPROTO_TCP || !connection_is_unlisted(judgement))
-            connection->last_seen = packet->now;
+        connection_cut(packet, pair, found, judgement);
         return;
     }
-    connection_advance(packet, connection, is_reply);
-    if (!established)
-        connection_promote(packet, key, connection, is_reply);
+    connection_advance(packet, found, question.direction != packet->direction);
     judgement->reason = FENCE_REASON_ESTABLISHED;
+}
+
+fence_inline int connection_recovers(const struct packet *packet)
+{
+    __u32 ifindex = packet->ifindex;
+    struct fence_endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &ifindex);
+
+    return endpoint && endpoint->recovery_until_ns &&
+           bpf_ktime_get_boot_ns() < endpoint->recovery_until_ns;
+}
+
+/* So many passes by the reverse rule a second and no more: who sends bare ACKs in the hope of one
+ * gets little through. */
+fence_inline int connection_within_limit(const struct packet *packet, const struct fence_pair *pair)
+{
+    __u32 slot = pair->slot;
+    struct fence_usage *use = bpf_map_lookup_elem(&usage, &slot);
+
+    if (!use)
+        return 0;
+    if ((__u32)packet->now - use->reverse_since >= packet->hz) {
+        use->reverse_since = packet->now;
+        use->reverse_count = 0;
+    }
+    return use->reverse_count++ < FENCE_REVERSE_A_SECOND;
 }
 
 /*
@@ -264,8 +218,7 @@ fence_inline void connection_continue(const struct packet *packet,
  * where an allow-list is silent: what is denied by name stays denied, so that a bare ACK does not
  * walk around a cut.
  */
-fence_inline int connection_may_reverse(const struct packet *packet,
-                                        const struct fence_endpoint *endpoint,
+fence_inline int connection_may_reverse(const struct packet *packet, const struct fence_pair *pair,
                                         const struct judgement *judgement, __u8 *ret_reason)
 {
     int tcp = packet->outer.protocol == IPPROTO_TCP;
@@ -274,11 +227,11 @@ fence_inline int connection_may_reverse(const struct packet *packet,
         return 0;
     *ret_reason = FENCE_REASON_REVERSE_RULE;
     if (tcp && (packet->tcp_flags & TCP_BIT_ACK) && !(packet->tcp_flags & TCP_BIT_SYN))
-        return 1;
+        return connection_within_limit(packet, pair);
     *ret_reason = FENCE_REASON_RECOVERY;
     if (tcp && (packet->tcp_flags & TCP_BIT_SYN) && !(packet->tcp_flags & TCP_BIT_ACK))
         return 0;
-    return endpoint->recovery_until_ns && bpf_ktime_get_boot_ns() < endpoint->recovery_until_ns;
+    return connection_recovers(packet);
 }
 
 /* Only these make an entry: what opens a connection, or continues one whose entry was lost. */
@@ -297,137 +250,181 @@ fence_inline int connection_may_open(const struct packet *packet)
     return 1;
 }
 
-/* A packet without an entry, or a SYN. Fills in the judgement. */
-fence_inline void connection_judge_new(const struct packet *packet,
-                                       const struct fence_endpoint *endpoint,
-                                       const struct fence_connection_key *key,
-                                       struct judgement *judgement, __u32 *ret_direction)
+/* A segment in the middle of a connection that nobody has seen, which both directions would allow:
+ * by custom the lower port is the server's. */
+fence_inline int connection_looks_answered(const struct packet *packet)
+{
+    const struct tuple *tuple = &packet->outer;
+
+    return tuple->protocol == IPPROTO_TCP && !(packet->tcp_flags & TCP_BIT_SYN) &&
+           tuple->source_port < tuple->destination_port;
+}
+
+/*
+ * A packet without an entry: does it answer a connection that was opened the other way? Returns the
+ * direction that it belongs to; a packet that the judgement denies and such a connection allows
+ * gets that connection's judgement.
+ */
+fence_step int connection_reverse(const struct packet *packet, struct fence_pair *pair,
+                                  const struct fence_connection_key *key,
+                                  struct judgement *judgement)
+{
+    struct judgement reverse = {};
+    struct question question = {};
+    __u8 reason = 0;
+
+    if (!packet || !pair || !key || !judgement)
+        return FENCE_EGRESS;
+    if (judgement->verdict == FENCE_ALLOW
+            ? !connection_looks_answered(packet)
+            : !connection_may_reverse(packet, pair, judgement, &reason))
+        return packet->direction;
+    /* whether a local process opened it cannot be known from an answer: from_host is 0 */
+    question.direction = packet->direction == FENCE_EGRESS ? FENCE_INGRESS : FENCE_EGRESS;
+    question.position = connection_position(key, question.direction);
+    judge(pair, &question, &reverse);
+    if (reverse.verdict != FENCE_ALLOW)
+        return packet->direction;
+    if (judgement->verdict != FENCE_ALLOW) {
+        *judgement = reverse;
+        judgement->reason = reason;
+    }
+    return question.direction;
+}
+
+/* A packet without an entry, or a SYN. Fills in the judgement and returns the opener's direction.
+ */
+fence_inline __u32 connection_judge_new(const struct packet *packet, struct fence_pair *pair,
+                                        const struct fence_connection_key *key,
+                                        struct judgement *judgement)
 {
     struct question question = {
-        .remote = key->remote,
         .direction = packet->direction,
         .position = connection_position(key, packet->direction),
         .from_host = packet->origin == FENCE_ORIGIN_LOCAL,
     };
-    struct judgement reverse = {};
-    __u8 reason;
 
-    *ret_direction = packet->direction;
     /* a reply has the type of a reply, not of the request that the entry would have */
     if (packet->fragment != PACKET_LATER && is_icmp(key->protocol) &&
         icmp_is_reply(key->protocol, packet->outer.icmp_type))
         question.position =
             FENCE_POSITION(key->protocol, packet->outer.icmp_type << 8 | packet->outer.icmp_code);
-    policy_judge(packet, endpoint, &question, judgement);
-    if (judgement->verdict == FENCE_ALLOW || packet->probe ||
-        !connection_may_reverse(packet, endpoint, judgement, &reason))
-        return;
-
-    question.direction = packet->direction == FENCE_EGRESS ? FENCE_INGRESS : FENCE_EGRESS;
-    question.position = connection_position(key, question.direction);
-    /* whether a local process opened it cannot be known from an answer */
-    question.from_host = 0;
-    policy_judge(packet, endpoint, &question, &reverse);
-    if (reverse.verdict != FENCE_ALLOW)
-        return;
-    *judgement = reverse;
-    judgement->reason = reason;
-    *ret_direction = question.direction;
+    judge(pair, &question, judgement);
+    return packet->probe ? packet->direction : connection_reverse(packet, pair, key, judgement);
 }
 
 /*
  * A connection that policy has cut stays cut in both directions. Without a handshake, though, a
- * packet of the side that did not open it may as well be the first of a connection of its own
- * (gossip and SIP use one port for both), and is judged as such: when the flow was not cut by name,
+ * datagram from the asked side may be the first of a new flow over the same ports, and is judged
+ * by its own rule: only where an allow-list is silent, not where something is denied by name,
  * and so long after its last packet that it is no answer to what had come before the cut, which
  * would open the way again for all that follows.
  */
-fence_inline int connection_may_replace(const struct packet *packet,
-                                        const struct fence_connection *connection,
+fence_inline int connection_may_replace(const struct packet *packet, const struct found *found,
                                         const struct judgement *judgement)
 {
-    int opened_inwards = !!(connection->flags & FENCE_CONN_INGRESS);
-
     return packet->outer.protocol != IPPROTO_TCP &&
-           opened_inwards != (packet->direction == FENCE_INGRESS) &&
+           connection_direction(found->state) != packet->direction &&
            connection_is_unlisted(judgement) &&
-           packet->now >= connection->last_seen + (__u64)packet->hz * FENCE_SECONDS_ANSWERS;
+           fence_jiffies_since(packet->now, FENCE_STATE_SEEN(found->state), packet->hz) >=
+               packet->hz * FENCE_SECONDS_ANSWERS;
 }
 
 /* All of step 3 to 5 for a packet with a transport tuple. */
-fence_step int connection_judge(const struct packet *packet, const struct fence_endpoint *endpoint,
+fence_step int connection_judge(const struct packet *packet, struct fence_pair *pair,
                                 struct judgement *judgement)
 {
-    int is_syn;
-    struct fence_connection *connection = NULL;
     struct fence_connection_key key;
+    struct found found = {};
     __u32 direction;
-    int established = 0;
+    int is_syn;
 
-    if (!packet || !endpoint || !judgement)
+    if (!packet || !pair || !judgement)
         return 0;
     is_syn = packet->outer.protocol == IPPROTO_TCP &&
              (packet->tcp_flags & (TCP_BIT_SYN | TCP_BIT_ACK)) == TCP_BIT_SYN;
-    connection_key(packet->ifindex, &packet->outer, packet->direction == FENCE_EGRESS, &key);
+    connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
     if (!packet->probe)
-        connection = connection_find(packet, &key, &established);
-    if (connection && !is_syn) {
-        connection_continue(packet, endpoint, &key, connection, established, judgement);
+        connection_find(packet, &key, &found);
+    if (found.state && !is_syn) {
+        connection_continue(packet, pair, &key, &found, judgement);
         if (judgement->verdict == FENCE_ALLOW)
             return 0;
-        if (!connection_may_replace(packet, connection, judgement)) {
-            tell(packet, judgement, endpoint->identity, FENCE_EVENT_DROP);
+        if (!connection_may_replace(packet, &found, judgement)) {
+            tell(packet, judgement, pair->identity, FENCE_EVENT_DROP);
             return 0;
         }
     }
-    connection_judge_new(packet, endpoint, &key, judgement, &direction);
+    direction = connection_judge_new(packet, pair, &key, judgement);
     if (judgement->flags & FENCE_CONN_MASQUERADED)
         count(packet, FENCE_REASON_MASQUERADED);
     if (judgement->verdict == FENCE_DENY) {
-        count_flow(packet, endpoint->identity, judgement);
-        tell(packet, judgement, endpoint->identity, FENCE_EVENT_DROP);
+        count_flow(packet, pair->identity, judgement);
+        tell(packet, judgement, pair->identity, FENCE_EVENT_DROP);
         return 0;
     }
     /* a retransmitted SYN, or one on a live connection, which the receiver will refuse */
-    if (connection && connection->verdict == FENCE_ALLOW &&
-        !(connection->flags & FENCE_CONN_CLOSED))
+    if (found.state && !(found.state & (FENCE_CONN_CUT | FENCE_CONN_CLOSED)))
         return 0;
     if (!connection_may_open(packet))
         return 0;
-    connection_open(packet, &key, judgement, direction);
-    count_flow(packet, endpoint->identity, judgement);
-    tell(packet, judgement, endpoint->identity, FENCE_EVENT_VERDICT);
+    connection_open(packet, pair, &key, judgement, direction);
+    count_flow(packet, pair->identity, judgement);
+    tell(packet, judgement, pair->identity, FENCE_EVENT_VERDICT);
     return 0;
 }
 
-/* An ICMP error goes with the connection that it quotes: 0 or the reason to drop. */
-fence_step int connection_judge_error(struct __sk_buff *skb, struct packet *packet,
-                                      const struct fence_endpoint *endpoint)
+/*
+ * What an ICMP error quotes, if it may come from where it comes and go where it goes: 0 or the
+ * reason to drop.
+ */
+fence_step int connection_quoted(struct __sk_buff *skb, struct packet *packet,
+                                 struct tuple *ret_quoted)
 {
-    struct fence_connection *connection;
-    struct fence_connection_key key;
-    struct judgement judgement = {};
-    int pod_sent, established;
+    int pod_sent;
 
-    if (!packet || !endpoint)
+    if (!packet || !ret_quoted)
         return FENCE_REASON_UNRELATED;
     /* an error towards the pod quotes what the pod sent, and the other way round */
     pod_sent = packet->direction == FENCE_INGRESS;
     parse_pull(skb);
-    if (parse_quoted(skb, packet) != 0)
+    if (parse_quoted(skb, packet, ret_quoted) != 0)
         return FENCE_REASON_UNRELATED;
-    connection_key(packet->ifindex, &packet->quoted, pod_sent, &key);
-    if (!address_equal(&key.local, packet_local(packet)))
+    if (!address_equal(pod_sent ? &ret_quoted->source : &ret_quoted->destination,
+                       packet_local(packet)))
         return FENCE_REASON_UNRELATED;
     /* any router may tell the pod; the pod may tell the other end, and nobody else */
-    if (!pod_sent && !address_equal(&key.remote, packet_remote(packet)))
+    if (!pod_sent && !address_equal(&ret_quoted->source, packet_remote(packet)))
         return FENCE_REASON_UNRELATED;
-    connection = connection_find(packet, &key, &established);
-    if (!connection)
+    return 0;
+}
+
+/* An ICMP error goes with the connection that it quotes: 0 or the reason to drop. */
+fence_step int connection_judge_quoted(const struct packet *packet,
+                                       const struct fence_endpoint *endpoint,
+                                       const struct tuple *quoted)
+{
+    int pod_sent;
+    struct judgement judgement = {};
+    struct question question = {};
+    struct fence_connection_key key;
+    struct fence_pair *pair;
+    struct found found;
+
+    if (!packet || !endpoint || !quoted)
         return FENCE_REASON_UNRELATED;
-    if (connection_is_current(endpoint, connection))
-        connection_recall(connection, &judgement);
-    else
-        connection_rejudge(packet, endpoint, &key, connection, &judgement);
+    pod_sent = packet->direction == FENCE_INGRESS;
+    pair = pair_get(packet, endpoint, pod_sent ? &quoted->source : &quoted->destination,
+                    pod_sent ? &quoted->destination : &quoted->source);
+    if (!pair)
+        return FENCE_REASON_UNRELATED;
+    connection_key(pair, quoted, pod_sent, &key);
+    connection_find(packet, &key, &found);
+    if (!found.state)
+        return FENCE_REASON_UNRELATED;
+    question.direction = connection_direction(found.state);
+    question.position = connection_position(&key, question.direction);
+    question.from_host = !!(found.state & FENCE_CONN_FROM_HOST);
+    judge(pair, &question, &judgement);
     return judgement.verdict == FENCE_ALLOW ? 0 : judgement.reason;
 }

@@ -37,8 +37,8 @@ struct arp_ipv4 {
 
 fence_inline int mac_equal(const __u8 *a, const __u8 *b)
 {
-    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3] && a[4] == b[4] &&
-           a[5] == b[5];
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]) |
+            (a[5] ^ b[5])) == 0;
 }
 
 fence_inline int endpoint_owns(const struct fence_endpoint *endpoint, const struct fence_addr *addr)
@@ -123,13 +123,13 @@ fence_inline int is_martian(const struct tuple *tuple)
 }
 
 /* Returns 0 or the reason. */
-fence_inline int check_mac(const struct __sk_buff *skb, const struct fence_endpoint *endpoint)
+fence_inline int check_sender(const struct __sk_buff *skb, const __u8 *mac)
 {
     struct ethhdr *ethernet = parse_at(skb, 0, sizeof(*ethernet));
 
     if (!ethernet)
         return FENCE_REASON_TRUNCATED;
-    return mac_equal(ethernet->h_source, endpoint->mac) ? 0 : FENCE_REASON_SPOOFED_MAC;
+    return mac_equal(ethernet->h_source, mac) ? 0 : FENCE_REASON_SPOOFED_MAC;
 }
 
 fence_inline int check_arp(const struct __sk_buff *skb, const struct fence_endpoint *endpoint)
@@ -214,7 +214,7 @@ fence_inline int check_dhcp(const struct packet *packet)
 fence_inline int check_source(const struct __sk_buff *skb, const struct packet *packet,
                               const struct fence_endpoint *endpoint)
 {
-    int reason = check_mac(skb, endpoint);
+    int reason = check_sender(skb, endpoint->mac);
 
     if (!reason)
         reason = check_address(packet, endpoint);

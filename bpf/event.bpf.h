@@ -25,31 +25,33 @@ fence_inline void count(const struct packet *packet, __u32 reason)
 }
 
 /* One map operation for each new connection or refused first packet. */
-fence_inline void count_flow(const struct packet *packet, __u32 identity,
-                             const struct judgement *judgement)
+fence_step int count_flow(const struct packet *packet, __u32 identity,
+                          const struct judgement *judgement)
 {
-    int egress = packet->direction == FENCE_EGRESS;
-    struct fence_flow_key key = {
-        .source = egress ? identity : judgement->peer_identity,
-        .destination = egress ? judgement->peer_identity : identity,
-        .port = packet->outer.destination_port,
-        .protocol = packet->outer.protocol,
-        .direction = packet->direction,
-        .verdict = judgement->verdict,
-        .shadow = judgement->shadow,
-    };
-    struct fence_flow fresh = {.count = 1, .last_seen = packet->now};
+    struct fence_flow fresh = {.count = 1};
+    struct fence_flow_key key = {};
     struct fence_flow *flow;
+    int egress;
 
-    if (packet->probe)
-        return;
+    if (!packet || !judgement || packet->probe)
+        return 0;
+    egress = packet->direction == FENCE_EGRESS;
+    key.source = egress ? identity : judgement->peer_identity;
+    key.destination = egress ? judgement->peer_identity : identity;
+    key.port = packet->outer.destination_port;
+    key.protocol = packet->outer.protocol;
+    key.direction = packet->direction;
+    key.verdict = judgement->verdict;
+    key.shadow = judgement->shadow;
     flow = bpf_map_lookup_elem(&flows, &key);
     if (!flow) {
+        fresh.last_seen = packet->now;
         bpf_map_update_elem(&flows, &key, &fresh, BPF_ANY);
-        return;
+        return 0;
     }
     flow->count++;
     flow->last_seen = packet->now;
+    return 0;
 }
 
 /* 1 when this drop may be told; *ret_suppressed = how many were not. */

@@ -25,10 +25,11 @@
         __type(value, value_type);                                                                 \
     } name SEC(".maps")
 
-#define FENCE_ARRAY(name, value_type, entries)                                                     \
+#define FENCE_ARRAY(name, value_type, entries, extra_flags)                                        \
     struct {                                                                                       \
         __uint(type, BPF_MAP_TYPE_ARRAY);                                                          \
         __uint(max_entries, entries);                                                              \
+        __uint(map_flags, extra_flags);                                                            \
         __type(key, __u32);                                                                        \
         __type(value, value_type);                                                                 \
     } name SEC(".maps")
@@ -38,7 +39,7 @@ FENCE_HASH(endpoint_info, __u32, struct fence_endpoint_info, FENCE_MAX_ENDPOINTS
            BPF_F_NO_PREALLOC);
 FENCE_HASH(identities, __u32, struct fence_identity_info, FENCE_MAX_IDENTITIES, BPF_F_NO_PREALLOC);
 FENCE_HASH(classes, __u32, struct fence_class_info, FENCE_MAX_CLASSES, BPF_F_NO_PREALLOC);
-FENCE_ARRAY(peers, struct fence_peer, FENCE_MAX_PEERS);
+FENCE_ARRAY(peers, struct fence_peer, FENCE_MAX_PEERS, 0);
 FENCE_HASH(addresses, struct fence_addr, __u32, FENCE_MAX_ADDRESSES, BPF_F_NO_PREALLOC);
 
 struct {
@@ -52,14 +53,21 @@ struct {
 FENCE_HASH(sets, __u32, struct fence_set_info, FENCE_MAX_RULES, BPF_F_NO_PREALLOC);
 FENCE_HASH(policies, struct fence_policy_key, struct fence_policy_table, FENCE_MAX_POLICIES,
            BPF_F_NO_PREALLOC);
-FENCE_ARRAY(intervals, struct fence_interval, FENCE_MAX_INTERVALS);
+FENCE_ARRAY(intervals, struct fence_interval, FENCE_MAX_INTERVALS, 0);
 FENCE_HASH(rules, __u32, struct fence_rule_info, FENCE_MAX_RULES, BPF_F_NO_PREALLOC);
 
-/* Not LRU: a flood must not push out what is established. The kernel removes closed and expired
- * entries that it meets, the daemon sweeps the rest. */
-FENCE_HASH(connections, struct fence_connection_key, struct fence_connection, FENCE_MAX_CONNECTIONS,
-           BPF_F_NO_PREALLOC);
-FENCE_LRU(handshakes, struct fence_connection_key, struct fence_connection, FENCE_MAX_HANDSHAKES);
+FENCE_ARRAY(connections, struct fence_bucket, FENCE_MAX_BUCKETS, BPF_F_MMAPABLE);
+FENCE_ARRAY(usage, struct fence_usage, FENCE_MAX_ENDPOINTS + 1, BPF_F_MMAPABLE);
+FENCE_ARRAY(opened, struct fence_opened, FENCE_MAX_OPENED, BPF_F_MMAPABLE);
+FENCE_ARRAY(epochs, __u64, FENCE_EPOCHS, BPF_F_MMAPABLE);
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, FENCE_MAX_PAIRS + 1); /* one for probes */
+    __type(key, __u32);
+    __type(value, struct fence_pair);
+} pairs SEC(".maps");
+
 FENCE_LRU(fragments, struct fence_fragment_key, struct fence_fragment, FENCE_MAX_FRAGMENTS);
 
 struct {
@@ -82,4 +90,4 @@ struct {
 } events SEC(".maps");
 
 FENCE_LRU(event_limits, struct fence_event_key, struct fence_event_limit, FENCE_MAX_LIMITS);
-FENCE_ARRAY(settings, struct fence_settings, 1);
+FENCE_ARRAY(settings, struct fence_settings, 1, 0);

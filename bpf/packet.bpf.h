@@ -41,10 +41,12 @@ struct tuple {
 /* One per packet, on the stack of the entry program. */
 struct packet {
     struct tuple outer;
-    struct tuple quoted; /* of an ICMP error */
-    __u64 now;           /* jiffies */
+    __u64 now;       /* jiffies */
+    __u64 secret[2]; /* from here: settings */
     __u32 hz;
     __u32 setting_flags;
+    __u32 bucket_mask;
+    __u32 share;
     __u32 ifindex;
     __u32 offset;      /* of the transport header */
     __u32 end;         /* offset behind the IP packet */
@@ -62,9 +64,8 @@ struct packet {
     __u32 length;   /* of the frame */
 };
 
-/* A question to the policy: a connection in `direction` with that other end and destination. */
+/* A question to the policy: a connection of a pair, in `direction`, with that destination. */
 struct question {
-    struct fence_addr remote;
     __u32 direction; /* of the connection's first packet */
     __u32 position;  /* FENCE_POSITION of its destination */
     __u32 from_host; /* a process of this node opened it */
@@ -74,7 +75,6 @@ struct question {
 struct judgement {
     __u32 set;
     __u32 peer;
-    __u32 generation;
     __u32 peer_identity;
     __u32 rule;
     __u32 shadow_rule;
@@ -101,13 +101,13 @@ fence_inline void address_from_ipv4(struct fence_addr *addr, __u32 network_order
 
 fence_inline int address_is_ipv4(const struct fence_addr *addr)
 {
-    return addr->words[0] == 0 && addr->words[1] == 0 && addr->words[2] == bpf_htonl(0xffff);
+    return (addr->words[0] | addr->words[1] | (addr->words[2] ^ bpf_htonl(0xffff))) == 0;
 }
 
 fence_inline int address_equal(const struct fence_addr *a, const struct fence_addr *b)
 {
-    return a->words[0] == b->words[0] && a->words[1] == b->words[1] && a->words[2] == b->words[2] &&
-           a->words[3] == b->words[3];
+    return ((a->words[0] ^ b->words[0]) | (a->words[1] ^ b->words[1]) |
+            (a->words[2] ^ b->words[2]) | (a->words[3] ^ b->words[3])) == 0;
 }
 
 fence_inline int address_is_none(const struct fence_addr *addr)

@@ -380,9 +380,9 @@ fence_inline int parse_ip(struct __sk_buff *skb, struct packet *packet)
  * The packet that an ICMP error quotes: 0 when its tuple could be read. IPv6 extension headers in
  * front of the quoted transport header are not walked: such an error counts as unrelated.
  */
-fence_inline int parse_quoted(const struct __sk_buff *skb, struct packet *packet)
+fence_inline int parse_quoted(const struct __sk_buff *skb, struct packet *packet,
+                              struct tuple *tuple)
 {
-    struct tuple *tuple = &packet->quoted;
     struct port_head *ports;
     struct icmp_head *icmp;
 

@@ -9,6 +9,13 @@
 #include "bpf/maps.bpf.h"
 #include "bpf/packet.bpf.h"
 
+struct peer {
+    __u32 number;
+    __u32 identity;
+    __u32 flags; /* enum fence_peer_flag */
+    __u32 class;
+};
+
 fence_inline __u32 peer_number(const struct packet *packet, const struct fence_addr *addr)
 {
     struct fence_prefix_key key = {.length = 128, .addr = *addr};
@@ -29,27 +36,14 @@ fence_inline __u32 peer_class(__u32 number)
     return peer ? peer->class : FENCE_CLASS_ANY;
 }
 
-/* Fill in peer, generation and peer_identity; returns the peer's flags. */
-fence_inline __u32 peer_resolve(const struct packet *packet, const struct fence_addr *addr,
-                                struct judgement *judgement, __u32 *ret_class)
+fence_inline void peer_resolve(const struct packet *packet, const struct fence_addr *addr,
+                               struct peer *ret_peer)
 {
     __u32 number = peer_number(packet, addr);
     struct fence_peer *peer = bpf_map_lookup_elem(&peers, &number);
 
-    judgement->peer = number;
-    *ret_class = FENCE_CLASS_ANY;
-    if (!peer)
-        return 0;
-    *ret_class = peer->class;
-    judgement->generation = peer->generation;
-    judgement->peer_identity = peer->identity;
-    return peer->flags;
-}
-
-/* Has an address left the peer since the connection was judged? */
-fence_inline int peer_is_current(__u32 number, __u32 generation)
-{
-    struct fence_peer *peer = bpf_map_lookup_elem(&peers, &number);
-
-    return peer && peer->generation == generation;
+    ret_peer->number = number;
+    ret_peer->identity = peer ? peer->identity : 0;
+    ret_peer->flags = peer ? peer->flags : 0;
+    ret_peer->class = peer ? peer->class : FENCE_CLASS_ANY;
 }

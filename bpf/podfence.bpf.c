@@ -3,6 +3,8 @@
  * The data path, top to bottom: parse -> endpoint -> connection -> peer -> policy -> verdict ->
  * event and counters. One program for each direction, shared by all endpoints. Allow is
  * TC_ACT_UNSPEC, so that other filters still run; deny is TC_ACT_SHOT.
+ *
+ * Most packets take a short way through the same steps: quick.bpf.h.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -14,11 +16,14 @@
 #include "bpf/connection.bpf.h"
 #include "bpf/endpoint.bpf.h"
 #include "bpf/event.bpf.h"
+#include "bpf/judge.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/packet.bpf.h"
+#include "bpf/pair.bpf.h"
 #include "bpf/parse.bpf.h"
 #include "bpf/peer.bpf.h"
 #include "bpf/policy.bpf.h"
+#include "bpf/quick.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -31,7 +36,7 @@ fence_inline int check_sent(const struct __sk_buff *skb, const struct packet *pa
     if (endpoint->flags & FENCE_EP_SOURCE_OFF)
         return 0;
     if (packet->ethertype == ETH_P_ARP) {
-        reason = check_mac(skb, endpoint);
+        reason = check_sender(skb, endpoint->mac);
         if (!reason)
             reason = check_arp(skb, endpoint);
     } else {
@@ -75,9 +80,11 @@ fence_step int check_packet(struct __sk_buff *skb, struct packet *packet,
 }
 
 /* The verdict with its reason, rule and peer. */
-fence_inline void judge(struct __sk_buff *skb, struct packet *packet,
-                        const struct fence_endpoint *endpoint, struct judgement *judgement)
+fence_inline void judge_packet(struct __sk_buff *skb, struct packet *packet,
+                               const struct fence_endpoint *endpoint, struct judgement *judgement)
 {
+    struct tuple quoted = {};
+    struct fence_pair *pair;
     int reason;
 
     if (endpoint->flags & FENCE_EP_EXEMPT) {
@@ -95,13 +102,19 @@ fence_inline void judge(struct __sk_buff *skb, struct packet *packet,
         return;
     }
     if (packet->icmp_error && !packet->probe) {
-        reason = connection_judge_error(skb, packet, endpoint);
+        reason = connection_quoted(skb, packet, &quoted);
+        if (!reason)
+            reason = connection_judge_quoted(packet, endpoint, &quoted);
         if (!reason) {
             policy_allow(judgement, FENCE_REASON_RELATED);
             return;
         }
     }
-    connection_judge(packet, endpoint, judgement);
+    pair = pair_get(packet, endpoint, packet_local(packet), packet_remote(packet));
+    if (pair)
+        connection_judge(packet, pair, judgement);
+    else
+        policy_deny(judgement, FENCE_REASON_NOT_APPLIED);
 }
 
 fence_inline void packet_begin(struct __sk_buff *skb, struct packet *packet)
@@ -113,19 +126,25 @@ fence_inline void packet_begin(struct __sk_buff *skb, struct packet *packet)
     packet->length = skb->len;
     packet->now = bpf_jiffies64();
     packet->hz = 1000;
-    if (setting && setting->hz) {
-        packet->hz = setting->hz;
-        packet->setting_flags = setting->flags;
-    }
+    if (!setting || !setting->hz)
+        return;
+    packet->hz = setting->hz;
+    packet->setting_flags = setting->flags;
+    packet->secret[0] = setting->hash_key[0];
+    packet->secret[1] = setting->hash_key[1];
+    packet->bucket_mask = setting->bucket_mask;
+    packet->share = setting->share;
 }
 
-/* The pipeline. Fills in the judgement and returns the TC action. */
-fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, struct judgement *judgement)
+/* Step by step, for whatever the short way does not know. */
+fence_step int long_way(struct __sk_buff *skb, struct packet *packet, struct judgement *judgement)
 {
     struct fence_endpoint *endpoint;
     int reason;
 
-    packet_begin(skb, packet);
+    if (!packet || !judgement)
+        return 0;
+    packet->tcp_flags = 0;
     reason = parse_link(skb, packet);
     endpoint = bpf_map_lookup_elem(&endpoints, &packet->ifindex);
     if (!endpoint)
@@ -133,10 +152,26 @@ fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, struct j
     else if (reason && !(endpoint->flags & FENCE_EP_EXEMPT))
         policy_deny(judgement, reason);
     else
-        judge(skb, packet, endpoint, judgement);
+        judge_packet(skb, packet, endpoint, judgement);
 
     if (judgement->verdict == FENCE_DENY && (!endpoint || reason))
         tell(packet, judgement, endpoint ? endpoint->identity : 0, FENCE_EVENT_DROP);
+    return 0;
+}
+
+/* The pipeline. Fills in the judgement and returns the TC action. */
+fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, struct judgement *judgement)
+{
+    struct fence_pair *pair;
+
+    packet_begin(skb, packet);
+    pair = packet->probe ? NULL : quick_pair(skb, packet);
+    if (!pair)
+        long_way(skb, packet, judgement);
+    else if (quick_allows(packet, pair))
+        policy_allow(judgement, FENCE_REASON_ESTABLISHED);
+    else
+        connection_judge(packet, pair, judgement);
     count(packet, judgement->reason);
     return judgement->verdict == FENCE_ALLOW ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bpf/connection.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include "cni/ctl/names.h"
@@ -8,6 +9,8 @@
 #include "lib/base/addr.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
+#include "lib/datapath/connections.h"
+#include "lib/datapath/probe.h"
 #include "lib/datapath/read.h"
 
 /* What the user wants to see; NULL = everything. */
@@ -24,12 +27,17 @@ struct listing {
     struct fence_endpoint_list endpoints;
     __u64 now; /* jiffies */
     __u32 hz;
-    bool established; /* the map that is being walked */
     cJSON *rows;
 };
 
-/* Names of both ends, found once. */
-struct ends {
+/* An entry with what is to be said of it. */
+struct item {
+    const struct fence_connection *entry;
+    const struct fence_endpoint_record *record; /* its pod */
+    struct fence_addr local_addr;
+    struct fence_probe_result judged; /* as of now */
+    __u16 flags;
+    __u32 idle; /* jiffies */
     char endpoint[CTL_SHOW_MAX];
     char peer[CTL_SHOW_MAX];          /* identity */
     struct fence_pod_name remote_pod; /* of this node's pods only */
@@ -49,131 +57,158 @@ static void name_peer(const struct listing *listing, __u32 number, char text[CTL
         snprintf(text, CTL_SHOW_MAX, "unknown");
 }
 
-static void name_ends(struct listing *listing, const struct fence_connection_key *key,
-                      const struct fence_connection *connection, struct ends *ends)
+static void name_ends(struct listing *listing, struct item *item)
 {
-    const struct fence_endpoint_record *record =
-        ctl_endpoint_by_index(&listing->endpoints, key->ifindex);
-
-    *ends = (struct ends){0};
-    if (record)
-        ctl_endpoint_name(record, ends->endpoint);
-    name_peer(listing, connection->peer, ends->peer);
-    ctl_local_namer(&listing->endpoints, &key->remote, &ends->remote_pod);
-    ends->local_end = (struct ctl_end){
-        .namespace_name = record ? record->info.namespace_name : "",
-        .pod = record ? record->info.pod : "",
+    ctl_endpoint_name(item->record, item->endpoint);
+    name_peer(listing, item->judged.peer, item->peer);
+    ctl_local_namer(&listing->endpoints, &item->entry->remote, &item->remote_pod);
+    item->local_end = (struct ctl_end){
+        .namespace_name = item->record->info.namespace_name,
+        .pod = item->record->info.pod,
         .identity = "",
-        .addr = fence_addr_format(&key->local, ends->local),
+        .addr = fence_addr_format(&item->local_addr, item->local),
     };
-    ends->remote_end = (struct ctl_end){
-        .namespace_name = ends->remote_pod.namespace_name,
-        .pod = ends->remote_pod.pod,
-        .identity = ends->peer,
-        .addr = fence_addr_format(&key->remote, ends->remote),
+    item->remote_end = (struct ctl_end){
+        .namespace_name = item->remote_pod.namespace_name,
+        .pod = item->remote_pod.pod,
+        .identity = item->peer,
+        .addr = fence_addr_format(&item->entry->remote, item->remote),
     };
 }
 
-static bool is_wanted(const struct listing *listing, const struct fence_connection *connection,
-                      const struct ends *ends)
+/* What policy says of it now: entries hold no verdict. */
+static int judge(const struct listing *listing, struct item *item)
+{
+    const struct fence_connection *entry = item->entry;
+    bool inward = item->flags & FENCE_CONN_INGRESS;
+    bool icmp = entry->protocol == IPPROTO_ICMP || entry->protocol == IPPROTO_ICMPV6;
+    struct fence_packet packet = {
+        .source = inward ? entry->remote : item->local_addr,
+        .destination = inward ? item->local_addr : entry->remote,
+        .protocol = entry->protocol,
+        .source_port = inward ? entry->remote_port : entry->local_port,
+        .destination_port = inward ? entry->local_port : entry->remote_port,
+        .tcp_flags = FENCE_TCP_SYN,
+    };
+
+    if (icmp) {
+        packet.source_port = entry->local_port;
+        packet.destination_port = entry->remote_port;
+    }
+    return fence_probe(listing->pins, item->record->ifindex, inward ? FENCE_INGRESS : FENCE_EGRESS,
+                       item->flags & FENCE_CONN_FROM_HOST ? FENCE_ORIGIN_LOCAL
+                                                          : FENCE_ORIGIN_FORWARDED,
+                       &packet, &item->judged, NULL);
+}
+
+static const struct fence_endpoint_record *
+endpoint_by_slot(const struct fence_endpoint_list *endpoints, __u32 slot)
+{
+    for (size_t i = 0; i < endpoints->count; i++)
+        if (endpoints->items[i].endpoint.slot == slot)
+            return &endpoints->items[i];
+    return NULL;
+}
+
+static bool is_wanted(const struct listing *listing, const struct item *item)
 {
     const struct filter *filter = listing->filter;
-    bool inward = connection->flags & FENCE_CONN_INGRESS;
+    bool inward = item->flags & FENCE_CONN_INGRESS;
 
-    return ctl_end_fits(&ends->local_end, filter->pod) &&
-           ctl_end_fits(inward ? &ends->remote_end : &ends->local_end, filter->from) &&
-           ctl_end_fits(inward ? &ends->local_end : &ends->remote_end, filter->to) &&
+    return ctl_end_fits(&item->local_end, filter->pod) &&
+           ctl_end_fits(inward ? &item->remote_end : &item->local_end, filter->from) &&
+           ctl_end_fits(inward ? &item->local_end : &item->remote_end, filter->to) &&
            (!filter->verdict ||
-            strcmp(filter->verdict, fence_verdict_name(connection->verdict)) == 0);
+            strcmp(filter->verdict, fence_verdict_name(item->judged.verdict)) == 0);
 }
 
-static bool is_expired(const struct listing *listing, const struct fence_connection_key *key,
-                       const struct fence_connection *connection)
+static const char *state_of(const struct item *item)
 {
-    __u64 lifetime = fence_connection_lifetime(key->protocol, connection->flags);
-
-    return listing->now > connection->last_seen &&
-           listing->now - connection->last_seen > lifetime * listing->hz;
-}
-
-static const char *state_of(const struct listing *listing,
-                            const struct fence_connection *connection)
-{
-    if (connection->flags & FENCE_CONN_CLOSED)
+    if (item->flags & FENCE_CONN_CLOSED)
         return "closed";
-    if (connection->flags & (FENCE_CONN_FIN_OPENER | FENCE_CONN_FIN_OTHER))
+    if (item->flags & (FENCE_CONN_FIN_OPENER | FENCE_CONN_FIN_OTHER))
         return "closing";
-    return listing->established ? "established" : "half-open";
+    return item->flags & FENCE_CONN_ESTABLISHED ? "established" : "half-open";
 }
 
-static const char *opener_of(const struct fence_connection *connection)
+static const char *opener_of(const struct item *item)
 {
-    if (connection->flags & FENCE_CONN_FROM_HOST)
+    if (item->flags & FENCE_CONN_FROM_HOST)
         return "node";
-    return connection->flags & FENCE_CONN_INGRESS ? "peer" : "pod";
+    return item->flags & FENCE_CONN_INGRESS ? "peer" : "pod";
 }
 
-static void add_tuple(cJSON *row, const struct fence_connection_key *key, const struct ends *ends)
+static void add_tuple(cJSON *row, const struct item *item)
 {
+    const struct fence_connection *entry = item->entry;
     char buffer[8];
-    const char *protocol = fence_protocol_name(key->protocol, buffer);
+    const char *protocol = fence_protocol_name(entry->protocol, buffer);
 
     cJSON_AddStringToObject(row, "protocol", protocol);
-    cJSON_AddStringToObject(row, "local", ends->local);
-    cJSON_AddStringToObject(row, "remote", ends->remote);
+    cJSON_AddStringToObject(row, "local", item->local);
+    cJSON_AddStringToObject(row, "remote", item->remote);
     if (strncmp(protocol, "ICMP", 4) == 0) {
-        cJSON_AddNumberToObject(row, "icmpId", key->local_port);
-        cJSON_AddNumberToObject(row, "icmpType", key->remote_port >> 8u);
-        cJSON_AddNumberToObject(row, "icmpCode", key->remote_port & 0xffu);
-    } else if (key->local_port || key->remote_port) {
-        cJSON_AddNumberToObject(row, "localPort", key->local_port);
-        cJSON_AddNumberToObject(row, "remotePort", key->remote_port);
+        cJSON_AddNumberToObject(row, "icmpId", entry->local_port);
+        cJSON_AddNumberToObject(row, "icmpType", entry->remote_port >> 8u);
+        cJSON_AddNumberToObject(row, "icmpCode", entry->remote_port & 0xffu);
+    } else if (entry->local_port || entry->remote_port) {
+        cJSON_AddNumberToObject(row, "localPort", entry->local_port);
+        cJSON_AddNumberToObject(row, "remotePort", entry->remote_port);
     }
 }
 
-static void add_judgement(cJSON *row, const struct listing *listing,
-                          const struct fence_connection *connection)
+static void add_judgement(cJSON *row, const struct listing *listing, const struct item *item)
 {
-    double idle = listing->now > connection->last_seen && listing->hz
-                      ? (double)(listing->now - connection->last_seen) / listing->hz
-                      : 0;
+    double idle = listing->hz ? (double)item->idle / listing->hz : 0;
 
-    cJSON_AddStringToObject(row, "verdict", fence_verdict_name(connection->verdict));
-    cJSON_AddStringToObject(row, "audit", fence_verdict_name(connection->shadow));
-    cJSON_AddStringToObject(row, "reason", fence_reason_name(connection->reason));
-    ctl_add_rule(row, listing->pins, connection->rule);
-    cJSON_AddNumberToObject(row, "policySet", connection->set);
+    cJSON_AddStringToObject(row, "verdict", fence_verdict_name(item->judged.verdict));
+    cJSON_AddStringToObject(row, "audit", fence_verdict_name(item->judged.shadow));
+    cJSON_AddStringToObject(row, "reason", fence_reason_name(item->judged.reason));
+    ctl_add_rule(row, listing->pins, item->judged.rule);
+    cJSON_AddNumberToObject(row, "policySet", item->judged.set);
     cJSON_AddNumberToObject(row, "idleSeconds", (double)(long long)(idle * 10) / 10);
 }
 
-static int visit(void *context, const void *key_bytes, const void *value)
+static int add_row(const struct listing *listing, const struct item *item)
 {
-    struct listing *listing = context;
-    const struct fence_connection_key *key = key_bytes;
-    const struct fence_connection *connection = value;
-    struct ends ends;
-    cJSON *row;
+    cJSON *row = cJSON_CreateObject();
 
-    if (is_expired(listing, key, connection))
-        return 0;
-    name_ends(listing, key, connection, &ends);
-    if (!is_wanted(listing, connection, &ends))
-        return 0;
-    row = cJSON_CreateObject();
-    cJSON_AddStringToObject(row, "endpoint", ends.endpoint);
-    cJSON_AddNumberToObject(row, "ifindex", key->ifindex);
-    add_tuple(row, key, &ends);
-    cJSON_AddStringToObject(row, "peer", ends.peer);
-    if (*ends.remote_pod.pod) {
+    cJSON_AddStringToObject(row, "endpoint", item->endpoint);
+    cJSON_AddNumberToObject(row, "ifindex", item->record->ifindex);
+    add_tuple(row, item);
+    cJSON_AddStringToObject(row, "peer", item->peer);
+    if (*item->remote_pod.pod) {
         char name[CTL_SHOW_MAX];
 
-        snprintf(name, sizeof(name), "%s/%s", ends.remote_pod.namespace_name, ends.remote_pod.pod);
+        snprintf(name, sizeof(name), "%s/%s", item->remote_pod.namespace_name,
+                 item->remote_pod.pod);
         cJSON_AddStringToObject(row, "peerPod", name);
     }
-    cJSON_AddStringToObject(row, "openedBy", opener_of(connection));
-    cJSON_AddStringToObject(row, "state", state_of(listing, connection));
-    add_judgement(row, listing, connection);
+    cJSON_AddStringToObject(row, "openedBy", opener_of(item));
+    cJSON_AddStringToObject(row, "state", state_of(item));
+    add_judgement(row, listing, item);
     return cJSON_AddItemToArray(listing->rows, row) ? 0 : -1;
+}
+
+static int visit(void *context, const struct fence_connection *entry)
+{
+    struct listing *listing = context;
+    struct item item = {
+        .entry = entry,
+        .record = endpoint_by_slot(&listing->endpoints, entry->slot),
+        .flags = FENCE_STATE_FLAGS(entry->state),
+        .idle = fence_jiffies_since(listing->now, FENCE_STATE_SEEN(entry->state), listing->hz),
+    };
+
+    /* of a pod that has just gone: no longer anybody's */
+    if (!item.record ||
+        fence_connection_expired(entry->protocol, entry->state, listing->now, listing->hz))
+        return 0;
+    (void)fence_connection_local(&item.record->endpoint, entry, &item.local_addr);
+    if (judge(listing, &item) < 0)
+        return 0;
+    name_ends(listing, &item);
+    return is_wanted(listing, &item) ? add_row(listing, &item) : 0;
 }
 
 static void print_text(const struct ctl *ctl, const cJSON *value)
@@ -195,6 +230,7 @@ static void print_text(const struct ctl *ctl, const cJSON *value)
 static int show(struct ctl *ctl, const struct fence_pins *pins, const struct filter *filter)
 {
     struct listing listing = {.pins = pins, .filter = filter};
+    struct fence_connection_table table = {0};
     struct fence_settings settings = {0};
     struct fence_err err = {0};
     cJSON *value;
@@ -209,11 +245,10 @@ static int show(struct ctl *ctl, const struct fence_pins *pins, const struct fil
         return ctl_fail(ctl, "%s", err.text);
     value = cJSON_CreateObject();
     listing.rows = cJSON_AddArrayToObject(value, "connections");
-    listing.established = true;
-    r = fence_map_each(pins, FENCE_MAP_CONNECTIONS, visit, &listing, &err);
-    listing.established = false;
+    r = fence_connections_open(pins, &table, &err);
     if (r == 0)
-        r = fence_map_each(pins, FENCE_MAP_HANDSHAKES, visit, &listing, &err);
+        r = fence_connections_each(&table, visit, &listing);
+    fence_connections_close(&table);
     fence_endpoint_list_done(&listing.endpoints);
     if (r == 0)
         return ctl_show(ctl, value, print_text);
@@ -236,7 +271,8 @@ int ctl_connections(struct ctl *ctl, int argc, char **argv)
     const struct ctl_usage usage = {
         .verb = "connections",
         .arguments = "",
-        .about = "Lists tracked connections of this node's pods, half-open ones too. An END is "
+        .about = "Lists tracked connections of this node's pods, half-open ones too, with what "
+                 "policy says\nof them now. An END is "
                  "NAMESPACE/POD,\nNAMESPACE/ for all of a namespace, an identity as PEER shows "
                  "it, or an address.\nReads the pins; needs no daemon.",
         .example = "  podfencectl connections --pod shop/db-0\n"

@@ -47,8 +47,7 @@ static void add_maps(cJSON *object, const struct fence_pins *pins)
     static const enum fence_map maps[] = {
         FENCE_MAP_ENDPOINTS, FENCE_MAP_IDENTITIES, FENCE_MAP_PEERS,       FENCE_MAP_ADDRESSES,
         FENCE_MAP_PREFIXES,  FENCE_MAP_SETS,       FENCE_MAP_POLICIES,    FENCE_MAP_INTERVALS,
-        FENCE_MAP_RULES,     FENCE_MAP_FLOWS,      FENCE_MAP_CONNECTIONS, FENCE_MAP_HANDSHAKES,
-        FENCE_MAP_CLASSES,
+        FENCE_MAP_RULES,     FENCE_MAP_FLOWS,      FENCE_MAP_CONNECTIONS, FENCE_MAP_CLASSES,
     };
     cJSON *list = cJSON_AddArrayToObject(object, "maps");
 

@@ -157,11 +157,10 @@ static int set_trust_domain(struct fence_options *options, const char *value, st
 
 /* The maps whose size is a matter of the node's size; the others follow from the layout. */
 static const enum fence_map sizable[] = {
-    FENCE_MAP_ENDPOINTS, FENCE_MAP_ENDPOINT_INFO, FENCE_MAP_IDENTITIES,  FENCE_MAP_PEERS,
-    FENCE_MAP_ADDRESSES, FENCE_MAP_PREFIXES,      FENCE_MAP_SETS,        FENCE_MAP_POLICIES,
-    FENCE_MAP_INTERVALS, FENCE_MAP_RULES,         FENCE_MAP_CONNECTIONS, FENCE_MAP_HANDSHAKES,
-    FENCE_MAP_FRAGMENTS, FENCE_MAP_FLOWS,         FENCE_MAP_EVENTS,      FENCE_MAP_EVENT_LIMITS,
-    FENCE_MAP_CLASSES,
+    FENCE_MAP_ENDPOINTS, FENCE_MAP_ENDPOINT_INFO, FENCE_MAP_IDENTITIES,   FENCE_MAP_PEERS,
+    FENCE_MAP_ADDRESSES, FENCE_MAP_PREFIXES,      FENCE_MAP_SETS,         FENCE_MAP_POLICIES,
+    FENCE_MAP_INTERVALS, FENCE_MAP_RULES,         FENCE_MAP_CONNECTIONS,  FENCE_MAP_FRAGMENTS,
+    FENCE_MAP_FLOWS,     FENCE_MAP_EVENTS,        FENCE_MAP_EVENT_LIMITS, FENCE_MAP_CLASSES,
 };
 
 static int find_sizable(const char *name, size_t size, enum fence_map *ret_map,

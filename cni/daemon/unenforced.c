@@ -300,7 +300,7 @@ static int recover(const struct fence_pins *pins, const struct fence_endpoint_re
         return 0; /* another pod's by now, or not resolved yet */
     now.endpoint.recovery_until_ns = fence_clock_boot_ns() + RECOVERY_NS;
     r = fence_endpoint_update(pins, seen->ifindex, &now.endpoint, err);
-    return r < 0 ? r : fence_endpoint_forget(pins, seen->ifindex, err);
+    return r < 0 ? r : fence_endpoint_forget(pins, now.endpoint.slot, err);
 }
 
 static void warn(const struct fence_endpoint_record *record, const struct fence_err *err)
@@ -335,7 +335,7 @@ static void settle_interrupted(struct fence_daemon *daemon)
 
         if (!(record->endpoint.flags & FENCE_EP_PENDING) && is_recovering(record) &&
             record->endpoint.recovery_until_ns > now &&
-            fence_endpoint_forget(&daemon->pins, record->ifindex, &err) < 0)
+            fence_endpoint_forget(&daemon->pins, record->endpoint.slot, &err) < 0)
             warn(record, &err);
     }
     fence_endpoint_list_done(&list);

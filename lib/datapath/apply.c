@@ -3,14 +3,15 @@
  * From a plan to the pinned maps.
  *
  * What the kernel reads, for a packet: endpoint -> set; address -> peer -> class; (set, class,
- * direction) -> table -> verdict. A connection caches (set, peer, peer's generation, verdict).
+ * direction) -> table -> verdict. It keeps what it has read until the epoch is raised, which
+ * follows every write (epochs.h).
  *
  * Order, each step complete before the next:
  *   1. identities, classes, rules: names, which nothing refers to yet
  *   2. tables into free intervals, and entries of the sets: every set, also those in force now,
  * gets its tables for the classes that have come; a new set's own entry says that it is complete
  *   3. peers move to their classes
- *   4. addresses and prefixes move to their peers; every peer that lost one gets a new generation
+ *   4. addresses and prefixes move to their peers
  *   5. endpoints flip to their sets, one map write each
  * The plan is such (see lib/policy/compile.c) that in it every set is exact for every class, old
  * and new: 3 and 4 change no verdict but those of addresses that are somebody else's now, and 5
@@ -27,11 +28,10 @@
  * - A set without an entry in `sets` is incomplete, whoever was killed while writing it: nothing
  *   uses it, the sweep removes it.
  * - A class's number is given to another class only after all its entries are gone, and late: they
- *   go round. A peer's number is given to another peer only after its generation was raised; an
- *   interval is written again only after a grace period without references.
- * - Between moving an address and raising generations FENCE_SETTING_MOVING is set; who finds it at
- *   start raises them all. A packet in flight may pair an old address look-up with a new
- *   generation, so they are raised once more at the next sweep, after a grace period.
+ *   go round. A peer's number is given to another peer only after a sweep found that no address
+ *   leads to it; an interval is written again only after a grace period without references.
+ * - Whoever was killed between a write and its epoch has left the kernel with what was before that
+ *   write; the next start raises the epoch first of all.
  * - What cannot be written closes: a set -> its endpoints get set 0; a prefix -> all endpoints with
  *   a policy (an unwritten block would be lost from every Denylist); an address -> all prefixes
  *   count as pending. All is tried again with the next call.
@@ -51,16 +51,28 @@
 
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
+#include "lib/datapath/epochs.h"
 #include "lib/datapath/load.h"
 #include "lib/datapath/read.h"
 #include "lib/datapath/walk.h"
+
+/* Counted, and what the kernel keeps of it is out of date. */
+static void wrote(struct fence_apply *apply, enum fence_map map, const void *key)
+{
+    apply->writes++;
+    if (map == FENCE_MAP_ADDRESSES)
+        fence_epoch_raise_address(apply->pins, key);
+    else if (map == FENCE_MAP_PREFIXES || map == FENCE_MAP_PEERS || map == FENCE_MAP_POLICIES ||
+             map == FENCE_MAP_SETTINGS)
+        fence_epoch_raise(apply->pins);
+}
 
 int apply_put(struct fence_apply *apply, enum fence_map map, const void *key, const void *value)
 {
     int r = bpf_map_update_elem(apply->pins->maps[map], key, value, BPF_ANY);
 
     if (r == 0)
-        apply->writes++;
+        wrote(apply, map, key);
     else
         apply->failed_map = map;
     return r;
@@ -75,6 +87,7 @@ int apply_put_all(struct fence_apply *apply, enum fence_map map, const void *key
     if (r < 0)
         apply->failed_map = map;
     apply->writes += *count;
+    fence_epoch_raise(apply->pins);
     return r;
 }
 
@@ -83,7 +96,7 @@ int apply_delete(struct fence_apply *apply, enum fence_map map, const void *key)
     int r = bpf_map_delete_elem(apply->pins->maps[map], key);
 
     if (r == 0)
-        apply->writes++;
+        wrote(apply, map, key);
     return r == -ENOENT ? 0 : r;
 }
 
@@ -255,6 +268,7 @@ int fence_apply_new(const struct fence_pins *pins, struct fence_apply **ret_appl
     apply->sets.key_size = sizeof(__u32);
     apply->sets_by_content.key_size = sizeof(struct fence_hash);
     apply->prefixes.key_size = sizeof(struct fence_prefix_key);
+    fence_epoch_raise(pins);
     r = load_all(apply, err);
     if (r < 0)
         return r;

@@ -10,7 +10,6 @@
 
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
-#include "lib/datapath/read.h"
 #include "lib/datapath/walk.h"
 
 static int set_flag(struct fence_apply *apply, __u32 flag, bool on)
@@ -19,12 +18,6 @@ static int set_flag(struct fence_apply *apply, __u32 flag, bool on)
 
     settings.flags = on ? settings.flags | flag : settings.flags & ~flag;
     return apply_settings(apply, &settings);
-}
-
-/* Before anything moves: see apply.c. */
-int apply_begin_moving(struct fence_apply *apply)
-{
-    return set_flag(apply, FENCE_SETTING_MOVING, true);
 }
 
 __u32 apply_peer_number(const struct apply_run *run, __u32 index)
@@ -47,65 +40,34 @@ static int report_incomplete(struct apply_run *run, int code)
 
 /* ---- one address ---------------------------------------------------------------------------- */
 
-static int remove_address(struct fence_apply *apply, const struct fence_addr *addr, __u32 before)
+static int remove_address(struct fence_apply *apply, const struct fence_addr *addr)
 {
-    int r = apply_begin_moving(apply);
-
-    if (r == 0)
-        r = apply_delete(apply, FENCE_MAP_ADDRESSES, addr);
-    return r < 0 ? r : apply_peer_moved(apply, before);
-}
-
-static int move_address(struct apply_run *run, const struct fence_address *entry, __u32 before)
-{
-    struct fence_apply *apply = run->apply;
-    __u32 peer = apply_peer_number(run, entry->peer);
-    int r = apply_begin_moving(apply);
-    int failure;
-
-    if (r == 0)
-        r = apply_peer_moved(apply, before);
-    if (r < 0)
-        return r;
-    failure = apply_put(apply, FENCE_MAP_ADDRESSES, &entry->addr, &peer);
-    if (failure == 0)
-        return 1;
-    /* it must not go on as what it was */
-    r = report_incomplete(run, failure);
-    return r < 0 ? r : remove_address(apply, &entry->addr, before);
+    return apply_delete(apply, FENCE_MAP_ADDRESSES, addr);
 }
 
 /* 1: it is there now. */
-static int add_address(struct apply_run *run, const struct fence_address *entry)
+static int put_address(struct apply_run *run, const struct fence_address *entry)
 {
-    struct fence_apply *apply = run->apply;
     __u32 peer = apply_peer_number(run, entry->peer);
-    __u32 before;
-    int failure;
-    int r = fence_address_resolve(apply->pins, &entry->addr, &before);
+    int failure = apply_put(run->apply, FENCE_MAP_ADDRESSES, &entry->addr, &peer);
 
-    if (r == 0)
-        r = apply_begin_moving(apply);
-    /* judged anew even when it cannot be written: by then it counts as pending */
-    if (r == 0)
-        r = apply_peer_moved(apply, before);
-    if (r < 0)
-        return r;
-    failure = apply_put(apply, FENCE_MAP_ADDRESSES, &entry->addr, &peer);
     return failure == 0 ? 1 : report_incomplete(run, failure);
+}
+
+static int move_address(struct apply_run *run, const struct fence_address *entry)
+{
+    int r = put_address(run, entry);
+
+    /* it must not go on as what it was */
+    return r == 0 ? remove_address(run->apply, &entry->addr) : r;
 }
 
 /* ---- what the map has, for a fresh plan ----------------------------------------------------- */
 
-struct gone {
-    struct fence_addr addr;
-    __u32 peer;
-};
-
 /* What the map has and the plan has not, or elsewhere. */
 struct survey {
     struct apply_run *run;
-    struct gone *items;
+    struct fence_addr *items;
     size_t count;
     size_t capacity;
 };
@@ -114,30 +76,31 @@ static int survey_visit(void *context, const void *key, const void *value)
 {
     struct survey *survey = context;
     struct fence_address *entry;
-    struct gone found;
+    struct fence_addr addr;
+    __u32 peer;
 
-    memcpy(&found.addr, key, sizeof(found.addr));
-    memcpy(&found.peer, value, sizeof(found.peer));
-    entry = fence_addresses_find(&survey->run->plan->addresses, &found.addr);
+    memcpy(&addr, key, sizeof(addr));
+    memcpy(&peer, value, sizeof(peer));
+    entry = fence_addresses_find(&survey->run->plan->addresses, &addr);
     if (entry && entry->peer != FENCE_ADDRESS_NONE &&
-        apply_peer_number(survey->run, entry->peer) == found.peer) {
+        apply_peer_number(survey->run, entry->peer) == peer) {
         entry->told = entry->peer;
         return 0;
     }
     if (FENCE_GROW(survey->items, survey->capacity, survey->count) < 0)
         return -ENOMEM;
-    survey->items[survey->count++] = found;
+    survey->items[survey->count++] = addr;
     return 0;
 }
 
-static int move_or_remove(struct apply_run *run, const struct gone *found)
+static int move_or_remove(struct apply_run *run, const struct fence_addr *addr)
 {
-    struct fence_address *entry = fence_addresses_find(&run->plan->addresses, &found->addr);
+    struct fence_address *entry = fence_addresses_find(&run->plan->addresses, addr);
     int r;
 
     if (!entry || entry->peer == FENCE_ADDRESS_NONE)
-        return remove_address(run->apply, &found->addr, found->peer);
-    r = move_address(run, entry, found->peer);
+        return remove_address(run->apply, addr);
+    r = move_address(run, entry);
     if (r > 0)
         entry->told = entry->peer;
     return r < 0 ? r : 0;
@@ -159,19 +122,17 @@ static int take_over(struct apply_run *run)
 
 static int change_address(struct apply_run *run, struct fence_address *entry)
 {
-    __u32 before;
     int r;
 
     if (entry->told == entry->peer || entry->told == FENCE_ADDRESS_NONE)
         return 0;
-    before = apply_peer_number(run, entry->told);
     if (entry->peer == FENCE_ADDRESS_NONE) {
-        r = remove_address(run->apply, &entry->addr, before);
+        r = remove_address(run->apply, &entry->addr);
         if (r == 0)
             entry->told = FENCE_ADDRESS_NONE;
         return r;
     }
-    r = move_address(run, entry, before);
+    r = move_address(run, entry);
     if (r >= 0)
         entry->told = r > 0 ? entry->peer : FENCE_ADDRESS_NONE;
     return r < 0 ? r : 0;
@@ -183,7 +144,7 @@ static int add_new_address(struct apply_run *run, struct fence_address *entry)
 
     if (entry->told != FENCE_ADDRESS_NONE || entry->peer == FENCE_ADDRESS_NONE)
         return 0;
-    r = add_address(run, entry);
+    r = put_address(run, entry);
     if (r > 0)
         entry->told = entry->peer;
     return r < 0 ? r : 0;
@@ -206,27 +167,18 @@ static int each_marked(struct apply_run *run,
 
 static int end_incomplete(struct apply_run *run)
 {
-    struct fence_apply *apply = run->apply;
-    int r = 0;
-
     if (run->lacks_addresses)
         return 0;
-    if (apply->settings.flags & FENCE_SETTING_ADDRESSES_INCOMPLETE)
-        r = apply_peer_moved(apply, FENCE_PEER_PENDING);
-    return r < 0 ? r : set_flag(apply, FENCE_SETTING_ADDRESSES_INCOMPLETE, false);
+    return set_flag(run->apply, FENCE_SETTING_ADDRESSES_INCOMPLETE, false);
 }
 
 int apply_addresses(struct apply_run *run)
 {
     int r = run->fresh ? take_over(run) : 0;
-    int raised;
 
     if (r == 0)
         r = each_marked(run, change_address);
     if (r == 0)
         r = each_marked(run, add_new_address);
-    if (r == 0)
-        r = end_incomplete(run);
-    raised = apply_peers_raise(run->apply);
-    return r < 0 ? r : raised;
+    return r == 0 ? end_incomplete(run) : r;
 }

@@ -10,6 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
+#include "lib/datapath/connections.h"
 #include "lib/datapath/endpoints.h"
 
 #define SOURCE_FLAGS ((__u32)(FENCE_EP_SOURCE_REPORT | FENCE_EP_SOURCE_OFF))
@@ -189,11 +190,21 @@ static int apply_one(struct apply_run *run, size_t index)
     return apply_report(run, subject, "closed, all its traffic is denied: %s", closed);
 }
 
+/* The connection table is shared evenly. */
+static int apply_share(struct apply_run *run)
+{
+    struct fence_settings settings = run->apply->settings;
+
+    settings.share = fence_connections_share(settings.bucket_mask + 1,
+                                             fence_plan_live(&run->plan->endpoints_list));
+    return apply_settings(run->apply, &settings);
+}
+
 int apply_endpoints(struct apply_run *run)
 {
     const struct fence_plan_list *list = &run->plan->endpoints_list;
     bool all = run->lacks_sets || run->closed;
-    int r = 0;
+    int r = apply_share(run);
 
     for (__u32 i = 0; r == 0 && i < list->count; i++)
         if (run->plan->endpoints[i].item.live && (all || run->plan->endpoints[i].item.touched))

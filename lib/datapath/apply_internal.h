@@ -32,8 +32,6 @@ struct apply_numbers {
 struct apply_peer {
     struct fence_peer now; /* as in the map */
     __u32 references;      /* things of the plan that have it: one, or none */
-    bool moved;            /* an address has left it: generation to be raised */
-    bool moved_twice;      /* and once more at the next sweep */
     bool referenced;       /* sweep: in use, or addresses lead to it */
     struct fence_index_node node;
 };
@@ -81,13 +79,6 @@ struct apply_prefix {
     struct fence_index_node node;
 };
 
-/* Numbers of peers. */
-struct apply_list {
-    __u32 *items;
-    size_t count;
-    size_t capacity;
-};
-
 struct fence_apply {
     const struct fence_pins *pins;
     struct fence_settings settings; /* as in the map */
@@ -104,8 +95,6 @@ struct fence_apply {
     __u32 peer_cursor;                    /* no number below it is free */
     __u32 *peers_by_index;                /* of the plan; 0 = none */
     size_t peer_index_count;              /* room in peers_by_index */
-    struct apply_list moved;              /* peers to be raised */
-    struct apply_list moved_twice;        /* and once more at the next sweep */
     struct apply_table **tables_by_index; /* of the plan; NULL = not asked for yet */
     size_t table_index_count;
     struct apply_set **sets_by_index; /* of the plan; NULL = could not be written: closed */
@@ -179,11 +168,6 @@ int apply_peers_load(struct fence_apply *apply);
 int apply_peers(struct apply_run *run);
 void apply_peers_forget(struct fence_apply *apply);
 void apply_peers_done(struct fence_apply *apply);
-/* Mark a peer that an address leaves; apply_peers_raise then gives it a new generation. */
-int apply_peer_moved(struct fence_apply *apply, __u32 peer);
-int apply_peers_raise(struct fence_apply *apply);
-/* After a grace period: raise those once more that a packet in flight may have read just before. */
-int apply_peers_settle(struct fence_apply *apply);
 int apply_peer_free(struct fence_apply *apply, __u32 peer);
 /* The number that the map has for the content of the plan's peer; false: none. */
 bool apply_peer_of_content(const struct apply_run *run, __u32 index, __u32 *ret_number);
@@ -245,7 +229,6 @@ int apply_endpoints(struct apply_run *run);
 
 /* ---- apply_addresses.c ---- */
 int apply_addresses(struct apply_run *run);
-int apply_begin_moving(struct fence_apply *apply);
 /* A peer that got no number is pending: no rule allows it. */
 __u32 apply_peer_number(const struct apply_run *run, __u32 index);
 

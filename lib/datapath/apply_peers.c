@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Step 3: peers, their classes, and their generations. */
+/* Step 3: peers and their classes. */
 #include <errno.h>
 #include <string.h>
 
@@ -53,21 +53,6 @@ static int load_visit(void *context, const void *key, const void *value)
     return index_peer(apply, peer);
 }
 
-/* Killed while addresses moved: nobody knows any more which. */
-static int finish_moving(struct fence_apply *apply)
-{
-    int r = 0;
-
-    if (!(apply->settings.flags & FENCE_SETTING_MOVING))
-        return 0;
-    for (__u32 i = 0; r == 0 && i < apply->peer_limit; i++)
-        if (apply_peer_is_used(apply, i))
-            r = apply_peer_moved(apply, i);
-    if (r == 0)
-        r = apply_peers_raise(apply);
-    return r < 0 ? r : apply_peers_settle(apply);
-}
-
 int apply_peers_load(struct fence_apply *apply)
 {
     int fd = apply->pins->maps[FENCE_MAP_PEERS];
@@ -83,8 +68,7 @@ int apply_peers_load(struct fence_apply *apply)
     if (!apply->peers)
         return -ENOMEM;
     apply->peer_cursor = FENCE_PEER_FIRST;
-    r = fence_map_walk(fd, load_visit, apply);
-    return r < 0 ? r : finish_moving(apply);
+    return fence_map_walk(fd, load_visit, apply);
 }
 
 /* The smallest free number: the kernel's look-ups stay close together. */
@@ -168,7 +152,6 @@ static int assign(struct apply_run *run, __u32 index)
     if (r < 0)
         return r;
     memcpy(value.content, &content, sizeof(value.content));
-    value.generation = peer->now.generation;
     r = write_peer(apply, peer, &value);
     if (r == 0 && !fence_index_has(&peer->node))
         r = index_peer(apply, peer);
@@ -227,93 +210,12 @@ void apply_peers_done(struct fence_apply *apply)
             fence_index_remove(&apply->peers_by_content, &apply->peers[i].node);
     free(apply->peers);
     free(apply->peers_by_index);
-    free(apply->moved.items);
-    free(apply->moved_twice.items);
-}
-
-static int add_to(struct apply_list *list, __u32 number)
-{
-    if (FENCE_GROW(list->items, list->capacity, list->count) < 0)
-        return -ENOMEM;
-    list->items[list->count++] = number;
-    return 0;
-}
-
-int apply_peer_moved(struct fence_apply *apply, __u32 number)
-{
-    if (number >= apply->peer_limit || apply->peers[number].moved)
-        return 0;
-    if (add_to(&apply->moved, number) < 0)
-        return -ENOMEM;
-    apply->peers[number].moved = true;
-    return 0;
-}
-
-static int raise(struct fence_apply *apply, struct apply_peer *peer)
-{
-    struct fence_peer value = peer->now;
-
-    value.generation++;
-    return write_peer(apply, peer, &value);
-}
-
-/* What could not be raised stays in the list. */
-int apply_peers_raise(struct fence_apply *apply)
-{
-    size_t kept = 0;
-    int first = 0;
-
-    for (size_t i = 0; i < apply->moved.count; i++) {
-        __u32 number = apply->moved.items[i];
-        struct apply_peer *peer = &apply->peers[number];
-        int r = peer->moved_twice ? 0 : add_to(&apply->moved_twice, number);
-
-        if (r == 0) {
-            peer->moved_twice = true;
-            r = raise(apply, peer);
-        }
-        if (r < 0) {
-            first = first ? first : r;
-            apply->moved.items[kept++] = number;
-            continue;
-        }
-        peer->moved = false;
-    }
-    apply->moved.count = kept;
-    return first;
-}
-
-int apply_peers_settle(struct fence_apply *apply)
-{
-    struct fence_settings settings = apply->settings;
-    size_t kept = 0;
-    int first = 0;
-
-    if (!(settings.flags & FENCE_SETTING_MOVING))
-        return 0;
-    apply_grace();
-    for (size_t i = 0; i < apply->moved_twice.count; i++) {
-        __u32 number = apply->moved_twice.items[i];
-        int r = raise(apply, &apply->peers[number]);
-
-        if (r < 0) {
-            first = first ? first : r;
-            apply->moved_twice.items[kept++] = number;
-            continue;
-        }
-        apply->peers[number].moved_twice = false;
-    }
-    apply->moved_twice.count = kept;
-    if (first < 0)
-        return first;
-    settings.flags &= ~FENCE_SETTING_MOVING;
-    return apply_settings(apply, &settings);
 }
 
 int apply_peer_free(struct fence_apply *apply, __u32 number)
 {
     struct apply_peer *peer = &apply->peers[number];
-    struct fence_peer value = {.generation = peer->now.generation + 1};
+    const struct fence_peer value = {0};
     int r = write_peer(apply, peer, &value);
 
     if (r == 0 && number < apply->peer_cursor && number >= FENCE_PEER_FIRST)

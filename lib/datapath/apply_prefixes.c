@@ -83,12 +83,7 @@ static int move_prefixes(struct apply_run *run)
             prefix->plan = apply->serial;
         if (!prefix || prefix->peer == peer)
             continue;
-        r = apply_begin_moving(apply);
-        if (r == 0)
-            r = apply_put(apply, FENCE_MAP_PREFIXES, &key, &peer);
-        if (r < 0)
-            return r;
-        r = apply_peer_moved(apply, prefix->peer);
+        r = apply_put(apply, FENCE_MAP_PREFIXES, &key, &peer);
         if (r < 0)
             return r;
         prefix->peer = peer;
@@ -107,11 +102,7 @@ static int remove_prefixes(struct fence_apply *apply)
         next = fence_index_next(node);
         if (prefix->plan == apply->serial)
             continue;
-        r = apply_begin_moving(apply);
-        if (r == 0)
-            r = apply_delete(apply, FENCE_MAP_PREFIXES, &prefix->key);
-        if (r == 0)
-            r = apply_peer_moved(apply, prefix->peer);
+        r = apply_delete(apply, FENCE_MAP_PREFIXES, &prefix->key);
         if (r < 0)
             return r;
         fence_index_remove(&apply->prefixes, node);
@@ -122,16 +113,8 @@ static int remove_prefixes(struct fence_apply *apply)
 
 static int add_prefix(struct fence_apply *apply, const struct fence_prefix_key *key, __u32 peer)
 {
-    __u32 before = FENCE_PEER_PENDING;
-    int r = bpf_map_lookup_elem(apply->pins->maps[FENCE_MAP_PREFIXES], key, &before);
+    int r = apply_put(apply, FENCE_MAP_PREFIXES, key, &peer);
 
-    if (r == -ENOENT || r == 0)
-        r = apply_begin_moving(apply);
-    if (r == 0)
-        r = apply_peer_moved(apply, before);
-    if (r < 0)
-        return r;
-    r = apply_put(apply, FENCE_MAP_PREFIXES, key, &peer);
     return r < 0 ? r : remember_prefix(apply, key, peer);
 }
 
@@ -178,16 +161,15 @@ int apply_prefixes(struct apply_run *run)
 {
     /* a block without a peer is the peers map's failure, which has been reported */
     enum fence_map map = lacks_peer(run) ? FENCE_MAP_PEERS : FENCE_MAP_PREFIXES;
-    int failure, r;
+    int failure;
 
     if (!run->plan->prefixes_touched && !run->apply->prefixes_failed)
         return 0;
     failure = write_prefixes(run);
-    r = apply_peers_raise(run->apply);
     run->apply->prefixes_failed = failure < 0;
     run->closed = failure < 0 ? "not every address block could be written" : NULL;
-    if (failure == 0 || r < 0)
-        return r;
+    if (failure == 0)
+        return 0;
     return apply_report_map(
         run, map, failure,
         "a Denylist might miss a block, so every endpoint with a policy is closed");

@@ -4,59 +4,30 @@
 #include <errno.h>
 #include <string.h>
 
-#include "bpf/connection.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
+#include "lib/datapath/connections.h"
 #include "lib/datapath/endpoints.h"
 #include "lib/datapath/read.h"
-#include "lib/datapath/walk.h"
 
-static const enum fence_map connection_maps[] = {FENCE_MAP_CONNECTIONS, FENCE_MAP_HANDSHAKES};
-
-struct expiry {
-    __u64 now;
-    __u64 hz;
-};
-
-static bool is_expired(void *context, const void *key, const void *value)
+/* What has expired, and what is remembered of pairs that have no connection any more. */
+static int sweep_connections(struct fence_apply *apply, struct fence_err *err)
 {
-    const struct fence_connection_key *tuple = key;
-    const struct fence_connection *connection = value;
-    const struct expiry *expiry = context;
-    __u64 lifetime = expiry->hz * fence_connection_lifetime(tuple->protocol, connection->flags);
+    FENCE_CLEANUP(fence_endpoint_list_done) struct fence_endpoint_list endpoints = {0};
+    FENCE_CLEANUP(fence_connections_close) struct fence_connection_table table = {0};
+    struct fence_connection_clock clock = {.hz = apply->settings.hz};
+    int r = fence_connections_open(apply->pins, &table, err);
 
-    return expiry->now > connection->last_seen && expiry->now - connection->last_seen > lifetime;
-}
-
-static int drop_expired(struct fence_apply *apply, enum fence_map map, struct expiry *expiry)
-{
-    FENCE_FREE void *found = NULL;
-    const struct fence_connection_key *keys;
-    struct fence_connection connection;
-    int fd = apply->pins->maps[map];
-    size_t count = 0;
-    int r = fence_map_collect(fd, is_expired, expiry, &found, &count);
-
+    if (r == 0)
+        r = fence_endpoints_list(apply->pins, &endpoints, err);
     if (r < 0)
         return r;
-    keys = found;
-    for (size_t i = 0; i < count; i++) {
-        /* a packet may have brought it back to life meanwhile */
-        if (bpf_map_lookup_elem(fd, &keys[i], &connection) == 0 &&
-            is_expired(expiry, &keys[i], &connection))
-            bpf_map_delete_elem(fd, &keys[i]);
-    }
-    return 0;
-}
-
-static int sweep_connections(struct fence_apply *apply)
-{
-    struct expiry expiry = {.hz = apply->settings.hz};
-    int r = fence_jiffies(apply->pins, &expiry.now);
-
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(connection_maps) && r == 0; i++)
-        r = drop_expired(apply, connection_maps[i], &expiry);
-    return r;
+    r = fence_jiffies(apply->pins, &clock.now);
+    if (r < 0)
+        return fence_err_set(err, r, "reading the clock: %s", strerror(-r));
+    fence_connections_sweep(&table, &clock);
+    r = fence_connections_sweep_opened(&table, &endpoints, &apply->settings, clock.now);
+    return r < 0 ? fence_err_set(err, r, "out of memory") : 0;
 }
 
 static void refer(struct fence_apply *apply, __u32 number)
@@ -67,19 +38,8 @@ static void refer(struct fence_apply *apply, __u32 number)
         set->referenced = true;
 }
 
-static int refer_connection(void *context, const void *key, const void *value)
+static void refer_sets(struct fence_apply *apply, const struct fence_endpoint_list *endpoints)
 {
-    const struct fence_connection *connection = value;
-
-    (void)key;
-    refer(context, connection->set);
-    return 0;
-}
-
-static int refer_sets(struct fence_apply *apply, const struct fence_endpoint_list *endpoints)
-{
-    int r = 0;
-
     for (struct fence_index_node *node = apply->sets.head; node; node = fence_index_next(node)) {
         struct apply_set *set = node->item;
 
@@ -89,18 +49,14 @@ static int refer_sets(struct fence_apply *apply, const struct fence_endpoint_lis
         refer(apply, endpoints->items[i].endpoint.set);
         refer(apply, endpoints->items[i].endpoint.next_set);
     }
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(connection_maps) && r == 0; i++)
-        r = fence_map_walk(apply->pins->maps[connection_maps[i]], refer_connection, apply);
-    return r;
 }
 
 static int sweep_sets(struct fence_apply *apply, const struct fence_endpoint_list *endpoints)
 {
     struct fence_index_node *next;
-    int r = refer_sets(apply, endpoints);
+    int r = 0;
 
-    if (r < 0)
-        return r;
+    refer_sets(apply, endpoints);
     for (struct fence_index_node *node = apply->sets.head; node; node = next) {
         struct apply_set *set = node->item;
 
@@ -231,12 +187,11 @@ int fence_apply_sweep(struct fence_apply *apply, struct fence_err *err)
 {
     int r = fence_settings_read(apply->pins, &apply->settings);
 
-    if (r == 0)
-        r = sweep_connections(apply);
-    if (r == 0)
-        r = apply_peers_settle(apply);
     if (r < 0)
-        return fence_err_set(err, r, "sweeping the connections: %s", strerror(-r));
+        return fence_err_set(err, r, "settings map: %s", strerror(-r));
+    r = sweep_connections(apply, err);
+    if (r < 0)
+        return fence_err_prefix(err, r, "sweeping the connections");
     /* before the first plan nobody can tell what is needed */
     return apply->serial ? apply_sweep_policies(apply, err) : 0;
 }

@@ -10,6 +10,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
+#include "lib/datapath/epochs.h"
 #include "lib/datapath/load.h"
 #include "lib/datapath/walk.h"
 
@@ -229,6 +230,17 @@ static int pick_slot(const struct fence_pins *pins, __u32 ifindex, __u32 *ret_sl
     return 0;
 }
 
+/* Whoever had the slot before may have been removed by halves. */
+static int clear_slot(const struct fence_pins *pins, __u32 slot, struct fence_err *err)
+{
+    struct fence_usage usage;
+
+    if (bpf_map_lookup_elem(pins->maps[FENCE_MAP_USAGE], &slot, &usage) < 0 ||
+        usage.connections == 0)
+        return 0;
+    return fence_endpoint_forget(pins, slot, err);
+}
+
 static int put_error(int code, enum fence_map map, const struct fence_pins *pins,
                      struct fence_err *err)
 {
@@ -255,9 +267,14 @@ int fence_endpoint_put(const struct fence_pins *pins, struct fence_endpoint_reco
     if (record->endpoint.addr_count > FENCE_ENDPOINT_ADDRS)
         return fence_err_set(err, -EINVAL, "an endpoint has at most %d addresses, not %u",
                              FENCE_ENDPOINT_ADDRS, record->endpoint.addr_count);
-    r = slot ? 0 : pick_slot(pins, record->ifindex, &slot);
-    if (r < 0)
-        return fence_err_set(err, r, "reading the endpoints map: %s", strerror(-r));
+    if (!slot) {
+        r = pick_slot(pins, record->ifindex, &slot);
+        if (r < 0)
+            return fence_err_set(err, r, "reading the endpoints map: %s", strerror(-r));
+        r = clear_slot(pins, slot, err);
+        if (r < 0)
+            return r;
+    }
     is_new = bpf_map_lookup_elem(pins->maps[FENCE_MAP_ENDPOINTS], &record->ifindex, &old) < 0;
     record->endpoint.slot = slot;
     end_strings(&record->info);
@@ -271,6 +288,7 @@ int fence_endpoint_put(const struct fence_pins *pins, struct fence_endpoint_reco
             bpf_map_delete_elem(info, &record->ifindex);
         return put_error(r, FENCE_MAP_ENDPOINTS, pins, err);
     }
+    fence_epoch_raise(pins);
     return 0;
 }
 
@@ -281,5 +299,7 @@ int fence_endpoint_update(const struct fence_pins *pins, __u32 ifindex,
 
     if (r == -ENOENT)
         return fence_err_set(err, r, "interface %u is no endpoint any more", ifindex);
+    if (r == 0)
+        fence_epoch_raise(pins);
     return r < 0 ? put_error(r, FENCE_MAP_ENDPOINTS, pins, err) : 0;
 }

@@ -53,12 +53,12 @@ int fence_endpoint_update(const struct fence_pins *pins, __u32 ifindex,
                           const struct fence_endpoint *endpoint, struct fence_err *err);
 
 /*
- * Remove the endpoint, detach, then remove its connections, handshakes, fragments, event limits
+ * Remove the endpoint, detach, then remove its connections, fragments, event limits
  * and info. Goes on after an error and returns the first; the info then stays, so that the endpoint
  * is found again by fence_endpoint_find and fence_endpoints_leftover. Needs no lock and may be
  * called with it; without TCX it takes well under a millisecond, with it tens.
  */
 int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
 
-/* Forget its connections and handshakes: their next packets are judged anew. */
-int fence_endpoint_forget(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
+/* Forget the connections of a slot: their next packets are judged anew. */
+int fence_endpoint_forget(const struct fence_pins *pins, __u32 slot, struct fence_err *err);

@@ -15,11 +15,14 @@
 #include <time.h>
 
 #include "lib/base/memory.h"
+#include "lib/datapath/connections.h"
+#include "lib/datapath/epochs.h"
 #include "lib/datapath/load_pins.h"
 #include "lib/datapath/program.h"
 #include "lib/datapath/read.h"
 #include "lib/datapath/refresh.h"
 #include "lib/datapath/settings.h"
+#include "lib/datapath/walk.h"
 #include "podfence.skel.h"
 
 #define LOG_MAX         65536
@@ -72,16 +75,33 @@ static int reuse_map(struct bpf_map *map, int fd, const char *path, struct fence
     return 0;
 }
 
+/* What the map is created with: connections are in buckets, whose number is a power of two. */
+static __u32 map_size(enum fence_map number, __u32 entries)
+{
+    __u32 buckets = 1;
+
+    if (number == FENCE_MAP_USAGE)
+        return entries < FENCE_SLOT_MAX ? entries + 1 : FENCE_SLOT_MAX + 1;
+    if (number != FENCE_MAP_CONNECTIONS || entries > 1u << 30)
+        return entries;
+    while (buckets * FENCE_BUCKET_WAYS < entries)
+        buckets *= 2;
+    return buckets;
+}
+
 static int size_map(struct bpf_map *map, enum fence_map number,
                     const struct fence_load_options *options, struct fence_err *err)
 {
+    /* a slot for each endpoint */
+    enum fence_map option = number == FENCE_MAP_USAGE ? FENCE_MAP_ENDPOINTS : number;
+
     for (size_t i = 0; i < options->size_count; i++) {
+        __u32 entries = options->sizes[i].entries;
         int r;
 
-        if (options->sizes[i].map != number)
+        if (options->sizes[i].map != option)
             continue;
-        r = options->sizes[i].entries ? bpf_map__set_max_entries(map, options->sizes[i].entries)
-                                      : -EINVAL;
+        r = entries ? bpf_map__set_max_entries(map, map_size(number, entries)) : -EINVAL;
         if (r < 0)
             return fence_err_set(err, -EINVAL, "%u is no size for the map %s",
                                  options->sizes[i].entries, fence_map_name(number));
@@ -145,6 +165,14 @@ static int pin_maps(struct podfence_bpf *skeleton, struct fence_pins *pins, stru
             return fence_err_set(err, -errno, "map %s: %s", name, strerror(errno));
     }
     return 0;
+}
+
+static int map_epochs(struct fence_pins *pins, struct fence_err *err)
+{
+    int r = fence_epochs_map(pins->maps[FENCE_MAP_EPOCHS], &pins->epochs);
+
+    return r < 0 ? fence_err_set(err, r, "mapping %s/maps/epochs: %s", pins->root, strerror(-r))
+                 : 0;
 }
 
 /* The pinned one stays when it is the same. */
@@ -225,6 +253,21 @@ static int measure_hz(const struct fence_pins *pins, __u32 *ret_hz)
     return 0;
 }
 
+/* The programs find the table's size here, whatever it was created with. */
+static int size_connections(const struct fence_pins *pins, struct fence_settings *settings)
+{
+    struct fence_map_shape shape;
+    int r = fence_map_shape(pins->maps[FENCE_MAP_CONNECTIONS], &shape);
+
+    if (r < 0)
+        return r;
+    settings->bucket_mask = shape.max_entries - 1;
+    /* until the daemon knows how many endpoints there are */
+    if (settings->share == 0)
+        settings->share = fence_connections_share(shape.max_entries, FENCE_USUAL_ENDPOINTS);
+    return 0;
+}
+
 static int complete_settings(const struct fence_pins *pins, struct fence_err *err)
 {
     struct fence_settings settings;
@@ -238,6 +281,9 @@ static int complete_settings(const struct fence_pins *pins, struct fence_err *er
         return fence_err_set(err, -EIO, "getrandom: %s", strerror(errno));
     if (settings.next_set == 0)
         settings.next_set = 1;
+    r = size_connections(pins, &settings);
+    if (r < 0)
+        return fence_err_set(err, r, "connections map: %s", strerror(-r));
     if (settings.hz == 0) {
         r = measure_hz(pins, &settings.hz);
         if (r < 0)
@@ -295,6 +341,8 @@ static int load_into(struct podfence_bpf *skeleton, const struct fence_load_opti
     if (r < 0)
         return load_error(r, err);
     r = pin_maps(skeleton, pins, err);
+    if (r == 0)
+        r = map_epochs(pins, err);
     if (r == 0)
         r = pin_progs(skeleton, pins, err);
     if (r == 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/datapath/epochs.h"
 #include "lib/datapath/read.h"
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): the arguments are tokens, not expressions */
@@ -43,6 +44,7 @@ void fence_pins_init(struct fence_pins *pins)
         pins->maps[i] = -1;
     for (size_t i = 0; i < FENCE_PROG_COUNT; i++)
         pins->progs[i] = -1;
+    pins->epochs = NULL;
 }
 
 void fence_pins_close(struct fence_pins *pins)
@@ -51,6 +53,7 @@ void fence_pins_close(struct fence_pins *pins)
         fence_close_p(&pins->maps[i]);
     for (size_t i = 0; i < FENCE_PROG_COUNT; i++)
         fence_close_p(&pins->progs[i]);
+    fence_epochs_unmap(&pins->epochs);
 }
 
 static int open_pin(const char *root, const char *folder, const char *name, int *ret_fd)
@@ -154,6 +157,11 @@ int fence_pins_open(const char *bpffs, struct fence_pins *ret_pins, struct fence
     if (length < 0 || (size_t)length >= sizeof(pins.root))
         return fence_err_set(err, -ENAMETOOLONG, "bpffs path is too long: %s", bpffs);
     r = open_all(&pins, err);
+    if (r == 0) {
+        r = fence_epochs_map(pins.maps[FENCE_MAP_EPOCHS], &pins.epochs);
+        if (r < 0)
+            fence_err_set(err, r, "mapping %s/maps/epochs: %s", pins.root, strerror(-r));
+    }
     if (r < 0) {
         fence_pins_close(&pins);
         return r;

@@ -26,7 +26,10 @@
     X(INTERVALS, "intervals")                                                                      \
     X(RULES, "rules")                                                                              \
     X(CONNECTIONS, "connections")                                                                  \
-    X(HANDSHAKES, "handshakes")                                                                    \
+    X(USAGE, "usage")                                                                              \
+    X(OPENED, "opened")                                                                            \
+    X(EPOCHS, "epochs")                                                                            \
+    X(PAIRS, "pairs")                                                                              \
     X(FRAGMENTS, "fragments")                                                                      \
     X(FLOWS, "flows")                                                                              \
     X(COUNTERS, "counters")                                                                        \
@@ -64,6 +67,7 @@ struct fence_pins {
     char root[256]; /* <bpffs>/v<N> */
     int maps[FENCE_MAP_COUNT];
     int progs[FENCE_PROG_COUNT];
+    __u64 *epochs; /* see epochs.h */
 };
 
 /*

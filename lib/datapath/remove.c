@@ -5,11 +5,12 @@
 
 #include "lib/base/memory.h"
 #include "lib/datapath/attach.h"
+#include "lib/datapath/connections.h"
 #include "lib/datapath/endpoints.h"
+#include "lib/datapath/epochs.h"
 #include "lib/datapath/walk.h"
 
 /* The keys of all maps that hold something of an endpoint begin with its ifindex. */
-_Static_assert(offsetof(struct fence_connection_key, ifindex) == 0, "ifindex first");
 _Static_assert(offsetof(struct fence_fragment_key, ifindex) == 0, "ifindex first");
 _Static_assert(offsetof(struct fence_event_key, ifindex) == 0, "ifindex first");
 
@@ -62,11 +63,25 @@ static int remove_from(const struct fence_pins *pins, const enum fence_map *maps
     return first;
 }
 
-int fence_endpoint_forget(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+int fence_endpoint_forget(const struct fence_pins *pins, __u32 slot, struct fence_err *err)
 {
-    static const enum fence_map maps[] = {FENCE_MAP_CONNECTIONS, FENCE_MAP_HANDSHAKES};
+    struct fence_connection_table table;
+    int r = fence_connections_open(pins, &table, err);
 
-    return remove_from(pins, maps, FENCE_ARRAY_SIZE(maps), ifindex, err);
+    if (r < 0)
+        return r;
+    fence_connections_forget(&table, slot);
+    fence_connections_close(&table);
+    return 0;
+}
+
+static __u32 slot_of(const struct fence_pins *pins, __u32 ifindex)
+{
+    struct fence_endpoint endpoint;
+
+    return bpf_map_lookup_elem(pins->maps[FENCE_MAP_ENDPOINTS], &ifindex, &endpoint) == 0
+               ? endpoint.slot
+               : 0;
 }
 
 /*
@@ -79,17 +94,20 @@ int fence_endpoint_forget(const struct fence_pins *pins, __u32 ifindex, struct f
 int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
 {
     static const enum fence_map kernel_maps[] = {
-        FENCE_MAP_CONNECTIONS,
-        FENCE_MAP_HANDSHAKES,
         FENCE_MAP_FRAGMENTS,
         FENCE_MAP_EVENT_LIMITS,
     };
+    __u32 slot = slot_of(pins, ifindex);
     int first = remove_entry(pins, FENCE_MAP_ENDPOINTS, ifindex);
     int r;
 
+    fence_epoch_raise(pins);
     if (first < 0)
         fence_err_set(err, first, "endpoints map: interface %u: %s", ifindex, strerror(-first));
     r = fence_detach(pins, ifindex, first < 0 ? NULL : err);
+    if (first == 0)
+        first = r;
+    r = slot ? fence_endpoint_forget(pins, slot, first < 0 ? NULL : err) : 0;
     if (first == 0)
         first = r;
     r = remove_from(pins, kernel_maps, FENCE_ARRAY_SIZE(kernel_maps), ifindex,

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <string.h>
 
+#include "lib/datapath/epochs.h"
 #include "lib/datapath/read.h"
 
 int fence_settings_write(const struct fence_pins *pins, const struct fence_settings *settings,
@@ -19,5 +20,6 @@ int fence_settings_write(const struct fence_pins *pins, const struct fence_setti
         r = bpf_map_update_elem(pins->maps[FENCE_MAP_SETTINGS], &zero, settings, BPF_ANY);
     if (r < 0)
         return fence_err_set(err, r, "settings map: %s", strerror(-r));
+    fence_epoch_raise(pins);
     return 1;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/datapath/connections.h"
 #include "lib/datapath/read.h"
 #include "lib/datapath/walk.h"
 
@@ -69,6 +70,27 @@ static int intervals_used(const struct fence_pins *pins, size_t *ret_used)
     return r;
 }
 
+static int connection_visit(void *context, const struct fence_connection *connection)
+{
+    (void)connection;
+    ++*(size_t *)context;
+    return 0;
+}
+
+static int connections_used(const struct fence_pins *pins, size_t *ret_used)
+{
+    struct fence_connection_table table;
+    size_t used = 0;
+    int r = fence_connections_open(pins, &table, NULL);
+
+    if (r < 0)
+        return r;
+    (void)fence_connections_each(&table, connection_visit, &used);
+    fence_connections_close(&table);
+    *ret_used = used;
+    return 0;
+}
+
 static int used_of(const struct fence_pins *pins, enum fence_map map, __u32 type, size_t *ret_used)
 {
     size_t used = 0;
@@ -76,6 +98,10 @@ static int used_of(const struct fence_pins *pins, enum fence_map map, __u32 type
 
     if (map == FENCE_MAP_INTERVALS)
         return intervals_used(pins, ret_used);
+    if (map == FENCE_MAP_CONNECTIONS)
+        return connections_used(pins, ret_used);
+    if (map == FENCE_MAP_USAGE || map == FENCE_MAP_OPENED || map == FENCE_MAP_EPOCHS)
+        return -EOPNOTSUPP; /* always whole */
     if (type == BPF_MAP_TYPE_RINGBUF || type == BPF_MAP_TYPE_PERCPU_ARRAY)
         return -EOPNOTSUPP; /* no entries that could be counted */
     r = fence_map_walk(pins->maps[map], map == FENCE_MAP_PEERS ? peer_visit : count_visit, &used);
@@ -93,6 +119,7 @@ int fence_map_usage(const struct fence_pins *pins, enum fence_map map, size_t *r
     if (r == 0)
         r = used_of(pins, map, shape.type, ret_used);
     if (r == 0)
-        *ret_max = shape.max_entries;
+        *ret_max =
+            (size_t)shape.max_entries * (map == FENCE_MAP_CONNECTIONS ? FENCE_BUCKET_WAYS : 1);
     return r;
 }

@@ -87,7 +87,7 @@ static void test_help_and_version(void **state)
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(names); i++)
         assert_non_null(strstr(text, names[i]));
     assert_int_equal(daemon_run(version, text, sizeof(text)), 0);
-    assert_non_null(strstr(text, "podfenced " FENCE_VERSION ", pinned layout v2"));
+    assert_non_null(strstr(text, "podfenced " FENCE_VERSION ", pinned layout v3"));
 }
 
 /* ---- start and end -------------------------------------------------------------------------- */
@@ -122,7 +122,7 @@ static void test_ends_by_signal(void **state)
     static const int signals[] = {SIGTERM, SIGINT};
     char pin[160];
 
-    snprintf(pin, sizeof(pin), "%s/v2/progs/from_pod", lab->bpffs);
+    snprintf(pin, sizeof(pin), "%s/v3/progs/from_pod", lab->bpffs);
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(signals); i++) {
         daemon_start(lab, NULL);
         assert_int_equal(daemon_stop(lab, signals[i]), 0);

@@ -62,7 +62,7 @@ static void test_pending_open(void **state)
     set_flags(FENCE_EP_PENDING | FENCE_EP_OPEN, 0);
     lab_expect("a stranger while open", lab_run(FENCE_INGRESS, data), true,
                FENCE_REASON_PENDING_OPEN);
-    assert_int_equal(lab_map_count(FENCE_MAP_HANDSHAKES), 1);
+    assert_int_equal(lab_connection_count(LAB_HALF_OPEN), 1);
     data.tcp_flags = FENCE_TCP_ACK;
     set_flags(0, LAB_SET_STRICT);
     lab_expect("the same connection under the policy", lab_run(FENCE_INGRESS, data), false,
@@ -78,7 +78,7 @@ static void test_exempt(void **state)
     lab_reset();
     set_flags(FENCE_EP_EXEMPT, 0);
     lab_expect("an exempt pod", from_friend(1), true, FENCE_REASON_EXEMPT);
-    assert_int_equal(lab_map_count(FENCE_MAP_HANDSHAKES), 0);
+    assert_int_equal(lab_connection_count(LAB_HALF_OPEN), 0);
 }
 
 static void test_the_node_itself(void **state)
@@ -129,7 +129,7 @@ static void test_not_the_node(void **state)
         result = lab_run_forwarded(packet);
         lab_expect("a first packet", result, false, FENCE_REASON_NO_RULE);
         assert_true(result.masqueraded);
-        assert_int_equal(lab_map_count(FENCE_MAP_HANDSHAKES), 0);
+        assert_int_equal(lab_connection_count(LAB_HALF_OPEN), 0);
 
         lab_expect("the node opens the same connection", lab_run(FENCE_INGRESS, packet), true,
                    FENCE_REASON_FROM_HOST);

@@ -14,6 +14,8 @@
 
 #include "lib/base/addr.h"
 #include "lib/base/memory.h"
+#include "lib/datapath/connections.h"
+#include "lib/datapath/epochs.h"
 #include "lib/net/links.h"
 #include "podfence.skel.h"
 #include "test/cmocka.h"
@@ -24,7 +26,8 @@ const unsigned char lab_gateway_mac[6] = {0x02, 0, 0, 0, 0, 0x01};
 static struct podfence_bpf *skeleton;
 static __u32 ifindex;
 static __u32 came_in_by;
-static int maps[FENCE_MAP_COUNT];
+static struct fence_pins pins; /* nothing is pinned; for the library */
+static struct fence_connection_table tracked;
 static __u32 next_interval;
 
 static int make_link(void)
@@ -40,7 +43,7 @@ static int make_link(void)
 static void find_maps(void)
 {
 #define FIND_MAP(symbol, name)                                                                     \
-    maps[FENCE_MAP_##symbol] = bpf_map__fd(bpf_object__find_map_by_name(skeleton->obj, name));
+    pins.maps[FENCE_MAP_##symbol] = bpf_map__fd(bpf_object__find_map_by_name(skeleton->obj, name));
     FENCE_MAPS(FIND_MAP)
 #undef FIND_MAP
 }
@@ -54,23 +57,30 @@ int lab_setup(void **state)
     }
     if (make_link() < 0)
         return -1;
-    skeleton = podfence_bpf__open_and_load();
-    if (!skeleton)
+    skeleton = podfence_bpf__open();
+    if (!skeleton ||
+        bpf_map__set_max_entries(skeleton->maps.connections, LAB_CONNECTIONS / FENCE_BUCKET_WAYS) <
+            0 ||
+        podfence_bpf__load(skeleton) < 0)
         return -1;
     find_maps();
-    return 0;
+    if (fence_epochs_map(pins.maps[FENCE_MAP_EPOCHS], &pins.epochs) < 0)
+        return -1;
+    return fence_connections_open(&pins, &tracked, NULL);
 }
 
 int lab_teardown(void **state)
 {
     (void)state;
+    fence_connections_close(&tracked);
+    fence_epochs_unmap(&pins.epochs);
     podfence_bpf__destroy(skeleton);
     return 0;
 }
 
 int lab_map(enum fence_map map)
 {
-    return maps[map];
+    return pins.maps[map];
 }
 
 struct fence_addr lab_addr(const char *text)
@@ -110,15 +120,16 @@ struct fence_addr lab_world(int family)
 
 static void put(enum fence_map map, const void *key, const void *value)
 {
-    assert_int_equal(bpf_map_update_elem(maps[map], key, value, BPF_ANY), 0);
+    assert_int_equal(bpf_map_update_elem(pins.maps[map], key, value, BPF_ANY), 0);
+    lab_raise_epoch();
 }
 
 static void empty(enum fence_map map)
 {
     unsigned char key[64];
 
-    while (bpf_map_get_next_key(maps[map], NULL, key) == 0)
-        bpf_map_delete_elem(maps[map], key);
+    while (bpf_map_get_next_key(pins.maps[map], NULL, key) == 0)
+        bpf_map_delete_elem(pins.maps[map], key);
 }
 
 size_t lab_map_count(enum fence_map map)
@@ -126,7 +137,8 @@ size_t lab_map_count(enum fence_map map)
     unsigned char key[64], next[64];
     size_t count = 0;
 
-    for (void *before = NULL; bpf_map_get_next_key(maps[map], before, next) == 0; before = key) {
+    for (void *before = NULL; bpf_map_get_next_key(pins.maps[map], before, next) == 0;
+         before = key) {
         memcpy(key, next, sizeof(key));
         count++;
     }
@@ -137,7 +149,7 @@ struct fence_endpoint lab_endpoint(void)
 {
     struct fence_endpoint endpoint;
 
-    assert_int_equal(bpf_map_lookup_elem(maps[FENCE_MAP_ENDPOINTS], &ifindex, &endpoint), 0);
+    assert_int_equal(bpf_map_lookup_elem(pins.maps[FENCE_MAP_ENDPOINTS], &ifindex, &endpoint), 0);
     return endpoint;
 }
 
@@ -148,12 +160,20 @@ void lab_endpoint_write(const struct fence_endpoint *endpoint)
 
 void lab_endpoint_remove(void)
 {
-    bpf_map_delete_elem(maps[FENCE_MAP_ENDPOINTS], &ifindex);
+    bpf_map_delete_elem(pins.maps[FENCE_MAP_ENDPOINTS], &ifindex);
+    lab_raise_epoch();
 }
 
 void lab_settings_flags(unsigned int flags)
 {
-    struct fence_settings settings = {.hz = 1000, .flags = flags, .next_set = 1};
+    struct fence_settings settings = {
+        .hash_key = {0x736563726574ull, 0x73656372657432ull},
+        .hz = 1000,
+        .flags = flags,
+        .next_set = 1,
+        .bucket_mask = LAB_CONNECTIONS / FENCE_BUCKET_WAYS - 1,
+        .share = LAB_SHARE,
+    };
     __u32 zero = 0;
 
     put(FENCE_MAP_SETTINGS, &zero, &settings);
@@ -239,14 +259,17 @@ static void put_world(void)
 void lab_reset(void)
 {
     static const enum fence_map emptied[] = {
-        FENCE_MAP_ENDPOINTS,   FENCE_MAP_ADDRESSES,  FENCE_MAP_PREFIXES,  FENCE_MAP_POLICIES,
-        FENCE_MAP_CONNECTIONS, FENCE_MAP_HANDSHAKES, FENCE_MAP_FRAGMENTS, FENCE_MAP_EVENT_LIMITS,
+        FENCE_MAP_ENDPOINTS, FENCE_MAP_ADDRESSES, FENCE_MAP_PREFIXES,
+        FENCE_MAP_POLICIES,  FENCE_MAP_FRAGMENTS, FENCE_MAP_EVENT_LIMITS,
     };
     struct fence_endpoint endpoint = {
         .identity = 256, .set = LAB_SET_STRICT, .slot = 1, .addr_count = 2};
 
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(emptied); i++)
         empty(emptied[i]);
+    memset(tracked.buckets, 0, tracked.bucket_count * sizeof(*tracked.buckets));
+    memset(tracked.usage, 0, tracked.slot_count * sizeof(*tracked.usage));
+    memset(tracked.opened, 0, FENCE_MAX_OPENED * sizeof(*tracked.opened));
     next_interval = 0;
     lab_settings_flags(0);
     memcpy(endpoint.mac, lab_pod_mac, sizeof(endpoint.mac));
@@ -281,13 +304,51 @@ void lab_use_set(unsigned int set)
     lab_endpoint_write(&endpoint);
 }
 
-void lab_leave_peer(unsigned int number)
+void lab_raise_epoch(void)
 {
-    struct fence_peer peer;
+    fence_epoch_raise(&pins);
+}
 
-    assert_int_equal(bpf_map_lookup_elem(maps[FENCE_MAP_PEERS], &number, &peer), 0);
-    peer.generation++;
-    put(FENCE_MAP_PEERS, &number, &peer);
+/* ---- connections ---------------------------------------------------------------------------- */
+
+struct tally {
+    bool established;
+    size_t count;
+};
+
+static int tally_visit(void *context, const struct fence_connection *entry)
+{
+    struct tally *tally = context;
+
+    tally->count += !(entry->state & FENCE_CONN_ESTABLISHED) == !tally->established;
+    return 0;
+}
+
+size_t lab_connection_count(enum lab_connections which)
+{
+    struct tally tally = {.established = which == LAB_ESTABLISHED};
+
+    (void)fence_connections_each(&tracked, tally_visit, &tally);
+    return tally.count;
+}
+
+static struct fence_connection *entry_at(size_t i)
+{
+    return &tracked.buckets[i / FENCE_BUCKET_WAYS].ways[i % FENCE_BUCKET_WAYS];
+}
+
+void lab_grow_old(int seconds)
+{
+    for (size_t i = 0; i < LAB_CONNECTIONS; i++)
+        if (entry_at(i)->state)
+            entry_at(i)->state -= FENCE_STATE(seconds * 1000, 0, 0);
+}
+
+void lab_connection_flags(unsigned int set, unsigned int clear)
+{
+    for (size_t i = 0; i < LAB_CONNECTIONS; i++)
+        if (entry_at(i)->state)
+            entry_at(i)->state = (entry_at(i)->state & ~(__u64)clear) | set;
 }
 
 /* ---- packets -------------------------------------------------------------------------------- */
@@ -302,7 +363,7 @@ static void read_counters(enum fence_direction direction, __u64 totals[FENCE_REA
         __u32 index = reason * FENCE_DIRECTIONS + direction;
 
         totals[reason] = 0;
-        assert_int_equal(bpf_map_lookup_elem(maps[FENCE_MAP_COUNTERS], &index, values), 0);
+        assert_int_equal(bpf_map_lookup_elem(pins.maps[FENCE_MAP_COUNTERS], &index, values), 0);
         for (int cpu = 0; cpu < cpus; cpu++)
             totals[reason] += values[cpu].packets;
     }

@@ -61,7 +61,18 @@ void lab_table_plain(unsigned int set, unsigned int peer, unsigned int direction
  * the friend on 443 of the same protocols, nothing else; 2 = everything; 3 = nothing. */
 enum lab_set { LAB_SET_STRICT = 1, LAB_SET_OPEN = 2, LAB_SET_CLOSED = 3 };
 void lab_use_set(unsigned int set);
-void lab_leave_peer(unsigned int peer); /* raise its generation */
+/* What is written by lab functions is in force at once; what a test writes by itself, from here. */
+void lab_raise_epoch(void);
+
+/* The connection table is small: so many entries, of which an endpoint may have LAB_SHARE. */
+#define LAB_CONNECTIONS 4096
+#define LAB_SHARE       1024
+enum lab_connections { LAB_HALF_OPEN, LAB_ESTABLISHED };
+size_t lab_connection_count(enum lab_connections which);
+/* As if the last packet of every connection had been so many seconds earlier. */
+void lab_grow_old(int seconds);
+/* Change the flags of every entry. */
+void lab_connection_flags(unsigned int set, unsigned int clear);
 
 int lab_map(enum fence_map map);
 size_t lab_map_count(enum fence_map map);

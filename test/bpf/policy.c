@@ -70,6 +70,7 @@ static void test_most_specific_prefix(void **state)
                true, FENCE_REASON_RULE);
     assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_PEERS), &number, &peer, 0), 0);
     assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_PREFIXES), &key, &number, 0), 0);
+    lab_raise_epoch();
     lab_expect("a narrower one without a table of its own",
                lab_run(FENCE_EGRESS, lab_packet(FENCE_EGRESS, lab_world(4), IPPROTO_TCP, 3, 4)),
                false, FENCE_REASON_NO_RULE);
@@ -125,6 +126,7 @@ static void test_shadow_verdict(void **state)
     assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_INTERVALS), &table.offset, &interval, 0),
                      0);
     assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_POLICIES), &key, &table, 0), 0);
+    lab_raise_epoch();
     result = lab_probe(FENCE_EGRESS, FENCE_ORIGIN_FORWARDED,
                        lab_packet(FENCE_EGRESS, lab_friend(4), IPPROTO_TCP, 1, 80));
     assert_int_equal(result.verdict, FENCE_ALLOW);
@@ -149,6 +151,7 @@ static void test_damaged_maps_close(void **state)
                false, FENCE_REASON_NOT_APPLIED);
     lab_use_set(LAB_SET_STRICT);
     assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_POLICIES), &key, &beyond, 0), 0);
+    lab_raise_epoch();
     lab_expect("a table outside the array",
                lab_run(FENCE_EGRESS, lab_packet(FENCE_EGRESS, lab_world(4), IPPROTO_TCP, 1, 2)),
                false, FENCE_REASON_NOT_APPLIED);

@@ -93,7 +93,7 @@ static int remove_pods(void **state)
         return -1;
     left = list.count;
     fence_endpoint_list_done(&list);
-    return left == 0 && test_shell("test -z \"$(ls " BPFFS "/v2/links)\" && for i in 0 1 2; do "
+    return left == 0 && test_shell("test -z \"$(ls " BPFFS "/v3/links)\" && for i in 0 1 2; do "
                                    "! tc filter show dev veth$i ingress | grep -q . || exit 1; "
                                    "ip netns del p$i; ip link del veth$i 2>&-; done; true")
                ? 0
@@ -212,7 +212,7 @@ static void refuses_when_the_map_is_full(void **state)
     assert_int_equal(fence_link_index("veth2", &ifindex), 0);
     assert_int_equal(fence_endpoint_get(&pins, ifindex, &record), -ENOENT);
     assert_true(test_shell("! ls " BPFFS
-                           "/v2/links | grep -q \"^$(cat /sys/class/net/veth2/ifindex "
+                           "/v3/links | grep -q \"^$(cat /sys/class/net/veth2/ifindex "
                            "2>&- || ip -o link show veth2 | cut -d: -f1)-\""));
     /* the runtime's answer to a failed ADD, and room again */
     expect_call("DEL", &pods[2], ENTRY(""), 0, "");
@@ -242,7 +242,7 @@ static void detects_damage(void **state)
     (void)state;
     force_attach(FENCE_ATTACH_MODE_TCX);
     expect_call("ADD", &pods[0], ENTRY(""), 0, RESULT);
-    assert_true(test_shell("rm " BPFFS "/v2/links/*-from_pod"));
+    assert_true(test_shell("rm " BPFFS "/v3/links/*-from_pod"));
     expect_call("CHECK", &pods[0], ENTRY(""), 1, "\"code\":100");
     expect_call("STATUS", &pods[0], ENTRY(""), 1, "\"code\":51");
     expect_call("ADD", &pods[0], ENTRY(""), 0, RESULT);

@@ -18,7 +18,7 @@ static const struct {
     {{"--help"}, 0, "Commands:\n  status", ""},
     {{"help"}, 0, "Exit status:", ""},
     {{"-h"}, 0, "Global options:", ""},
-    {{"--version"}, 0, "podfencectl 0.1.0, pinned layout 2", ""},
+    {{"--version"}, 0, "podfencectl 0.1.0, pinned layout 3", ""},
     {{"top"}, 2, "", "there is no command top\nCommands:\n  status"},
     {{"help", "top"}, 2, "", "there is no command top"},
     {{"\033[2J"}, 2, "", "there is no command \\x1b[2J\n"},

@@ -94,26 +94,22 @@ static void test_failed_again(void **state)
     node_unload();
 }
 
-/* Of this interface only, and nothing but connections. */
+/* Of this endpoint only, and nothing but connections. */
 static void test_forget(void **state)
 {
     struct fence_pins pins = node_load(NULL, 0);
-    const struct fence_connection connection = {.set = 1};
 
     (void)state;
     node_add(&pins, 0, "web", "10.0.0.1");
-    for (unsigned int link = 0; link < 2; link++) {
-        struct fence_connection_key key = {.ifindex = node_ifindex(link), .local_port = 80};
-
-        assert_int_equal(
-            bpf_map_update_elem(pins.maps[FENCE_MAP_CONNECTIONS], &key, &connection, 0), 0);
-        assert_int_equal(bpf_map_update_elem(pins.maps[FENCE_MAP_HANDSHAKES], &key, &connection, 0),
-                         0);
-    }
-    assert_int_equal(fence_endpoint_forget(&pins, node_ifindex(0), NULL), 0);
-    assert_int_equal(node_count(&pins, FENCE_MAP_CONNECTIONS), 1);
-    assert_int_equal(node_count(&pins, FENCE_MAP_HANDSHAKES), 1);
-    assert_int_equal(node_count(&pins, FENCE_MAP_ENDPOINTS), 1);
+    node_add(&pins, 1, "db", "10.0.0.2");
+    for (unsigned int link = 0; link < 2; link++)
+        for (__u16 port = 1; port <= 3; port++)
+            node_connection(&pins, link, port, FENCE_CONN_REPLIED, 0);
+    assert_int_equal(fence_endpoint_forget(&pins, node_endpoint(&pins, 0).slot, NULL), 0);
+    assert_int_equal(node_count(&pins, FENCE_MAP_CONNECTIONS), 3);
+    assert_int_equal(node_usage(&pins, 0), 0);
+    assert_int_equal(node_usage(&pins, 1), 3);
+    assert_int_equal(node_count(&pins, FENCE_MAP_ENDPOINTS), 2);
     fence_pins_close(&pins);
     node_unload();
 }

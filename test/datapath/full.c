@@ -107,7 +107,6 @@ static void test_addresses(void **state)
     struct fence_apply *apply = apply_begin(&pins);
     struct fence_plan *plan = plan_shop();
     struct fence_apply_report report;
-    __u32 pending;
 
     (void)state;
     shop_pods(&pins);
@@ -120,10 +119,8 @@ static void test_addresses(void **state)
     assert_int_equal(peer_of(&pins, "8.8.8.8"), FENCE_PEER_PENDING);
     assert_int_not_equal(peer_of(&pins, "10.0.0.1"), FENCE_PEER_PENDING);
 
-    pending = generation_of(&pins, FENCE_PEER_PENDING);
     apply_well(apply, plan_shop());
     assert_int_not_equal(peer_of(&pins, "8.8.8.8"), FENCE_PEER_PENDING);
-    assert_true(generation_of(&pins, FENCE_PEER_PENDING) > pending);
     fence_apply_free(&apply);
     fence_pins_close(&pins);
 }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test/datapath/node.h"
 
+#include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "lib/base/addr.h"
 #include "lib/base/memory.h"
+#include "lib/datapath/connections.h"
 #include "lib/datapath/read.h"
 #include "lib/net/links.h"
 #include "test/cmocka.h"
@@ -145,6 +148,62 @@ struct fence_endpoint node_endpoint(const struct fence_pins *pins, unsigned int 
 
     assert_int_equal(fence_endpoint_get(pins, links[link], &record), 0);
     return record.endpoint;
+}
+
+void node_connection(const struct fence_pins *pins, unsigned int link, __u16 port, __u16 flags,
+                     int idle)
+{
+    struct fence_connection entry = {
+        .remote = node_addr("10.9.9.9"),
+        .local_port = port,
+        .slot = (__u16)node_endpoint(pins, link).slot,
+        .protocol = IPPROTO_TCP,
+    };
+    struct fence_connection_table table;
+    struct fence_settings settings;
+    struct fence_err err = {""};
+    __u64 now;
+
+    assert_int_equal(fence_settings_read(pins, &settings), 0);
+    assert_int_equal(fence_jiffies(pins, &now), 0);
+    entry.state = FENCE_STATE(now - (__u64)idle * settings.hz, 0, flags);
+    node_check(fence_connections_open(pins, &table, &err), &err);
+    assert_int_equal(fence_connections_add(&table, &settings, &entry, now), 0);
+    fence_connections_close(&table);
+}
+
+struct wanted {
+    __u32 slot;
+    __u16 port;
+};
+
+static int compare_visit(void *context, const struct fence_connection *entry)
+{
+    const struct wanted *wanted = context;
+
+    return entry->slot == wanted->slot && entry->local_port == wanted->port;
+}
+
+bool node_has_connection(const struct fence_pins *pins, unsigned int link, __u16 port)
+{
+    struct wanted wanted = {.slot = node_endpoint(pins, link).slot, .port = port};
+    struct fence_connection_table table;
+    struct fence_err err = {""};
+    int found;
+
+    node_check(fence_connections_open(pins, &table, &err), &err);
+    found = fence_connections_each(&table, compare_visit, &wanted);
+    fence_connections_close(&table);
+    return found > 0;
+}
+
+unsigned int node_usage(const struct fence_pins *pins, unsigned int link)
+{
+    __u32 slot = node_endpoint(pins, link).slot;
+    struct fence_usage usage;
+
+    assert_int_equal(bpf_map_lookup_elem(pins->maps[FENCE_MAP_USAGE], &slot, &usage), 0);
+    return usage.connections;
 }
 
 size_t node_count(const struct fence_pins *pins, enum fence_map map)

@@ -32,4 +32,11 @@ struct fence_addr node_addr(const char *text);
 struct fence_endpoint_record node_record(unsigned int link, const char *pod, const char *addr);
 void node_add(const struct fence_pins *pins, unsigned int link, const char *pod, const char *addr);
 struct fence_endpoint node_endpoint(const struct fence_pins *pins, unsigned int link);
+/* A TCP connection of an endpoint, idle for so many seconds. */
+void node_connection(const struct fence_pins *pins, unsigned int link, __u16 port, __u16 flags,
+                     int idle);
+/* Is that one still in the table? */
+bool node_has_connection(const struct fence_pins *pins, unsigned int link, __u16 port);
+/* Connections that the endpoint has by its own count. */
+unsigned int node_usage(const struct fence_pins *pins, unsigned int link);
 size_t node_count(const struct fence_pins *pins, enum fence_map map);

@@ -287,14 +287,6 @@ __u32 peer_of(const struct fence_pins *pins, const char *addr)
     return peer;
 }
 
-__u32 generation_of(const struct fence_pins *pins, __u32 peer)
-{
-    struct fence_peer value = {0};
-
-    assert_int_equal(fence_peer_read(pins, peer, &value), 0);
-    return value.generation;
-}
-
 int ask(const struct fence_pins *pins, unsigned int link, enum fence_direction direction,
         const char *remote, unsigned int port)
 {

@@ -51,7 +51,6 @@ size_t apply_well(struct fence_apply *apply, struct fence_plan *plan);
 void apply_sweep(struct fence_apply *apply);
 
 __u32 peer_of(const struct fence_pins *pins, const char *addr);
-__u32 generation_of(const struct fence_pins *pins, __u32 peer);
 
 /* What the kernel says to a first TCP packet between the shop's pods or others: a verdict, or the
  * reason as a negative number when it is denied. */

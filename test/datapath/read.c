@@ -78,7 +78,7 @@ static void test_probe(void **state)
     assert_int_equal(result.peer, peer_of(&pins, "10.0.0.1"));
     assert_int_equal(fence_rule_read(&pins, result.rule, &rule), 0);
     assert_string_equal(rule.policy, "NetworkPolicy/shop/db-in");
-    assert_int_equal(node_count(&pins, FENCE_MAP_HANDSHAKES), 0);
+    assert_int_equal(node_count(&pins, FENCE_MAP_CONNECTIONS), 0);
     assert_int_equal(node_count(&pins, FENCE_MAP_FLOWS), 0);
 
     assert_int_equal(fence_probe(&pins, node_ifindex(2), FENCE_INGRESS, FENCE_ORIGIN_FORWARDED,

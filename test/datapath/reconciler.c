@@ -4,13 +4,16 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/pkt_cls.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "lib/base/memory.h"
 #include "lib/datapath/apply.h"
+#include "lib/datapath/connections.h"
 #include "lib/datapath/endpoints.h"
+#include "lib/datapath/epochs.h"
 #include "lib/datapath/load.h"
 #include "lib/datapath/read.h"
 #include "test/datapath/reconciler_internal.h"
@@ -181,6 +184,7 @@ static int put_off_takeovers(struct reconciler *reconciler, struct fence_err *er
         endpoint.takeover_ns = INT64_MAX;
         if (bpf_map_update_elem(fd, &planned->ifindex, &endpoint, BPF_EXIST) < 0)
             return fence_err_set(err, -EIO, "endpoint %u: cannot be written", planned->ifindex);
+        fence_epoch_raise(&reconciler->pins);
     }
     return 0;
 }
@@ -289,17 +293,36 @@ int reconciler_run(struct reconciler *reconciler, const struct reconciler_frame 
     return 0;
 }
 
+static void fill(const struct fence_connection_table *table, __u32 slot, __u64 now)
+{
+    struct fence_connection entry = {
+        .slot = (__u16)slot,
+        .protocol = IPPROTO_TCP,
+        .state = FENCE_STATE(now, 0, FENCE_CONN_LIVE | FENCE_CONN_REPLIED | FENCE_CONN_ESTABLISHED),
+    };
+
+    for (size_t i = 0; i < table->bucket_count * FENCE_BUCKET_WAYS; i++) {
+        entry.remote.words[0] = (__u32)i + 1;
+        table->buckets[i / FENCE_BUCKET_WAYS].ways[i % FENCE_BUCKET_WAYS] = entry;
+    }
+}
+
 int reconciler_fill_connections(struct reconciler *reconciler, uint32_t ifindex,
                                 struct fence_err *err)
 {
-    const struct fence_connection connection = {.flags = FENCE_CONN_REPLIED};
-    struct fence_connection_key key = {.ifindex = ifindex + 1};
-    int fd = reconciler->pins.maps[FENCE_MAP_CONNECTIONS];
-    int r;
+    struct fence_connection_table table;
+    struct fence_endpoint_record record;
+    __u64 now;
+    int r = fence_endpoint_get(&reconciler->pins, ifindex + 1, &record);
 
-    do {
-        key.local.words[0]++;
-        r = bpf_map_update_elem(fd, &key, &connection, BPF_NOEXIST);
-    } while (r == 0 || r == -EEXIST);
-    return r == -E2BIG ? 0 : fence_err_set(err, r, "filling the connections: %s", strerror(-r));
+    if (r == 0)
+        r = fence_jiffies(&reconciler->pins, &now);
+    if (r < 0)
+        return fence_err_set(err, r, "filling the connections: %s", strerror(-r));
+    r = fence_connections_open(&reconciler->pins, &table, err);
+    if (r < 0)
+        return r;
+    fill(&table, record.endpoint.slot, now);
+    fence_connections_close(&table);
+    return 0;
 }

@@ -14,7 +14,6 @@
 
 static const enum fence_map kernel_maps[] = {
     FENCE_MAP_CONNECTIONS,
-    FENCE_MAP_HANDSHAKES,
     FENCE_MAP_FRAGMENTS,
     FENCE_MAP_EVENT_LIMITS,
 };
@@ -25,19 +24,17 @@ static void put(const struct fence_pins *pins, enum fence_map map, const void *k
     assert_int_equal(bpf_map_update_elem(pins->maps[map], key, value, BPF_ANY), 0);
 }
 
-static void fill(const struct fence_pins *pins, __u32 ifindex)
+static void fill(const struct fence_pins *pins, unsigned int link)
 {
+    __u32 ifindex = node_ifindex(link);
     const struct fence_event_limit limit = {.sent = 1};
-    const struct fence_connection connection = {.set = 1};
     const struct fence_fragment fragment = {.seen = 1};
 
     for (unsigned int i = 0; i < PER_ENDPOINT; i++) {
-        struct fence_connection_key tuple = {.ifindex = ifindex, .local_port = (__u16)i};
         struct fence_fragment_key piece = {.ifindex = ifindex, .id = i};
         struct fence_event_key event = {.ifindex = ifindex, .port = i};
 
-        put(pins, FENCE_MAP_CONNECTIONS, &tuple, &connection);
-        put(pins, FENCE_MAP_HANDSHAKES, &tuple, &connection);
+        node_connection(pins, link, (__u16)i, FENCE_CONN_REPLIED, 0);
         put(pins, FENCE_MAP_FRAGMENTS, &piece, &fragment);
         put(pins, FENCE_MAP_EVENT_LIMITS, &event, &limit);
     }
@@ -57,7 +54,7 @@ static void test_remove(void **state)
         for (unsigned int link = 0; link < 2; link++) {
             node_add(&pins, link, link ? "db" : "web", "10.0.0.1");
             node_check(fence_attach(&pins, node_ifindex(link), modes[i], &attach, &err), &err);
-            fill(&pins, node_ifindex(link));
+            fill(&pins, link);
         }
         node_check(fence_endpoint_remove(&pins, node_ifindex(0), &err), &err);
         assert_int_equal(fence_endpoint_find(&pins, "web-id", "eth0", &record), -ENOENT);

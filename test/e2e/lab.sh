@@ -18,6 +18,7 @@ LAB_BIN=$LAB_BUILD/bin
 LAB_TOOLS=$LAB_BUILD/test
 LAB=/run/podfence-lab # inside the node's own /run
 LAB_BPFFS=${LAB_BPFFS:-$LAB/bpf/podfence}
+LAB_PINS=$LAB_BPFFS/v$(sed -n 's/^#define FENCE_ABI_VERSION //p' "$LAB_SOURCE/bpf/abi.h")
 LAB_SOCKET=${LAB_SOCKET:-$LAB/podfenced.sock}
 LAB_CNI_DIR=/usr/lib/cni
 LAB_NAMESPACE=shop
@@ -257,15 +258,19 @@ lab_daemon_kill() {
 # ---- nothing is left -----------------------------------------------------------------------------
 
 lab_map_count() {
-    bpftool -j map dump pinned "$LAB_BPFFS/v2/maps/$1" | jq length
+    if [ "$1" = connections ]; then
+        lab_ctl status -o json | jq '.pins.maps[] | select(.name == "connections") | .used'
+    else
+        bpftool -j map dump pinned "$LAB_PINS/maps/$1" | jq length
+    fi
 }
 
 lab_maps_empty() {
     local map
-    for map in endpoints endpoint_info connections handshakes fragments; do
+    for map in endpoints endpoint_info connections fragments; do
         expect_equal "entries left in map $map" "$(lab_map_count "$map")" 0
     done
-    expect_equal "pins left in links" "$(ls "$LAB_BPFFS/v2/links")" ""
+    expect_equal "pins left in links" "$(ls "$LAB_PINS/links")" ""
 }
 
 # Filters of anybody on an interface of the node: "TCX-in TCX-out clsact-in clsact-out".
@@ -292,7 +297,7 @@ lab_end() {
     for pod in "${!LAB_POD_ID[@]}"; do
         lab_pod_del "$pod"
     done
-    [ ! -d "$LAB_BPFFS/v1" ] || lab_maps_empty
+    [ ! -d "$LAB_PINS" ] || lab_maps_empty
     lab_no_filters
     [ -z "$LAB_DAEMON_PID" ] || lab_daemon_stop
     ip netns del outside

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Two addresses at an endpoint: everything that the maps say of them, looked up once and kept by
+ * each CPU (`pairs`). A packet whose pair is known needs no hash map: neither for its endpoint, nor
+ * for the other end, nor for its tables.
+ *
+ * What is kept is good for one epoch. Whoever writes a map that judgements come from raises the
+ * epoch afterwards (lib/datapath/epochs.h). The epoch is read before the maps are, so what was
+ * looked up while they changed is never taken for new. A CPU runs one packet at a time, so
+ * nobody reads an entry that is half written.
+ *
+ * Only packets that passed the checks of what a pod may send fill a pair, and FENCE_PAIR_OWN says
+ * that the local address is the endpoint's own: a packet from the pod that has such a pair and
+ * the pod's MAC is not forged.
+ */
+#pragma once
+
+#include "bpf/endpoint.bpf.h"
+#include "bpf/maps.bpf.h"
+#include "bpf/packet.bpf.h"
+#include "bpf/pair.h"
+#include "bpf/peer.bpf.h"
+#include "bpf/policy.bpf.h"
+
+fence_inline __u64 pair_hash(const struct packet *packet, const struct fence_addr *local,
+                             const struct fence_addr *remote)
+{
+    return fence_pair_hash(packet->ifindex, local, remote, packet->secret);
+}
+
+/* Probes have one of their own, which a packet that interrupts them does not touch. */
+fence_inline struct fence_pair *pair_place(const struct packet *packet, __u64 hash)
+{
+    __u32 index = packet->probe ? FENCE_MAX_PAIRS : (hash >> 40) & (FENCE_MAX_PAIRS - 1);
+
+    return bpf_map_lookup_elem(&pairs, &index);
+}
+
+fence_inline __u64 pair_epoch(const struct fence_addr *remote)
+{
+    __u32 all = 0, one = 1 + fence_epoch_bucket(remote);
+    volatile __u64 *global = bpf_map_lookup_elem(&epochs, &all);
+    volatile __u64 *local = bpf_map_lookup_elem(&epochs, &one);
+
+    /* from 1: an empty place has 0 */
+    return global && local ? 1 + *global + *local : 0;
+}
+
+fence_inline int pair_is(const struct fence_pair *pair, const struct packet *packet,
+                         const struct fence_addr *local, const struct fence_addr *remote)
+{
+    return pair->epoch && pair->epoch == pair_epoch(remote) && pair->ifindex == packet->ifindex &&
+           address_equal(&pair->remote, remote) && address_equal(&pair->local, local) &&
+           packet->now < pair->expires;
+}
+
+/* What is known of the packet's two addresses, or NULL. */
+fence_inline struct fence_pair *pair_find(const struct packet *packet)
+{
+    const struct fence_addr *local = packet_local(packet), *remote = packet_remote(packet);
+    struct fence_pair *pair = pair_place(packet, pair_hash(packet, local, remote));
+
+    return pair && pair_is(pair, packet, local, remote) ? pair : NULL;
+}
+
+/* ---- filling -------------------------------------------------------------------------------- */
+
+fence_inline __u8 pair_local_number(const struct fence_endpoint *endpoint,
+                                    const struct fence_addr *local)
+{
+    __u32 folded = local->words[0] ^ local->words[1] ^ local->words[2] ^ local->words[3];
+
+    for (int i = 0; i < FENCE_ENDPOINT_ADDRS; i++)
+        if (i < endpoint->addr_count && address_equal(&endpoint->addrs[i], local))
+            return i;
+    if (is_own_link_local(endpoint, local))
+        return FENCE_LOCAL_LINK;
+    return FENCE_LOCAL_OTHER + (folded ^ folded >> 16) % (256 - FENCE_LOCAL_OTHER);
+}
+
+/* The set in force now: a planned take-over needs nobody awake. */
+fence_inline void pair_set(struct fence_pair *pair, const struct packet *packet,
+                           const struct fence_endpoint *endpoint)
+{
+    __u64 now;
+
+    pair->set = endpoint->set;
+    pair->expires = ~0ull;
+    if (!endpoint->takeover_ns)
+        return;
+    now = bpf_ktime_get_boot_ns();
+    if (now >= endpoint->takeover_ns)
+        pair->set = endpoint->next_set;
+    else
+        pair->expires = packet->now + 1 + (endpoint->takeover_ns - now) / (1000000000 / packet->hz);
+}
+
+fence_inline void pair_table(struct fence_pair *pair, __u32 class, __u32 direction)
+{
+    struct fence_policy_table *table = policy_table(pair->set, class, direction);
+
+    pair->tables[direction].offset = table ? table->offset : 0;
+    pair->tables[direction].count = table ? table->count : 0;
+}
+
+/* Look everything up, unless it is known. 0, or -1 if there is no place at all. */
+fence_step int pair_fill(const struct packet *packet, const struct fence_endpoint *endpoint,
+                         const struct fence_addr *local, const struct fence_addr *remote)
+{
+    struct fence_pair *pair;
+    struct peer peer;
+    __u64 hash, epoch;
+
+    if (!packet || !endpoint || !local || !remote)
+        return -1;
+    hash = pair_hash(packet, local, remote);
+    pair = pair_place(packet, hash);
+    if (!pair)
+        return -1;
+    if (pair_is(pair, packet, local, remote))
+        return 0;
+    epoch = pair_epoch(remote);
+    /* an atomic operation: what follows is not read before the epoch */
+    __sync_lock_test_and_set(&pair->epoch, 0);
+    pair->opened = fence_pair_opened(hash, packet->secret);
+    pair_set(pair, packet, endpoint);
+    peer_resolve(packet, remote, &peer);
+    pair->local = *local;
+    pair->remote = *remote;
+    pair->ifindex = packet->ifindex;
+    pair->identity = endpoint->identity;
+    pair->endpoint_flags = endpoint->flags;
+    pair->peer = peer.number;
+    pair->peer_identity = peer.identity;
+    pair->peer_flags = peer.flags;
+    pair->slot = endpoint->slot;
+    pair_table(pair, peer.class, FENCE_EGRESS);
+    pair_table(pair, peer.class, FENCE_INGRESS);
+    pair->memo.low = 0;
+    pair->local_number = pair_local_number(endpoint, local);
+    pair->flags = pair->local_number < FENCE_LOCAL_OTHER ? FENCE_PAIR_OWN : 0;
+    __builtin_memcpy(pair->mac, endpoint->mac, sizeof(pair->mac));
+    barrier();
+    pair->epoch = packet->probe ? 0 : epoch;
+    return 0;
+}
+
+/* The pair of the packet's endpoint and these two addresses, for this packet's use, even if the
+ * epoch changes meanwhile. */
+fence_inline struct fence_pair *pair_get(const struct packet *packet,
+                                         const struct fence_endpoint *endpoint,
+                                         const struct fence_addr *local,
+                                         const struct fence_addr *remote)
+{
+    if (pair_fill(packet, endpoint, local, remote) < 0)
+        return NULL;
+    return pair_place(packet, pair_hash(packet, local, remote));
+}

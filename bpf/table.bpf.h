@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The connection table: an open hash table in an array. A key has two buckets of four entries; a
+ * look-up is a hash and one or two cache lines, without a helper call, and an insertion is the same
+ * and two atomic operations.
+ *
+ * An entry changes only through its `state`:
+ *
+ *   free, expired or evicted --compare-and-swap--> BUSY with a new sequence --store--> LIVE
+ *
+ * Who wins the swap writes the key; everybody else passes a busy entry over, and who has compared a
+ * key looks at the state again, so that no key is read half from one owner and half from the next.
+ * Later changes (time, flags) are compare-and-swaps too: they never revive what somebody else
+ * has taken.
+ *
+ * Who gives way to whom (rank below): free and expired entries, then the endpoint's own half-open
+ * ones. An endpoint that has its share of the table gives up its own; only one that has less may
+ * take an entry from one that has more. So no pod, and no flood at a pod, pushes out the entries of
+ * another that stays within its share. What finds no place passes by its rule without an entry.
+ */
+#pragma once
+
+#include "bpf/connection.h"
+#include "bpf/maps.bpf.h"
+#include "bpf/packet.bpf.h"
+#include "bpf/table.h"
+
+#define TABLE_STATE(connection) (*(volatile __u64 *)&(connection)->state)
+
+fence_inline int key_equal(const struct fence_connection *connection,
+                           const struct fence_connection_key *key)
+{
+    const volatile __u64 *words = (const volatile __u64 *)connection;
+
+    return ((words[0] ^ key->words[0]) | (words[1] ^ key->words[1]) | (words[2] ^ key->words[2])) ==
+           0;
+}
+
+/* Where an entry is, and the state that it was found in. */
+struct found {
+    __u64 state; /* 0: there is none */
+    __u32 bucket;
+    __u32 way;
+};
+
+/* An entry that lives and has this key. */
+fence_inline void bucket_find(const struct fence_connection_key *key, struct found *found)
+{
+    __u32 index = found->bucket;
+    struct fence_bucket *bucket = bpf_map_lookup_elem(&connections, &index);
+
+    if (!bucket)
+        return;
+#pragma unroll
+    for (int i = 0; i < FENCE_BUCKET_WAYS; i++) {
+        struct fence_connection *connection = &bucket->ways[i];
+        __u64 state;
+
+        if (!key_equal(connection, key))
+            continue;
+        state = TABLE_STATE(connection);
+        if ((state & (FENCE_CONN_LIVE | FENCE_CONN_BUSY)) == FENCE_CONN_LIVE &&
+            key_equal(connection, key)) {
+            found->state = state;
+            found->way = i;
+            return;
+        }
+    }
+}
+
+/* Fill in `found`; the entry may have expired. */
+fence_inline void table_find(const struct packet *packet, const struct fence_connection_key *key,
+                             struct found *found)
+{
+    __u64 hash = fence_table_hash(key, packet->secret);
+
+    found->state = 0;
+    found->bucket = fence_table_first(hash, packet->bucket_mask);
+    bucket_find(key, found);
+    if (found->state)
+        return;
+    found->bucket = fence_table_second(hash, packet->bucket_mask);
+    bucket_find(key, found);
+}
+
+/* 1 when the entry is still as it was, and now has the new flags and time. */
+fence_inline int table_change(const struct found *found, __u32 seen, __u16 flags)
+{
+    __u64 changed = FENCE_STATE(seen, FENCE_STATE_SEQUENCE(found->state), flags);
+    __u32 index = found->bucket;
+    struct fence_bucket *bucket;
+
+    if (changed == found->state)
+        return 1;
+    bucket = bpf_map_lookup_elem(&connections, &index);
+    return bucket && __sync_val_compare_and_swap(&bucket->ways[found->way & 3].state, found->state,
+                                                 changed) == found->state;
+}
+
+/* ---- insertion ------------------------------------------------------------------------------ */
+
+enum table_rank {
+    RANK_FREE = 1,
+    RANK_OWN_HALF_OPEN,
+    RANK_OTHERS_HALF_OPEN, /* of somebody above his share */
+    RANK_OWN,              /* when at the share */
+    RANK_OTHERS,           /* of somebody above his share */
+    RANK_NONE,
+};
+
+/* The way that gives place, and when it is better than another. */
+struct table_victim {
+    struct fence_bucket *bucket;
+    __u64 state;
+    __u32 way;
+    __u32 rank;
+    __u32 age;
+    __u32 pad;
+};
+
+fence_inline int has_more_than_share(const struct packet *packet, __u32 slot)
+{
+    struct fence_usage *use = bpf_map_lookup_elem(&usage, &slot);
+
+    return use && use->connections > packet->share;
+}
+
+/* `full_share`: the endpoint has all that it may have without giving way. */
+fence_step int table_rank(const struct packet *packet, const struct fence_connection_key *key,
+                          const struct fence_connection *connection, int full_share)
+{
+    __u64 state;
+    int half_open;
+
+    if (!packet || !key || !connection)
+        return RANK_NONE;
+    state = TABLE_STATE(connection);
+    half_open = !(state & FENCE_CONN_ESTABLISHED);
+    if (state & FENCE_CONN_BUSY)
+        return RANK_NONE;
+    if (!(state & FENCE_CONN_LIVE) || key_equal(connection, key) ||
+        fence_connection_expired(connection->protocol, state, packet->now, packet->hz))
+        return RANK_FREE;
+    if (connection->slot == key->slot) {
+        if (half_open)
+            return RANK_OWN_HALF_OPEN;
+        return full_share ? RANK_OWN : RANK_NONE;
+    }
+    if (full_share || !has_more_than_share(packet, connection->slot))
+        return RANK_NONE;
+    return half_open ? RANK_OTHERS_HALF_OPEN : RANK_OTHERS;
+}
+
+/* The best, and among equals the oldest. */
+fence_inline void bucket_choose(const struct packet *packet, const struct fence_connection_key *key,
+                                int full_share, struct fence_bucket *bucket,
+                                struct table_victim *victim)
+{
+    for (__u32 i = 0; i < FENCE_BUCKET_WAYS; i++) {
+        struct fence_connection *connection = &bucket->ways[i];
+        __u64 state = TABLE_STATE(connection);
+        __u32 rank = table_rank(packet, key, connection, full_share);
+        __u32 age = fence_jiffies_since(packet->now, FENCE_STATE_SEEN(state), packet->hz);
+
+        if (rank > victim->rank || (rank == victim->rank && age <= victim->age))
+            continue;
+        victim->bucket = bucket;
+        victim->state = state;
+        victim->way = i;
+        victim->rank = rank;
+        victim->age = age;
+        if (rank == RANK_FREE)
+            return;
+    }
+}
+
+fence_inline void add_usage(__u32 slot, int change)
+{
+    struct fence_usage *use = bpf_map_lookup_elem(&usage, &slot);
+
+    if (use)
+        __sync_fetch_and_add(&use->connections, change);
+}
+
+fence_inline void count_usage(__u32 slot, __u64 old_state, __u32 old_slot)
+{
+    if ((old_state & FENCE_CONN_LIVE) && old_slot == slot)
+        return;
+    add_usage(slot, 1);
+    if (old_state & FENCE_CONN_LIVE)
+        add_usage(old_slot, -1);
+}
+
+/* Claim the victim's place and write the key. -1: another packet was first. */
+fence_inline int table_take(const struct packet *packet, const struct fence_connection_key *key,
+                            const struct table_victim *victim, __u32 flags)
+{
+    struct fence_connection *connection = &victim->bucket->ways[victim->way & 3];
+    __u64 state = victim->state;
+    __u64 busy = FENCE_STATE(packet->now, FENCE_STATE_SEQUENCE(state) + 1, FENCE_CONN_BUSY);
+    __u32 old_slot = connection->slot;
+
+    if (__sync_val_compare_and_swap(&connection->state, state, busy) != state)
+        return -1;
+    count_usage(key->slot, state, old_slot);
+    connection->remote = key->remote;
+    *(volatile __u64 *)&connection->local_port = key->words[2];
+    /* an atomic operation, so that the key is seen before it */
+    __sync_lock_test_and_set(&connection->state,
+                             FENCE_STATE(packet->now, FENCE_STATE_SEQUENCE(busy), 0) | flags |
+                                 FENCE_CONN_LIVE);
+    return 0;
+}
+
+/* A new entry. 0, or -1 when no entry may give way. */
+fence_step int table_insert(const struct packet *packet, const struct fence_connection_key *key,
+                            __u32 flags)
+{
+    struct table_victim victim = {.rank = RANK_NONE};
+    struct fence_bucket *bucket;
+    struct fence_usage *mine;
+    __u32 slot, first, second;
+    int full_share;
+    __u64 hash;
+
+    if (!packet || !key)
+        return -1;
+    slot = key->slot;
+    mine = bpf_map_lookup_elem(&usage, &slot);
+    if (!mine)
+        return -1;
+    full_share = mine->connections >= packet->share;
+    hash = fence_table_hash(key, packet->secret);
+    first = fence_table_first(hash, packet->bucket_mask);
+    second = fence_table_second(hash, packet->bucket_mask);
+    bucket = bpf_map_lookup_elem(&connections, &first);
+    if (!bucket)
+        return -1;
+    victim.bucket = bucket;
+    bucket_choose(packet, key, full_share, bucket, &victim);
+    if (victim.rank > RANK_FREE) {
+        bucket = bpf_map_lookup_elem(&connections, &second);
+        if (!bucket)
+            return -1;
+        bucket_choose(packet, key, full_share, bucket, &victim);
+    }
+    return victim.rank < RANK_NONE ? table_take(packet, key, &victim, flags) : -1;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Where a connection's entry may be: the same in the kernel and in user space. */
+#pragma once
+
+#include "bpf/abi.h"
+
+/* The key as the words that an entry begins with. */
+struct fence_connection_key {
+    union {
+        struct {
+            struct fence_addr remote;
+            __u16 local_port;
+            __u16 remote_port;
+            __u16 slot;
+            __u8 protocol;
+            __u8 local;
+        };
+        __u64 words[3];
+    };
+};
+
+/* `secret` is settings.hash_key. */
+static inline __u64 fence_table_hash(const struct fence_connection_key *key, const __u64 secret[2])
+{
+    __u64 hash = (key->words[0] ^ secret[0]) * 0x9e3779b97f4a7c15ull;
+
+    hash = ((hash ^ hash >> 32) + (key->words[1] ^ secret[1])) * 0xbf58476d1ce4e5b9ull;
+    hash = ((hash ^ hash >> 29) + key->words[2]) * 0x94d049bb133111ebull;
+    return hash ^ hash >> 32;
+}
+
+/* The two buckets of a hash; `mask` is settings.bucket_mask. */
+static inline __u32 fence_table_first(__u64 hash, __u32 mask)
+{
+    return (__u32)hash & mask;
+}
+
+static inline __u32 fence_table_second(__u64 hash, __u32 mask)
+{
+    return (__u32)(hash >> 32) & mask;
+}
