@@ -3,13 +3,18 @@
 
 #include "lib/base/memory.h"
 
-int bench_samples_add(struct bench_samples *samples, uint64_t ns)
+int bench_samples_put(struct bench_samples *samples, double value)
 {
     int r = FENCE_GROW(samples->items, samples->capacity, samples->count);
 
     if (r == 0)
-        samples->items[samples->count++] = (double)ns / 1e6;
+        samples->items[samples->count++] = value;
     return r;
+}
+
+int bench_samples_add(struct bench_samples *samples, uint64_t ns)
+{
+    return bench_samples_put(samples, (double)ns / 1e6);
 }
 
 void bench_samples_done(struct bench_samples *samples)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was measured again and again, in milliseconds. */
+/* What was measured again and again. */
 #pragma once
 
 #include <stddef.h>
@@ -11,6 +11,8 @@ struct bench_samples {
     size_t capacity;
 };
 
+int bench_samples_put(struct bench_samples *samples, double value);
+/* A time: it is kept in milliseconds. */
 int bench_samples_add(struct bench_samples *samples, uint64_t ns);
 void bench_samples_done(struct bench_samples *samples);
 /* 0.5 is the median, 1 the largest; 0 when there are none. */
