@@ -15,9 +15,9 @@
 #define MANY_RULES     10000u
 #define MANY_ADDRESSES 100000u
 
-static const struct hooks_world worlds[] = {
-    {4, 1, HOOKS_FLOW_PEERS}, {4, MANY_RULES, HOOKS_FLOW_PEERS}, {4, 1, MANY_ADDRESSES},
-    {6, 1, HOOKS_FLOW_PEERS}, {6, MANY_RULES, HOOKS_FLOW_PEERS}, {6, 1, MANY_ADDRESSES},
+static const struct shop worlds[] = {
+    {4, 1, SHOP_APPS}, {4, MANY_RULES, SHOP_APPS}, {4, 1, MANY_ADDRESSES},
+    {6, 1, SHOP_APPS}, {6, MANY_RULES, SHOP_APPS}, {6, 1, MANY_ADDRESSES},
 };
 
 /* Enough to see that all of it works. */
@@ -77,7 +77,7 @@ static int measure_all(const struct options *options, struct hooks_cells *cells,
     printf("%s\nmedian of %u rounds (lower to upper quartile), one core\n", bench_machine(machine),
            options->rounds);
     for (size_t i = 0; r == 0 && i < count; i++) {
-        const struct hooks_world *world = &worlds[options->quick ? quick_worlds[i] : i];
+        const struct shop *world = &worlds[options->quick ? quick_worlds[i] : i];
 
         fprintf(stderr, "ns per packet: %zu of %zu\n", i + 1, count);
         r = hooks_measure(world, options->rounds, cells, err);

@@ -12,38 +12,21 @@
 #include "lib/datapath/probe.h"
 #include "test/bench/flows.h"
 #include "test/bench/samples.h"
+#include "test/bench/shop.h"
 
 /* ---- the node (hooks_node.c) ---------------------------------------------------------------- */
 
-enum hooks_pod { HOOKS_CLIENT, HOOKS_SERVER, HOOKS_PODS };
-
-#define HOOKS_PORT        8000u /* to HOOKS_PORT_LAST: open to every pod of the namespace */
-#define HOOKS_PORT_LAST   8255u
-#define HOOKS_PORT_DENIED 9000u /* and the ports after it */
-#define HOOKS_FLOW_PEERS  250u  /* remote pods that there always are */
-
-/* What is in force. */
-struct hooks_world {
-    int family;         /* 4 or 6 */
-    unsigned int rules; /* of each policy */
-    unsigned int remotes;
-};
-
 struct hooks_node {
     struct fence_pins pins;
-    struct fence_endpoint_record records[HOOKS_PODS];
+    struct fence_endpoint_record records[SHOP_PODS];
     __u32 came_in_by; /* a device for what comes from outside */
 };
 
 /* Namespaces and devices; once. */
 int hooks_node_enter(struct fence_err *err);
 /* A data path of its own with this world in force. */
-int hooks_node_load(const struct hooks_world *world, struct hooks_node *ret_node,
-                    struct fence_err *err);
+int hooks_node_load(const struct shop *world, struct hooks_node *ret_node, struct fence_err *err);
 void hooks_node_done(struct hooks_node *node);
-/* "10.128.1.0" or so: the number is that of flows.h. */
-struct fence_addr hooks_remote(int family, unsigned int number);
-
 /* ---- running (hooks_run.c) ------------------------------------------------------------------ */
 
 struct hooks_programs; /* opaque: loaded over the node's maps */
@@ -78,7 +61,7 @@ void hooks_advance(struct hooks_stream *stream);
 
 struct hooks_row {
     const char *name;
-    enum hooks_pod pod;
+    enum shop_pod pod;
     unsigned int protocol;
     unsigned int tcp_flags;
     bool reply; /* the other way round: from the server to the client */
@@ -95,7 +78,7 @@ struct hooks_column {
 
 /* One of the tables: rows x columns. Columns with more peers than the world has are left out. */
 struct hooks_cell {
-    const struct hooks_world *world;
+    const struct shop *world;
     const struct hooks_row *row;
     const struct hooks_column *column;
     struct bench_samples ns; /* real minus empty, each round */
@@ -109,9 +92,9 @@ struct hooks_cells {
     struct hooks_cell *items;
     size_t count;
     size_t capacity;
-    double quiet_ns;  /* the empty program at its quickest */
-    size_t rounds;    /* that were run, */
-    size_t disturbed; /* and those in which it took a tenth more */
+    double quiet_ns[FENCE_DIRECTIONS][2]; /* the empty program at its quickest; [ipv6] */
+    size_t rounds;                        /* that were run, */
+    size_t disturbed;                     /* and those in which it took a twentieth more */
 };
 
 extern const struct hooks_row hooks_rows[];
@@ -120,13 +103,13 @@ extern const struct hooks_column hooks_columns[];
 extern const size_t hooks_column_count;
 
 /* All cells of a world, appended. */
-int hooks_measure(const struct hooks_world *world, unsigned int rounds, struct hooks_cells *cells,
+int hooks_measure(const struct shop *world, unsigned int rounds, struct hooks_cells *cells,
                   struct fence_err *err);
 void hooks_cells_done(struct hooks_cells *cells);
 
 /* ---- showing (hooks_report.c) --------------------------------------------------------------- */
 
-void hooks_report_world(const struct hooks_world *world, struct hooks_cells *cells);
+void hooks_report_world(const struct shop *world, struct hooks_cells *cells);
 /* Returns how many targets were missed. */
 unsigned int hooks_report_targets(struct hooks_cells *cells);
 int hooks_report_json(const char *path, struct hooks_cells *cells, unsigned int rounds);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/memory.h"
 #include "lib/datapath/read.h"
@@ -17,24 +18,24 @@
 #define CLIENT_PORT   0x8000u
 /*
  * The empty program takes the same time whatever the row. A round in which it took so much longer
- * than at its quickest says what else ran on the machine: it is repeated, so often at most.
+ * than at its quickest, before or after the real one, says what else ran on the machine: it is
+ * repeated, so often at most.
  */
-#define DISTURBED     1.1
+#define DISTURBED     1.05
 #define TRIES         3u
+#define PAUSE_NS      20000000 /* before it is */
 
 const struct hooks_row hooks_rows[] = {
-    {"sent, established", HOOKS_CLIENT, IPPROTO_TCP, FENCE_TCP_ACK, .reply = false},
-    {"sent, reply to it", HOOKS_CLIENT, IPPROTO_TCP, FENCE_TCP_ACK, .reply = true},
-    {"received, established", HOOKS_SERVER, IPPROTO_TCP, FENCE_TCP_ACK, .reply = false},
-    {"received, reply to it", HOOKS_SERVER, IPPROTO_TCP, FENCE_TCP_ACK, .reply = true},
-    {"UDP sent", HOOKS_CLIENT, IPPROTO_UDP, 0, .reply = false},
-    {"UDP reply to it", HOOKS_CLIENT, IPPROTO_UDP, 0, .reply = true},
-    {"first packet sent", HOOKS_CLIENT, IPPROTO_TCP, FENCE_TCP_SYN, .fresh = true},
-    {"first packet received", HOOKS_SERVER, IPPROTO_TCP, FENCE_TCP_SYN, .fresh = true},
-    {"first packet denied", HOOKS_CLIENT, IPPROTO_TCP, FENCE_TCP_SYN, .fresh = true,
-     .denied = true},
-    {"empty program, again", HOOKS_CLIENT, IPPROTO_TCP, FENCE_TCP_SYN, .fresh = true,
-     .empty = true},
+    {"sent, established", SHOP_CLIENT, IPPROTO_TCP, FENCE_TCP_ACK, .reply = false},
+    {"sent, reply to it", SHOP_CLIENT, IPPROTO_TCP, FENCE_TCP_ACK, .reply = true},
+    {"received, established", SHOP_SERVER, IPPROTO_TCP, FENCE_TCP_ACK, .reply = false},
+    {"received, reply to it", SHOP_SERVER, IPPROTO_TCP, FENCE_TCP_ACK, .reply = true},
+    {"UDP sent", SHOP_CLIENT, IPPROTO_UDP, 0, .reply = false},
+    {"UDP reply to it", SHOP_CLIENT, IPPROTO_UDP, 0, .reply = true},
+    {"first packet sent", SHOP_CLIENT, IPPROTO_TCP, FENCE_TCP_SYN, .fresh = true},
+    {"first packet received", SHOP_SERVER, IPPROTO_TCP, FENCE_TCP_SYN, .fresh = true},
+    {"first packet denied", SHOP_CLIENT, IPPROTO_TCP, FENCE_TCP_SYN, .fresh = true, .denied = true},
+    {"empty program, again", SHOP_CLIENT, IPPROTO_TCP, FENCE_TCP_SYN, .fresh = true, .empty = true},
 };
 const size_t hooks_row_count = FENCE_ARRAY_SIZE(hooks_rows);
 
@@ -48,7 +49,7 @@ const size_t hooks_column_count = FENCE_ARRAY_SIZE(hooks_columns);
 
 /* What cells of one world are measured with. */
 struct cells {
-    const struct hooks_world *world;
+    const struct shop *world;
     const struct hooks_column *column;
     struct hooks_node node;
     struct hooks_programs *programs;
@@ -96,7 +97,7 @@ static struct bench_flows flows_of(const struct cells *cells, const struct hooks
     struct bench_flows flows = {
         .shift = row->fresh ? FRESH_SHIFT : log2_of(column->flows_each),
         .client_port = CLIENT_PORT,
-        .server_port = row->denied ? HOOKS_PORT_DENIED : HOOKS_PORT,
+        .server_port = row->denied ? SHOP_PORT_DENIED : SHOP_PORT,
         .ipv6 = cells->world->family == 6,
         .client_sends = !row->reply,
     };
@@ -110,8 +111,8 @@ static struct bench_flows flows_of(const struct cells *cells, const struct hooks
 static struct hooks_stream stream_of(const struct cells *cells, const struct hooks_row *row)
 {
     const struct fence_endpoint_record *record = &cells->node.records[row->pod];
-    bool sent = (row->pod == HOOKS_CLIENT) != row->reply;
-    struct fence_addr remote = hooks_remote(cells->world->family, BENCH_FIRST_REMOTE);
+    bool sent = (row->pod == SHOP_CLIENT) != row->reply;
+    struct fence_addr remote = shop_remote(cells->world->family, 0);
     struct fence_packet packet = {
         .source = sent ? record->endpoint.addrs[0] : remote,
         .destination = sent ? remote : record->endpoint.addrs[0],
@@ -138,7 +139,7 @@ static int forget(struct cells *cells)
 {
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < HOOKS_PODS; i++)
+    for (size_t i = 0; r == 0 && i < SHOP_PODS; i++)
         r = fence_endpoint_forget(&cells->node.pins, cells->node.records[i].ifindex, cells->err);
     return r;
 }
@@ -242,45 +243,50 @@ struct sums {
     unsigned int left; /* rounds that may still be repeated */
 };
 
-static bool is_disturbed(struct cells *cells, double empty_ns, struct sums *sums)
+/* `empty_ns`: of the slower one of the two runs around the real one. */
+static bool is_disturbed(struct cells *cells, const struct hooks_stream *stream, double empty_ns,
+                         struct sums *sums)
 {
+    const struct timespec pause = {.tv_nsec = PAUSE_NS};
     struct hooks_cells *all = cells->all;
+    double *quiet_ns = &all->quiet_ns[stream->direction][stream->flows.ipv6];
 
     all->rounds++;
-    if (all->quiet_ns == 0 || empty_ns < all->quiet_ns)
-        all->quiet_ns = empty_ns;
-    if (empty_ns < all->quiet_ns * DISTURBED)
+    if (*quiet_ns == 0 || empty_ns < *quiet_ns)
+        *quiet_ns = empty_ns;
+    if (empty_ns < *quiet_ns * DISTURBED)
         return false;
     all->disturbed++;
     if (sums->left == 0)
         return false;
     sums->left--;
+    nanosleep(&pause, NULL);
     return true;
 }
 
-/* One after the other over the same flows, and in the other order the next time. */
+/* All over the same flows: the empty program, the real one, the empty one. */
 static int round_of(struct cells *cells, struct hooks_cell *cell, struct hooks_stream *stream,
                     struct sums *sums)
 {
-    struct hooks_result results[2] = {{0}}; /* empty, real */
-    size_t first = cell->ns.count % 2;
+    struct hooks_result results[3] = {{0}};
+    double before, after, empty;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < 2; i++) {
-        size_t which = first ^ i;
-
-        r = hooks_run(cells->programs, stream, which == 1 && !cell->row->empty, &results[which],
+    for (size_t i = 0; r == 0 && i < FENCE_ARRAY_SIZE(results); i++)
+        r = hooks_run(cells->programs, stream, i == 1 && !cell->row->empty, &results[i],
                       cells->err);
-    }
     if (r < 0)
         return r;
     hooks_advance(stream);
-    if (is_disturbed(cells, results[0].ns / ROUND_PACKETS, sums))
+    before = results[0].ns / ROUND_PACKETS;
+    after = results[2].ns / ROUND_PACKETS;
+    empty = (before + after) / 2;
+    if (is_disturbed(cells, stream, before > after ? before : after, sums))
         return 0;
     sums->dropped += results[1].dropped;
-    r = bench_samples_put(&sums->empty, results[0].ns / ROUND_PACKETS);
+    r = bench_samples_put(&sums->empty, empty);
     if (r == 0)
-        r = bench_samples_put(&cell->ns, (results[1].ns - results[0].ns) / ROUND_PACKETS);
+        r = bench_samples_put(&cell->ns, results[1].ns / ROUND_PACKETS - empty);
     return r;
 }
 
@@ -324,7 +330,7 @@ static int measure_column(struct cells *cells)
     return r;
 }
 
-int hooks_measure(const struct hooks_world *world, unsigned int rounds, struct hooks_cells *cells,
+int hooks_measure(const struct shop *world, unsigned int rounds, struct hooks_cells *cells,
                   struct fence_err *err)
 {
     struct cells with = {.world = world, .all = cells, .rounds = rounds, .err = err};

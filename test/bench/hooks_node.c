@@ -11,116 +11,33 @@
 #include "test/bench/hooks.h"
 #include "test/bench/node.h"
 
-#define NODE_NAME  "here"
-#define NAMESPACE  "shop"
-#define LABEL_SETS 5000u
-
-static const char *const pod_names[HOOKS_PODS] = {
-    [HOOKS_CLIENT] = "client", [HOOKS_SERVER] = "server"};
-
-static struct fence_addr with_host(const char *text, unsigned int number)
+static struct fence_addr local_addr(int family, enum shop_pod pod)
 {
     struct fence_addr addr = {0};
 
-    (void)fence_addr_parse(text, &addr);
-    addr.bytes[13] = (unsigned char)(addr.bytes[13] + (number >> 16));
-    addr.bytes[14] = (unsigned char)(number >> 8);
-    addr.bytes[15] = (unsigned char)number;
+    (void)fence_addr_parse(family == 4 ? "10.64.0.2" : "fd00:64::2", &addr);
+    addr.bytes[15] = (unsigned char)(addr.bytes[15] + pod);
     return addr;
 }
 
-struct fence_addr hooks_remote(int family, unsigned int number)
-{
-    return with_host(family == 4 ? "10.128.0.0" : "fd00:128::", number);
-}
-
-static struct fence_addr local_addr(int family, enum hooks_pod pod)
-{
-    return with_host(family == 4 ? "10.64.0.0" : "fd00:64::", 2 + (unsigned int)pod);
-}
-
-/* ---- objects -------------------------------------------------------------------------------- */
-
-static void write_pod(FILE *out, const char *name, const char *labels, const char *node,
-                      const struct fence_addr *addr)
-{
-    char text[FENCE_ADDR_TEXT];
-
-    fence_addr_format(addr, text);
-    fprintf(out,
-            ",\n{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"%s\","
-            "\"namespace\":\"" NAMESPACE "\",\"uid\":\"uid-%s\",\"labels\":{%s}},"
-            "\"spec\":{\"nodeName\":\"%s\"},\"status\":{\"phase\":\"Running\","
-            "\"podIP\":\"%s\",\"podIPs\":[{\"ip\":\"%s\"}]}}",
-            name, name, labels, node, text, text);
-}
-
-static void write_pods(FILE *out, const struct hooks_world *world)
-{
-    char name[32], labels[96], node[32];
-    struct fence_addr addr;
-
-    for (unsigned int i = 0; i < HOOKS_PODS; i++) {
-        snprintf(labels, sizeof(labels), "\"app\":\"%s\"", pod_names[i]);
-        addr = local_addr(world->family, (enum hooks_pod)i);
-        write_pod(out, pod_names[i], labels, NODE_NAME, &addr);
-    }
-    for (unsigned int i = 0; i < world->remotes; i++) {
-        snprintf(name, sizeof(name), "remote-%u", i);
-        snprintf(node, sizeof(node), "node-%u", i % 100);
-        snprintf(labels, sizeof(labels), "\"app\":\"peer-%u\",\"version\":\"v%u\"",
-                 i % HOOKS_FLOW_PEERS, i % LABEL_SETS / HOOKS_FLOW_PEERS);
-        addr = hooks_remote(world->family, BENCH_FIRST_REMOTE + i);
-        write_pod(out, name, labels, node, &addr);
-    }
-}
-
-/* The first rule is what the flows go by; each of the others tells one app of the peers apart. */
-static void write_policy(FILE *out, const struct hooks_world *world, enum hooks_pod pod)
-{
-    const char *rules = pod == HOOKS_CLIENT ? "egress" : "ingress";
-    const char *side = pod == HOOKS_CLIENT ? "to" : "from";
-
-    fprintf(out,
-            ",\n{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\","
-            "\"metadata\":{\"name\":\"%s\",\"namespace\":\"" NAMESPACE "\"},"
-            "\"spec\":{\"podSelector\":{\"matchLabels\":{\"app\":\"%s\"}},"
-            "\"policyTypes\":[\"Ingress\",\"Egress\"],\"%s\":[{\"%s\":[{\"podSelector\":{}}],"
-            "\"ports\":[{\"protocol\":\"TCP\",\"port\":%u,\"endPort\":%u},"
-            "{\"protocol\":\"UDP\",\"port\":%u,\"endPort\":%u}]}",
-            pod_names[pod], pod_names[pod], rules, side, HOOKS_PORT, HOOKS_PORT_LAST, HOOKS_PORT,
-            HOOKS_PORT_LAST);
-    for (unsigned int i = 1; i < world->rules; i++)
-        fprintf(out,
-                ",\n{\"%s\":[{\"podSelector\":{\"matchLabels\":{\"app\":\"peer-%u\"}}}],"
-                "\"ports\":[{\"protocol\":\"TCP\",\"port\":%u}]}",
-                side, i % HOOKS_FLOW_PEERS, 20000 + i);
-    fprintf(out, "]}}");
-}
-
 /* A new text; NULL when memory ends. */
-static char *write_objects(const struct hooks_world *world, size_t *ret_size)
+static char *write_objects(const struct shop *world, size_t *ret_size)
 {
+    const struct fence_addr addrs[SHOP_PODS] = {local_addr(world->family, SHOP_CLIENT),
+                                                local_addr(world->family, SHOP_SERVER)};
     char *text = NULL;
     FILE *out = open_memstream(&text, ret_size);
 
     if (!out)
         return NULL;
-    fprintf(out, "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[\n"
-                 "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\","
-                 "\"metadata\":{\"name\":\"" NAMESPACE "\"}}");
-    write_policy(out, world, HOOKS_CLIENT);
-    write_policy(out, world, HOOKS_SERVER);
-    write_pods(out, world);
-    fprintf(out, "]}\n");
+    shop_write(out, world, addrs);
     if (fclose(out) == 0)
         return text;
     free(text);
     return NULL;
 }
 
-static int put_objects(const struct hooks_world *world, struct fence_store *store,
-                       struct fence_err *err)
+static int put_objects(const struct shop *world, struct fence_store *store, struct fence_err *err)
 {
     FENCE_FREE char *text = NULL;
     struct fence_decoded_list list = {0};
@@ -142,9 +59,8 @@ static int put_objects(const struct hooks_world *world, struct fence_store *stor
 
 /* ---- endpoints ------------------------------------------------------------------------------ */
 
-static int put_endpoint(const struct hooks_world *world, enum hooks_pod pod,
-                        struct hooks_node *node, struct fence_local *ret_local,
-                        struct fence_err *err)
+static int put_endpoint(const struct shop *world, enum shop_pod pod, struct hooks_node *node,
+                        struct fence_local *ret_local, struct fence_err *err)
 {
     struct fence_endpoint_record *record = &node->records[pod];
     struct fence_endpoint_info *info = &record->info;
@@ -157,10 +73,10 @@ static int put_endpoint(const struct hooks_world *world, enum hooks_pod pod,
     record->endpoint.addr_count = 1;
     info->created_ns = fence_clock_boot_ns();
     snprintf(info->ifname, sizeof(info->ifname), "eth0");
-    snprintf(info->container_id, sizeof(info->container_id), "%s-id", pod_names[pod]);
-    snprintf(info->namespace_name, sizeof(info->namespace_name), NAMESPACE);
-    snprintf(info->pod, sizeof(info->pod), "%s", pod_names[pod]);
-    snprintf(info->uid, sizeof(info->uid), "uid-%s", pod_names[pod]);
+    snprintf(info->container_id, sizeof(info->container_id), "%s-id", shop_pod_name(pod));
+    snprintf(info->namespace_name, sizeof(info->namespace_name), SHOP_NAMESPACE);
+    snprintf(info->pod, sizeof(info->pod), "%s", shop_pod_name(pod));
+    snprintf(info->uid, sizeof(info->uid), "uid-%s", shop_pod_name(pod));
     *ret_local = (struct fence_local){
         .ifindex = record->ifindex,
         .created_ns = info->created_ns,
@@ -183,20 +99,20 @@ static int put_in_force(const struct engine_parts *parts, const struct fence_loc
     int r = engine_begin(parts, &engine, err);
 
     if (r == 0)
-        r = engine_update(engine, locals, HOOKS_PODS, &cost, err);
+        r = engine_update(engine, locals, SHOP_PODS, &cost, err);
     engine_end(&engine);
     if (r == 0 && cost.failures)
         r = fence_err_set(err, -ENOSPC, "%zu failures: %s", cost.failures, cost.failure);
     return r;
 }
 
-static int fill(const struct hooks_world *world, struct hooks_node *node, struct fence_err *err)
+static int fill(const struct shop *world, struct hooks_node *node, struct fence_err *err)
 {
-    struct fence_local locals[HOOKS_PODS];
+    struct fence_local locals[SHOP_PODS];
     struct fence_store *store = NULL;
     struct fence_addr host;
     struct engine_parts parts = {
-        .pins = &node->pins, .node_name = NODE_NAME, .host_addrs = &host, .host_addr_count = 1};
+        .pins = &node->pins, .node_name = SHOP_NODE, .host_addrs = &host, .host_addr_count = 1};
     int r = fence_addr_parse("192.168.0.1", &host);
 
     if (r == 0)
@@ -205,8 +121,8 @@ static int fill(const struct hooks_world *world, struct hooks_node *node, struct
         return fence_err_set(err, r, "%s", strerror(-r));
     parts.store = store;
     r = put_objects(world, store, err);
-    for (unsigned int i = 0; r == 0 && i < HOOKS_PODS; i++)
-        r = put_endpoint(world, (enum hooks_pod)i, node, &locals[i], err);
+    for (unsigned int i = 0; r == 0 && i < SHOP_PODS; i++)
+        r = put_endpoint(world, (enum shop_pod)i, node, &locals[i], err);
     if (r == 0)
         r = put_in_force(&parts, locals, err);
     fence_store_free(&store);
@@ -215,17 +131,16 @@ static int fill(const struct hooks_world *world, struct hooks_node *node, struct
 
 int hooks_node_enter(struct fence_err *err)
 {
-    return bench_node_enter(HOOKS_PODS + 1, err);
+    return bench_node_enter(SHOP_PODS + 1, err);
 }
 
-int hooks_node_load(const struct hooks_world *world, struct hooks_node *ret_node,
-                    struct fence_err *err)
+int hooks_node_load(const struct shop *world, struct hooks_node *ret_node, struct fence_err *err)
 {
     char name[64];
     int r;
 
     snprintf(name, sizeof(name), "v%d-%u-%u", world->family, world->rules, world->remotes);
-    *ret_node = (struct hooks_node){.came_in_by = BENCH_FIRST_INDEX + HOOKS_PODS};
+    *ret_node = (struct hooks_node){.came_in_by = BENCH_FIRST_INDEX + SHOP_PODS};
     fence_pins_init(&ret_node->pins);
     r = bench_node_load(name, &ret_node->pins, err);
     return r < 0 ? r : fill(world, ret_node, err);

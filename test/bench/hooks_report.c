@@ -13,7 +13,7 @@
 #define UPPER    0.75
 #define EXPECTED 0.999 /* less of the packets is worth a word */
 
-static struct hooks_cell *find(struct hooks_cells *cells, const struct hooks_world *world,
+static struct hooks_cell *find(struct hooks_cells *cells, const struct shop *world,
                                const struct hooks_row *row, const struct hooks_column *column)
 {
     for (size_t i = 0; i < cells->count; i++) {
@@ -37,7 +37,7 @@ static const char *shown(struct hooks_cell *cell, char text[48])
     return text;
 }
 
-static void show_notes(const struct hooks_world *world, struct hooks_cells *cells)
+static void show_notes(const struct shop *world, struct hooks_cells *cells)
 {
     for (size_t i = 0; i < cells->count; i++) {
         const struct hooks_cell *cell = &cells->items[i];
@@ -53,7 +53,7 @@ static void show_notes(const struct hooks_world *world, struct hooks_cells *cell
     }
 }
 
-void hooks_report_world(const struct hooks_world *world, struct hooks_cells *cells)
+void hooks_report_world(const struct shop *world, struct hooks_cells *cells)
 {
     char text[48];
 
@@ -112,9 +112,9 @@ unsigned int hooks_report_targets(struct hooks_cells *cells)
 {
     unsigned int missed = 0;
 
-    printf("\nthe empty program takes %.1f ns; in %zu of %zu rounds it took a tenth more: the "
+    printf("\nthe empty program takes %.1f ns; in %zu of %zu rounds it took a twentieth more: the "
            "machine had other work, most of those were repeated\n",
-           cells->quiet_ns, cells->disturbed, cells->rounds);
+           cells->quiet_ns[0][0], cells->disturbed, cells->rounds);
     printf("\n%-32s at most   worst median\n", "targets, TCP (ns)");
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(targets); i++) {
         struct hooks_cell *worst = NULL;
@@ -160,7 +160,7 @@ int hooks_report_json(const char *path, struct hooks_cells *cells, unsigned int 
     fprintf(out,
             "{\"machine\":\"%s\",\"rounds\":%u,\"emptyNs\":%.2f,\"disturbed\":%.4f,\n"
             "\"cells\":[",
-            bench_machine(machine), rounds, cells->quiet_ns,
+            bench_machine(machine), rounds, cells->quiet_ns[0][0],
             cells->rounds ? (double)cells->disturbed / (double)cells->rounds : 0);
     for (size_t i = 0; i < cells->count; i++) {
         fprintf(out, "%s\n", i ? "," : "");
