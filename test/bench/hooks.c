@@ -60,12 +60,6 @@ static int parse(struct options *options, int argc, char **argv)
     return optind == argc && options->rounds > 0 ? 0 : -1;
 }
 
-/* The last core: the first one has most of a machine's interrupts. */
-static void pin(void)
-{
-    (void)bench_pin_to((int)sysconf(_SC_NPROCESSORS_ONLN) - 1);
-}
-
 static int measure_all(const struct options *options, struct hooks_cells *cells,
                        struct fence_err *err)
 {
@@ -73,7 +67,7 @@ static int measure_all(const struct options *options, struct hooks_cells *cells,
     char machine[BENCH_MACHINE_TEXT];
     int r = hooks_node_enter(err);
 
-    pin();
+    bench_take_core(bench_last_core());
     printf("%s\nmedian of %u rounds (lower to upper quartile), one core\n", bench_machine(machine),
            options->rounds);
     for (size_t i = 0; r == 0 && i < count; i++) {

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test/bench/machine.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "lib/base/memory.h"
+
+#define HIGHEST_PRIORITY (-20)
 
 static void read_model(char *text, size_t size)
 {
@@ -43,11 +45,17 @@ const char *bench_machine(char text[BENCH_MACHINE_TEXT])
     return text;
 }
 
-int bench_pin_to(int core)
+void bench_take_core(int core)
 {
     cpu_set_t cores;
 
     CPU_ZERO(&cores);
     CPU_SET(core, &cores);
-    return sched_setaffinity(0, sizeof(cores), &cores) < 0 ? -errno : 0;
+    (void)sched_setaffinity(0, sizeof(cores), &cores);
+    (void)setpriority(PRIO_PROCESS, 0, HIGHEST_PRIORITY);
+}
+
+int bench_last_core(void)
+{
+    return (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
 }
