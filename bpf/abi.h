@@ -339,7 +339,9 @@ enum fence_connection_flag {
     FENCE_CONN_FIN_OTHER = 1 << 6,
     FENCE_CONN_CLOSED = 1 << 7, /* RST, or FIN from both */
     FENCE_CONN_MASQUERADED = 1 << 8,
-    FENCE_CONN_CUT = 1 << 9,   /* policy refuses it now */
+    FENCE_CONN_CUT = 1 << 9,      /* policy refuses it now */
+    FENCE_CONN_SPILLED = 1 << 14, /* of a bucket's first entry, whoever has it: the bucket was full,
+                                     and some of its entries are in their second one */
     FENCE_CONN_BUSY = 1 << 15, /* being written by a packet: nobody else's */
 };
 
@@ -368,11 +370,14 @@ struct fence_opened {
 };
 
 /*
- * epochs: ARRAY of counters in shared memory, raised after every write to a map that judgements
- * come from. [0]: anything. [1 + fence_epoch_bucket(address)]: where such an address leads.
+ * epochs: ARRAY of one, counters in shared memory that are raised after every write to a map that
+ * judgements come from.
  */
-#define FENCE_EPOCHS        257
 #define FENCE_EPOCH_BUCKETS 256
+struct fence_epochs {
+    __u64 all;                          /* anything */
+    __u64 buckets[FENCE_EPOCH_BUCKETS]; /* by fence_epoch_bucket: where such an address leads */
+};
 
 static inline __u32 fence_epoch_bucket(const struct fence_addr *addr)
 {
@@ -391,7 +396,7 @@ enum fence_pair_flag {
  * address). Good for one epoch. Kernel only.
  */
 struct fence_pair {
-    __u64 epoch; /* sum of epochs[0] and the address's; 0 = empty */
+    __u64 epoch; /* 1 + epochs.all + the remote address's; 0 = empty */
     struct fence_addr local;
     struct fence_addr remote;
     __u64 expires; /* jiffies at which another set takes over; ~0 = never */
@@ -582,6 +587,7 @@ FENCE_ASSERT_SIZE(fence_connection, 32);
 FENCE_ASSERT_SIZE(fence_bucket, 128);
 FENCE_ASSERT_SIZE(fence_usage, 16);
 FENCE_ASSERT_SIZE(fence_opened, 8);
+FENCE_ASSERT_SIZE(fence_epochs, 2056);
 FENCE_ASSERT_SIZE(fence_pair, 128);
 FENCE_ASSERT_SIZE(fence_fragment_key, 48);
 FENCE_ASSERT_SIZE(fence_fragment, 16);

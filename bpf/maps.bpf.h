@@ -59,7 +59,7 @@ FENCE_HASH(rules, __u32, struct fence_rule_info, FENCE_MAX_RULES, BPF_F_NO_PREAL
 FENCE_ARRAY(connections, struct fence_bucket, FENCE_MAX_BUCKETS, BPF_F_MMAPABLE);
 FENCE_ARRAY(usage, struct fence_usage, FENCE_MAX_ENDPOINTS + 1, BPF_F_MMAPABLE);
 FENCE_ARRAY(opened, struct fence_opened, FENCE_MAX_OPENED, BPF_F_MMAPABLE);
-FENCE_ARRAY(epochs, __u64, FENCE_EPOCHS, BPF_F_MMAPABLE);
+FENCE_ARRAY(epochs, struct fence_epochs, 1, BPF_F_MMAPABLE);
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -28,37 +28,52 @@ fence_inline __u64 pair_hash(const struct packet *packet, const struct fence_add
     return fence_pair_hash(packet->ifindex, local, remote, packet->secret);
 }
 
+fence_inline __u32 pair_index(__u64 hash)
+{
+    return (hash >> 40) & (FENCE_MAX_PAIRS - 1);
+}
+
 /* Probes have one of their own, which a packet that interrupts them does not touch. */
 fence_inline struct fence_pair *pair_place(const struct packet *packet, __u64 hash)
 {
-    __u32 index = packet->probe ? FENCE_MAX_PAIRS : (hash >> 40) & (FENCE_MAX_PAIRS - 1);
+    __u32 index = packet->probe ? FENCE_MAX_PAIRS : pair_index(hash);
 
     return bpf_map_lookup_elem(&pairs, &index);
 }
 
 fence_inline __u64 pair_epoch(const struct fence_addr *remote)
 {
-    __u32 all = 0, one = 1 + fence_epoch_bucket(remote);
-    volatile __u64 *global = bpf_map_lookup_elem(&epochs, &all);
-    volatile __u64 *local = bpf_map_lookup_elem(&epochs, &one);
+    __u32 zero = 0;
+    volatile struct fence_epochs *now = bpf_map_lookup_elem(&epochs, &zero);
 
     /* from 1: an empty place has 0 */
-    return global && local ? 1 + *global + *local : 0;
+    return now ? 1 + now->all + now->buckets[fence_epoch_bucket(remote)] : 0;
+}
+
+/* Of addresses that lie on 8 bytes, as those of pairs and tuples do. */
+fence_inline __u64 address_difference(const struct fence_addr *a, const struct fence_addr *b)
+{
+    const __u64 *one = (const __u64 *)a, *other = (const __u64 *)b;
+
+    return (one[0] ^ other[0]) | (one[1] ^ other[1]);
 }
 
 fence_inline int pair_is(const struct fence_pair *pair, const struct packet *packet,
                          const struct fence_addr *local, const struct fence_addr *remote)
 {
-    return pair->epoch && pair->epoch == pair_epoch(remote) && pair->ifindex == packet->ifindex &&
-           address_equal(&pair->remote, remote) && address_equal(&pair->local, local) &&
+    return pair->epoch &&
+           (address_difference(&pair->remote, remote) | address_difference(&pair->local, local) |
+            (pair->ifindex ^ packet->ifindex) | (pair->epoch ^ pair_epoch(remote))) == 0 &&
            packet->now < pair->expires;
 }
 
-/* What is known of the packet's two addresses, or NULL. */
-fence_inline struct fence_pair *pair_find(const struct packet *packet)
+/* What is known of two addresses at the packet's endpoint, or NULL. */
+fence_inline struct fence_pair *pair_find(const struct packet *packet,
+                                          const struct fence_addr *local,
+                                          const struct fence_addr *remote)
 {
-    const struct fence_addr *local = packet_local(packet), *remote = packet_remote(packet);
-    struct fence_pair *pair = pair_place(packet, pair_hash(packet, local, remote));
+    __u32 index = pair_index(pair_hash(packet, local, remote));
+    struct fence_pair *pair = bpf_map_lookup_elem(&pairs, &index);
 
     return pair && pair_is(pair, packet, local, remote) ? pair : NULL;
 }

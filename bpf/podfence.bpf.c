@@ -159,21 +159,24 @@ fence_step int long_way(struct __sk_buff *skb, struct packet *packet, struct jud
     return 0;
 }
 
-/* The pipeline. Fills in the judgement and returns the TC action. */
-fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, struct judgement *judgement)
+/* The pipeline. Returns the TC action. */
+fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, const int direction)
 {
+    struct judgement judgement = {};
     struct fence_pair *pair;
 
     packet_begin(skb, packet);
-    pair = packet->probe ? NULL : quick_pair(skb, packet);
-    if (!pair)
-        long_way(skb, packet, judgement);
-    else if (quick_allows(packet, pair))
-        policy_allow(judgement, FENCE_REASON_ESTABLISHED);
+    pair = quick_pair(skb, packet, direction);
+    if (pair && quick_allows(packet, pair, direction)) {
+        count(packet, FENCE_REASON_ESTABLISHED);
+        return TC_ACT_UNSPEC;
+    }
+    if (pair)
+        connection_judge(packet, pair, &judgement);
     else
-        connection_judge(packet, pair, judgement);
-    count(packet, judgement->reason);
-    return judgement->verdict == FENCE_ALLOW ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+        long_way(skb, packet, &judgement);
+    count(packet, judgement.reason);
+    return judgement.verdict == FENCE_ALLOW ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 
 /* TC ingress of the host veth: the pod sends. */
@@ -181,9 +184,8 @@ SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
     struct packet packet = {.direction = FENCE_EGRESS, .origin = FENCE_ORIGIN_FORWARDED};
-    struct judgement judgement = {};
 
-    return pipeline(skb, &packet, &judgement);
+    return pipeline(skb, &packet, FENCE_EGRESS);
 }
 
 /*
@@ -198,9 +200,8 @@ int to_pod(struct __sk_buff *skb)
         .direction = FENCE_INGRESS,
         .origin = skb->sk && !skb->ingress_ifindex ? FENCE_ORIGIN_LOCAL : FENCE_ORIGIN_FORWARDED,
     };
-    struct judgement judgement = {};
 
-    return pipeline(skb, &packet, &judgement);
+    return pipeline(skb, &packet, FENCE_INGRESS);
 }
 
 fence_inline int probe(struct __sk_buff *skb, __u32 direction)
@@ -211,15 +212,16 @@ fence_inline int probe(struct __sk_buff *skb, __u32 direction)
         .probe = 1,
     };
     struct judgement judgement = {};
-    int action = pipeline(skb, &packet, &judgement);
 
+    packet_begin(skb, &packet);
+    long_way(skb, &packet, &judgement);
     skb->cb[FENCE_PROBE_VERDICT] = judgement.verdict | judgement.reason << 8 |
                                    judgement.shadow << 16 | (__u32)judgement.shadow_reason << 24;
     skb->cb[FENCE_PROBE_RULE] = judgement.rule;
     skb->cb[FENCE_PROBE_SHADOW_RULE] = judgement.shadow_rule;
     skb->cb[FENCE_PROBE_PEER] = judgement.peer;
     skb->cb[FENCE_PROBE_SET] = judgement.set;
-    return action;
+    return judgement.verdict == FENCE_ALLOW ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 
 SEC("tc")

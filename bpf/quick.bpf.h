@@ -86,18 +86,22 @@ fence_inline int quick_parse(const struct __sk_buff *skb, struct packet *packet)
 fence_inline int quick_sent(const struct __sk_buff *skb, const struct packet *packet,
                             const struct fence_pair *pair)
 {
-    if (packet->direction == FENCE_INGRESS)
-        return 1;
     return (pair->flags & FENCE_PAIR_OWN) && check_sender(skb, pair->mac) == 0 &&
            check_dhcp(packet) == 0;
 }
 
 /* The pair of a plain packet that passes all checks before policy; NULL: the long way. */
-fence_inline struct fence_pair *quick_pair(const struct __sk_buff *skb, struct packet *packet)
+fence_inline struct fence_pair *quick_pair(const struct __sk_buff *skb, struct packet *packet,
+                                           const int direction)
 {
-    struct fence_pair *pair = quick_parse(skb, packet) ? pair_find(packet) : NULL;
+    int egress = direction == FENCE_EGRESS;
+    struct fence_pair *pair;
 
-    return pair && quick_sent(skb, packet, pair) ? pair : NULL;
+    if (!quick_parse(skb, packet))
+        return NULL;
+    pair = pair_find(packet, egress ? &packet->outer.source : &packet->outer.destination,
+                     egress ? &packet->outer.destination : &packet->outer.source);
+    return pair && (!egress || quick_sent(skb, packet, pair)) ? pair : NULL;
 }
 
 /* One packet in 64 of each connection, by chance. */
@@ -109,9 +113,10 @@ fence_inline int quick_is_sample(const struct packet *packet)
 }
 
 /* A TCP segment that its own direction's rule allows: is there no need to know its connection? */
-fence_inline int quick_needs_no_entry(const struct packet *packet, struct fence_pair *pair)
+fence_inline int quick_needs_no_entry(const struct packet *packet, struct fence_pair *pair,
+                                      const int direction)
 {
-    __u32 other = packet->direction == FENCE_EGRESS ? FENCE_INGRESS : FENCE_EGRESS;
+    const int other = direction == FENCE_EGRESS ? FENCE_INGRESS : FENCE_EGRESS;
     __u32 index = pair->opened;
     struct fence_opened *pair_opened = bpf_map_lookup_elem(&opened, &index);
     struct fence_interval *interval;
@@ -131,32 +136,37 @@ fence_inline int quick_needs_no_entry(const struct packet *packet, struct fence_
 fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pair, int own)
 {
     const __u64 unfit = FENCE_CONN_FROM_HOST | FENCE_CONN_CUT | FENCE_CONN_CLOSED;
+    const __u64 settled = FENCE_CONN_REPLIED | FENCE_CONN_ESTABLISHED;
     struct fence_connection_key key;
     struct fence_interval *interval;
     struct found found;
     int is_reply;
+    __u32 opener;
 
     if (!packet || !pair)
         return 0;
     connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
-    connection_find(packet, &key, &found);
-    if (!found.state || (found.state & unfit))
+    table_find(packet, &key, &found);
+    if (!found.state || (found.state & unfit) ||
+        fence_connection_expired(key.protocol, found.state, packet->now, packet->hz))
         return 0;
-    is_reply = connection_direction(found.state) != packet->direction;
+    opener = connection_direction(found.state);
+    is_reply = opener != packet->direction;
     if (is_reply) {
-        __u32 other = packet->direction == FENCE_EGRESS ? FENCE_INGRESS : FENCE_EGRESS;
-
-        interval = judge_interval(pair, other, connection_position(&key, other));
+        interval = judge_interval(pair, opener, connection_position(&key, opener));
         own = interval && interval->verdict == FENCE_ALLOW;
     }
     if (!own)
         return 0;
-    connection_advance(packet, &found, is_reply);
+    if ((found.state & settled) != settled ||
+        (__u32)packet->now - FENCE_STATE_SEEN(found.state) >= packet->hz)
+        connection_advance(packet, &found, is_reply);
     return 1;
 }
 
 /* 1: the packet passes. 0: connection_judge will say. */
-fence_inline int quick_allows(const struct packet *packet, struct fence_pair *pair)
+fence_inline int quick_allows(const struct packet *packet, struct fence_pair *pair,
+                              const int direction)
 {
     int tcp = packet->outer.protocol == IPPROTO_TCP, own;
     struct fence_interval *interval;
@@ -165,10 +175,10 @@ fence_inline int quick_allows(const struct packet *packet, struct fence_pair *pa
         (pair->endpoint_flags & FENCE_EP_PENDING) || (pair->peer_flags & FENCE_PEER_IS_HOST))
         return 0;
     interval =
-        judge_interval(pair, packet->direction,
+        judge_interval(pair, direction,
                        FENCE_POSITION(packet->outer.protocol, packet->outer.destination_port));
     own = interval && interval->verdict == FENCE_ALLOW;
-    if (tcp && own && quick_needs_no_entry(packet, pair))
+    if (tcp && own && quick_needs_no_entry(packet, pair, direction))
         return 1;
     return quick_by_entry(packet, pair, own);
 }

@@ -43,29 +43,32 @@ struct found {
     __u32 way;
 };
 
-/* An entry that lives and has this key. */
-fence_inline void bucket_find(const struct fence_connection_key *key, struct found *found)
+/* An entry that lives and has this key. 1: it may also be in its second bucket. */
+fence_inline int bucket_find(const struct fence_connection_key *key, struct found *found)
 {
     __u32 index = found->bucket;
     struct fence_bucket *bucket = bpf_map_lookup_elem(&connections, &index);
 
     if (!bucket)
-        return;
+        return 0;
 #pragma unroll
     for (int i = 0; i < FENCE_BUCKET_WAYS; i++) {
         struct fence_connection *connection = &bucket->ways[i];
         __u64 state;
 
-        if (!key_equal(connection, key))
+        /* ports, slot and protocol tell most apart */
+        if (((const volatile __u64 *)connection)[2] != key->words[2] ||
+            !key_equal(connection, key))
             continue;
         state = TABLE_STATE(connection);
         if ((state & (FENCE_CONN_LIVE | FENCE_CONN_BUSY)) == FENCE_CONN_LIVE &&
             key_equal(connection, key)) {
             found->state = state;
             found->way = i;
-            return;
+            return 0;
         }
     }
+    return !!(TABLE_STATE(&bucket->ways[0]) & FENCE_CONN_SPILLED);
 }
 
 /* Fill in `found`; the entry may have expired. */
@@ -76,8 +79,7 @@ fence_inline void table_find(const struct packet *packet, const struct fence_con
 
     found->state = 0;
     found->bucket = fence_table_first(hash, packet->bucket_mask);
-    bucket_find(key, found);
-    if (found->state)
+    if (!bucket_find(key, found))
         return;
     found->bucket = fence_table_second(hash, packet->bucket_mask);
     bucket_find(key, found);
@@ -197,7 +199,8 @@ fence_inline int table_take(const struct packet *packet, const struct fence_conn
 {
     struct fence_connection *connection = &victim->bucket->ways[victim->way & 3];
     __u64 state = victim->state;
-    __u64 busy = FENCE_STATE(packet->now, FENCE_STATE_SEQUENCE(state) + 1, FENCE_CONN_BUSY);
+    __u64 busy = FENCE_STATE(packet->now, FENCE_STATE_SEQUENCE(state) + 1,
+                             FENCE_CONN_BUSY | (state & FENCE_CONN_SPILLED));
     __u32 old_slot = connection->slot;
 
     if (__sync_val_compare_and_swap(&connection->state, state, busy) != state)
@@ -205,11 +208,10 @@ fence_inline int table_take(const struct packet *packet, const struct fence_conn
     count_usage(key->slot, state, old_slot);
     connection->remote = key->remote;
     *(volatile __u64 *)&connection->local_port = key->words[2];
-    /* an atomic operation, so that the key is seen before it */
-    __sync_lock_test_and_set(&connection->state,
-                             FENCE_STATE(packet->now, FENCE_STATE_SEQUENCE(busy), 0) | flags |
-                                 FENCE_CONN_LIVE);
-    return 0;
+    /* no longer busy; with its result asked for it is ordered: the key is seen before it. An
+     * addition, because somebody may set FENCE_CONN_SPILLED meanwhile. */
+    return __sync_fetch_and_add(&connection->state,
+                                (__u64)(flags | FENCE_CONN_LIVE) - FENCE_CONN_BUSY) == 0;
 }
 
 /* A new entry. 0, or -1 when no entry may give way. */
@@ -238,11 +240,15 @@ fence_step int table_insert(const struct packet *packet, const struct fence_conn
         return -1;
     victim.bucket = bucket;
     bucket_choose(packet, key, full_share, bucket, &victim);
-    if (victim.rank > RANK_FREE) {
-        bucket = bpf_map_lookup_elem(&connections, &second);
-        if (!bucket)
+    /* who has his share gives up what comes first; everybody else looks at all that there is */
+    if (victim.rank > (full_share ? RANK_OWN : RANK_FREE)) {
+        struct fence_bucket *other = bpf_map_lookup_elem(&connections, &second);
+
+        if (!other)
             return -1;
-        bucket_choose(packet, key, full_share, bucket, &victim);
+        bucket_choose(packet, key, full_share, other, &victim);
+        if (victim.bucket == other)
+            __sync_fetch_and_or(&bucket->ways[0].state, FENCE_CONN_SPILLED);
     }
     return victim.rank < RANK_NONE ? table_take(packet, key, &victim, flags) : -1;
 }

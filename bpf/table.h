@@ -22,10 +22,11 @@ struct fence_connection_key {
 /* `secret` is settings.hash_key. */
 static inline __u64 fence_table_hash(const struct fence_connection_key *key, const __u64 secret[2])
 {
-    __u64 hash = (key->words[0] ^ secret[0]) * 0x9e3779b97f4a7c15ull;
+    __u64 hash = (key->words[0] ^ secret[0]) * 0x9e3779b97f4a7c15ull +
+                 (key->words[1] ^ secret[1]) * 0xbf58476d1ce4e5b9ull +
+                 (key->words[2] ^ secret[0] >> 32) * 0x94d049bb133111ebull;
 
-    hash = ((hash ^ hash >> 32) + (key->words[1] ^ secret[1])) * 0xbf58476d1ce4e5b9ull;
-    hash = ((hash ^ hash >> 29) + key->words[2]) * 0x94d049bb133111ebull;
+    hash = (hash ^ hash >> 32 ^ secret[1]) * 0xd6e8feb86659fd93ull;
     return hash ^ hash >> 32;
 }
 

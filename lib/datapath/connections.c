@@ -127,7 +127,8 @@ static int add_to(const struct fence_connection_table *table, struct fence_conne
     memcpy(place, entry, offsetof(struct fence_connection, state));
     __atomic_store_n(&place->state,
                      FENCE_STATE(FENCE_STATE_SEEN(entry->state), sequence,
-                                 FENCE_STATE_FLAGS(entry->state) | FENCE_CONN_LIVE),
+                                 FENCE_STATE_FLAGS(entry->state) | FENCE_CONN_LIVE |
+                                     (state & FENCE_CONN_SPILLED)),
                      __ATOMIC_SEQ_CST);
     return 1;
 }
@@ -154,8 +155,12 @@ int fence_connections_add(const struct fence_connection_table *table,
         if (!(state & FENCE_CONN_BUSY) &&
             (!is_live(state) ||
              fence_connection_expired(place->protocol, state, now, settings->hz)) &&
-            add_to(table, place, entry))
+            add_to(table, place, entry)) {
+            if (i >= FENCE_BUCKET_WAYS)
+                __atomic_fetch_or(&table->buckets[buckets[0]].ways[0].state, FENCE_CONN_SPILLED,
+                                  __ATOMIC_SEQ_CST);
             return 0;
+        }
     }
     return -ENOSPC;
 }
@@ -165,7 +170,7 @@ static void free_entry(const struct fence_connection_table *table, struct fence_
                        const struct fence_connection *copy)
 {
     __u64 state = copy->state;
-    __u64 freed = FENCE_STATE(0, FENCE_STATE_SEQUENCE(state) + 1, 0);
+    __u64 freed = FENCE_STATE(0, FENCE_STATE_SEQUENCE(state) + 1, state & FENCE_CONN_SPILLED);
 
     if (__atomic_compare_exchange_n(&entry->state, &state, freed, false, __ATOMIC_SEQ_CST,
                                     __ATOMIC_SEQ_CST) &&

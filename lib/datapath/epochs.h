@@ -8,8 +8,8 @@
 #include "lib/datapath/pins.h"
 
 /* The counters of an `epochs` map in shared memory; fence_epochs_unmap gives them back. -errno. */
-int fence_epochs_map(int fd, __u64 **ret_epochs);
-void fence_epochs_unmap(__u64 **epochs);
+int fence_epochs_map(int fd, struct fence_epochs **ret_epochs);
+void fence_epochs_unmap(struct fence_epochs **epochs);
 
 /* Everything that is kept. */
 void fence_epoch_raise(const struct fence_pins *pins);

@@ -67,7 +67,7 @@ struct fence_pins {
     char root[256]; /* <bpffs>/v<N> */
     int maps[FENCE_MAP_COUNT];
     int progs[FENCE_PROG_COUNT];
-    __u64 *epochs; /* see epochs.h */
+    struct fence_epochs *epochs; /* in shared memory, see epochs.h */
 };
 
 /*

@@ -140,7 +140,8 @@ static int forget(struct cells *cells)
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < SHOP_PODS; i++)
-        r = fence_endpoint_forget(&cells->node.pins, cells->node.records[i].ifindex, cells->err);
+        r = fence_endpoint_forget(&cells->node.pins, cells->node.records[i].endpoint.slot,
+                                  cells->err);
     return r;
 }
 
