@@ -326,7 +326,9 @@ struct fence_connection {
 enum fence_local_number {
     /* 0 to FENCE_ENDPOINT_ADDRS - 1: that one of endpoint.addrs */
     FENCE_LOCAL_LINK = FENCE_ENDPOINT_ADDRS, /* the link-local one that the MAC gives */
-    FENCE_LOCAL_OTHER = 16,                  /* and above: none of these; a hash of it */
+    FENCE_LOCAL_OTHER = 16,                  /* to 127: none of these; a hash of it */
+    FENCE_LOCAL_NUMBERS = 128,
+    FENCE_LOCAL_ASKED = 128, /* a bit: ICMP that the other end asked for, whose ids are its own */
 };
 
 enum fence_connection_flag {
@@ -342,7 +344,7 @@ enum fence_connection_flag {
     FENCE_CONN_CUT = 1 << 9,      /* policy refuses it now */
     FENCE_CONN_SPILLED = 1 << 14, /* of a bucket's first entry, whoever has it: the bucket was full,
                                      and some of its entries are in their second one */
-    FENCE_CONN_BUSY = 1 << 15, /* being written by a packet: nobody else's */
+    FENCE_CONN_BUSY = 1 << 15,    /* being written by a packet: nobody else's */
 };
 
 #define FENCE_BUCKET_WAYS 4
@@ -433,7 +435,9 @@ struct fence_fragment {
     __u64 seen; /* jiffies */
     __u16 source_port;
     __u16 destination_port;
-    __u32 pad;
+    __u8 icmp_type;
+    __u8 icmp_code;
+    __u8 pad[2];
 };
 
 /* ---- what is reported ----------------------------------------------------------------------- */

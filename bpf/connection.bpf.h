@@ -40,11 +40,16 @@ fence_inline int is_icmp(__u8 protocol)
     return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
 }
 
-/* `local_is_source`: the pod sent what the tuple describes. */
+/*
+ * `local_is_source`: the pod sent what the tuple describes. An ICMP id belongs to the end that
+ * asks: equal ids of both ends are two connections, and neither passes as the answer to the other.
+ */
 fence_inline void connection_key(const struct fence_pair *pair, const struct tuple *tuple,
                                  int local_is_source, struct fence_connection_key *key)
 {
-    int straight = is_icmp(tuple->protocol) || local_is_source;
+    int icmp = is_icmp(tuple->protocol);
+    int straight = icmp || local_is_source;
+    int answers = icmp && icmp_is_reply(tuple->protocol, tuple->icmp_type);
 
     key->remote = pair->remote;
     key->local_port = straight ? tuple->source_port : tuple->destination_port;
@@ -52,6 +57,8 @@ fence_inline void connection_key(const struct fence_pair *pair, const struct tup
     key->slot = pair->slot;
     key->protocol = tuple->protocol;
     key->local = pair->local_number;
+    if (icmp && answers == local_is_source)
+        key->local |= FENCE_LOCAL_ASKED;
 }
 
 /* Destination of a connection that was opened in `direction`. */
@@ -305,8 +312,7 @@ fence_inline __u32 connection_judge_new(const struct packet *packet, struct fenc
     };
 
     /* a reply has the type of a reply, not of the request that the entry would have */
-    if (packet->fragment != PACKET_LATER && is_icmp(key->protocol) &&
-        icmp_is_reply(key->protocol, packet->outer.icmp_type))
+    if (is_icmp(key->protocol) && icmp_is_reply(key->protocol, packet->outer.icmp_type))
         question.position =
             FENCE_POSITION(key->protocol, packet->outer.icmp_type << 8 | packet->outer.icmp_code);
     judge(pair, &question, judgement);

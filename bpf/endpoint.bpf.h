@@ -20,8 +20,15 @@
 #define ND_MAX_BYTES               256 /* with options */
 #define ND_BARE_BYTES              32  /* with one link-layer address */
 
+#define ICMP_REDIRECT             5
+#define ICMP_ROUTER_ADVERTISEMENT 9
+
+#define ARP_MAX_BYTES 64 /* the frame, padded */
+
 #define DHCP_SERVER_PORT   67
+#define DHCP_CLIENT_PORT   68
 #define DHCPV6_SERVER_PORT 547
+#define DHCPV6_CLIENT_PORT 546
 
 struct arp_ipv4 {
     __be16 hardware;
@@ -68,16 +75,21 @@ fence_inline int is_link_local(const struct fence_addr *addr)
     return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
 }
 
-fence_inline int is_nd(__u8 type)
-{
-    return type >= ND_ROUTER_SOLICITATION && type <= ND_REDIRECT;
-}
-
 /* Somebody on this link, as far as an address can tell: a known one, for unicast probes. */
 fence_inline int is_near(const struct fence_endpoint *endpoint, const struct fence_addr *addr)
 {
     return is_link_local(addr) || endpoint_owns(endpoint, addr) ||
            bpf_map_lookup_elem(&addresses, addr);
+}
+
+/* Beyond every link of ours. */
+fence_inline int is_far(const struct fence_addr *addr)
+{
+    struct fence_prefix_key key = {.length = 128, .addr = *addr};
+    __u32 *number = bpf_map_lookup_elem(&prefixes, &key);
+    struct fence_peer *peer = number ? bpf_map_lookup_elem(&peers, number) : NULL;
+
+    return peer && (peer->flags & FENCE_PEER_IS_WORLD);
 }
 
 /*
@@ -92,16 +104,16 @@ fence_inline int is_neighbour(const struct packet *packet, const struct fence_en
 
     if (tuple->protocol != IPPROTO_ICMPV6 || packet->fragment != PACKET_WHOLE)
         return 0;
-    if (is_nd(type)) {
+    if (icmp_is_nd(tuple->protocol, type)) {
         __u32 size = packet->end - packet->offset;
 
         if ((tuple->destination.bytes[0] == 0xff && tuple->destination.bytes[1] == 0x02) ||
             is_near(endpoint, &tuple->destination))
             return size <= ND_MAX_BYTES;
         /* a neighbour that nobody has told us of: no room for more than its own MAC */
-        return size <= ND_BARE_BYTES;
+        return !is_far(&tuple->destination) && size <= ND_BARE_BYTES;
     }
-    if ((type < 130 || type > 132) && type != 143)
+    if (((type < 130 || type > 132) && type != 143) || packet->end - packet->offset > ND_MAX_BYTES)
         return 0;
     return packet->hop_limit == 1 && tuple->destination.bytes[0] == 0xff &&
            (is_link_local(&tuple->source) || address_is_none(&tuple->source));
@@ -151,6 +163,33 @@ fence_inline int check_arp(const struct __sk_buff *skb, const struct fence_endpo
     if (!mac_equal(arp->sender_mac, endpoint->mac) || (addr && !endpoint_owns(endpoint, &sender)))
         return FENCE_REASON_SPOOFED_ARP;
     return 0;
+}
+
+/* Of a router, which a pod is not; for ICMPv6 see check_neighbour. */
+fence_inline int is_router_message(const struct packet *packet)
+{
+    const struct tuple *tuple = &packet->outer;
+
+    return tuple->protocol == IPPROTO_ICMP && packet->fragment != PACKET_LATER &&
+           (tuple->icmp_type == ICMP_REDIRECT || tuple->icmp_type == ICMP_ROUTER_ADVERTISEMENT);
+}
+
+/*
+ * What the pod receives is for itself, or for many: a frame's MAC brings it here, but it is the
+ * address that its sender was judged by.
+ */
+fence_inline int check_destination(const struct packet *packet,
+                                   const struct fence_endpoint *endpoint)
+{
+    const struct fence_addr *destination = &packet->outer.destination;
+    int many = address_is_ipv4(destination)
+                   ? (destination->bytes[12] & 0xf0) == 224 || ~destination->words[3] == 0
+                   : destination->bytes[0] == 0xff || is_link_local(destination);
+
+    if ((endpoint->flags & (FENCE_EP_SOURCE_OFF | FENCE_EP_SOURCE_REPORT)) || many ||
+        endpoint_owns(endpoint, destination))
+        return 0;
+    return FENCE_REASON_MARTIAN;
 }
 
 fence_inline int check_address(const struct packet *packet, const struct fence_endpoint *endpoint)
@@ -205,9 +244,12 @@ fence_inline int check_dhcp(const struct packet *packet)
 
     if (tuple->protocol != IPPROTO_UDP)
         return 0;
-    if (packet->ethertype == ETH_P_IP && tuple->source_port == DHCP_SERVER_PORT)
+    /* clients take an answer from any port */
+    if (packet->ethertype == ETH_P_IP &&
+        (tuple->source_port == DHCP_SERVER_PORT || tuple->destination_port == DHCP_CLIENT_PORT))
         return FENCE_REASON_DHCP_SERVER;
-    if (packet->ethertype == ETH_P_IPV6 && tuple->source_port == DHCPV6_SERVER_PORT)
+    if (packet->ethertype == ETH_P_IPV6 &&
+        (tuple->source_port == DHCPV6_SERVER_PORT || tuple->destination_port == DHCPV6_CLIENT_PORT))
         return FENCE_REASON_DHCP_SERVER;
     return 0;
 }
@@ -220,7 +262,9 @@ fence_inline int check_source(const struct __sk_buff *skb, const struct packet *
 
     if (!reason)
         reason = check_address(packet, endpoint);
-    if (!reason && packet->outer.protocol == IPPROTO_ICMPV6 && is_nd(packet->outer.icmp_type) &&
+    if (!reason && is_router_message(packet))
+        reason = FENCE_REASON_ROUTER_ADVERTISEMENT;
+    if (!reason && icmp_is_nd(packet->outer.protocol, packet->outer.icmp_type) &&
         packet->fragment == PACKET_WHOLE)
         reason = check_neighbour(skb, packet, endpoint);
     return reason;
@@ -229,8 +273,8 @@ fence_inline int check_source(const struct __sk_buff *skb, const struct packet *
 /* ND must come from this link (RFC 4861 section 6.1 and 7.1): 0 or the reason. */
 fence_inline int check_hop_limit(const struct packet *packet)
 {
-    if (packet->outer.protocol == IPPROTO_ICMPV6 && packet->fragment == PACKET_WHOLE &&
-        is_nd(packet->outer.icmp_type) &&
+    if (packet->fragment == PACKET_WHOLE &&
+        icmp_is_nd(packet->outer.protocol, packet->outer.icmp_type) &&
         (packet->hop_limit != ND_HOP_LIMIT || packet->outer.icmp_code != 0))
         return FENCE_REASON_BAD_HEADER;
     return 0;

@@ -90,7 +90,7 @@ fence_inline __u8 pair_local_number(const struct fence_endpoint *endpoint,
             return i;
     if (is_own_link_local(endpoint, local))
         return FENCE_LOCAL_LINK;
-    return FENCE_LOCAL_OTHER + (folded ^ folded >> 16) % (256 - FENCE_LOCAL_OTHER);
+    return FENCE_LOCAL_OTHER + (folded ^ folded >> 16) % (FENCE_LOCAL_NUMBERS - FENCE_LOCAL_OTHER);
 }
 
 /* The set in force now: a planned take-over needs nobody awake. */

@@ -33,9 +33,17 @@
 #define IPV6_FRAGMENT_MORE   0x0001
 #define IPV6_HEADER_FRAGMENT 44
 
+#define IPV4_OPTION_END    0
+#define IPV4_OPTION_NOP    1
+#define IPV4_LOOSE_ROUTE   131
+#define IPV4_STRICT_ROUTE  137
+#define IPV4_OPTIONS_BYTES 40
+
 struct ipv6_extension {
     __u8 next;
     __u8 length;
+    __u8 routing_type;
+    __u8 segments_left;
 };
 
 struct ipv6_fragment {
@@ -126,6 +134,12 @@ fence_inline int icmp_is_reply(__u8 protocol, __u8 type)
     return type == 0 || type == 14 || type == 16 || type == 18;
 }
 
+/* Router and neighbour solicitation and advertisement, redirect. */
+fence_inline int icmp_is_nd(__u8 protocol, __u8 type)
+{
+    return protocol == IPPROTO_ICMPV6 && type >= 133 && type <= 137;
+}
+
 /* The request that a reply answers; a request is its own. */
 fence_inline __u8 icmp_request_of(__u8 protocol, __u8 type)
 {
@@ -195,6 +209,9 @@ fence_inline int parse_ports(const struct __sk_buff *skb, struct packet *packet)
             return cut;
         if ((tuple->protocol == IPPROTO_ICMP) != (packet->ethertype == ETH_P_IP))
             return FENCE_REASON_BAD_HEADER;
+        /* nobody sends it in fragments, and nobody may look at it (RFC 6980) */
+        if (packet->fragment == PACKET_FIRST && icmp_is_nd(tuple->protocol, icmp->type))
+            return FENCE_REASON_FRAGMENT_BAD;
         packet->icmp_error = icmp_is_error(tuple->protocol, icmp->type);
         parse_icmp_tuple(tuple, icmp, &packet->icmp_id);
         return 0;
@@ -220,6 +237,8 @@ fence_inline int parse_fragment(struct packet *packet)
         .seen = packet->now,
         .source_port = packet->outer.source_port,
         .destination_port = packet->outer.destination_port,
+        .icmp_type = packet->outer.icmp_type,
+        .icmp_code = packet->outer.icmp_code,
     };
     struct fence_fragment *first;
     struct fence_fragment_key key;
@@ -235,10 +254,42 @@ fence_inline int parse_fragment(struct packet *packet)
         return FENCE_REASON_FRAGMENT_ORPHAN;
     packet->outer.source_port = first->source_port;
     packet->outer.destination_port = first->destination_port;
+    packet->outer.icmp_type = first->icmp_type;
+    packet->outer.icmp_code = first->icmp_code;
     return 0;
 }
 
-fence_inline int parse_ipv4(const struct __sk_buff *skb, struct packet *packet)
+/* The option at `offset`: the offset behind it, or a negative reason. A step of its own for the
+ * verifier, which would follow every chain of lengths. */
+fence_step int parse_ipv4_option(struct __sk_buff *skb, __u32 offset, __u32 end)
+{
+    __u8 *option = parse_at(skb, offset, 1);
+
+    if (!option)
+        return -FENCE_REASON_TRUNCATED;
+    if (*option == IPV4_OPTION_END)
+        return end;
+    if (*option == IPV4_LOOSE_ROUTE || *option == IPV4_STRICT_ROUTE)
+        return -FENCE_REASON_BAD_HEADER;
+    if (*option == IPV4_OPTION_NOP)
+        return offset + 1;
+    option = parse_at(skb, offset, 2);
+    if (!option || option[1] < 2)
+        return -FENCE_REASON_BAD_HEADER;
+    return offset + option[1];
+}
+
+/* Options may not send the packet on to somebody who has not been judged: 0 or the reason. */
+fence_step int parse_ipv4_options(struct __sk_buff *skb, __u32 offset, __u32 end)
+{
+    int at = offset;
+
+    for (int i = 0; i < IPV4_OPTIONS_BYTES && at >= 0 && at < (int)end; i++)
+        at = parse_ipv4_option(skb, at, end);
+    return at < 0 ? -at : 0;
+}
+
+fence_inline int parse_ipv4(struct __sk_buff *skb, struct packet *packet)
 {
     struct iphdr *ip = parse_at(skb, packet->offset, sizeof(*ip));
     __u32 length, fragment;
@@ -255,6 +306,16 @@ fence_inline int parse_ipv4(const struct __sk_buff *skb, struct packet *packet)
         return FENCE_REASON_BAD_HEADER;
     if (packet->offset + length > skb->len)
         return FENCE_REASON_TRUNCATED;
+    if (ip->ihl > 5) {
+        int reason =
+            parse_ipv4_options(skb, packet->offset + sizeof(*ip), packet->offset + ip->ihl * 4u);
+
+        if (reason)
+            return reason;
+        ip = parse_at(skb, packet->offset, sizeof(*ip));
+        if (!ip)
+            return FENCE_REASON_TRUNCATED;
+    }
 
     address_from_ipv4(&packet->outer.source, ip->saddr);
     address_from_ipv4(&packet->outer.destination, ip->daddr);
@@ -326,6 +387,9 @@ fence_inline int parse_ipv6_extensions(const struct __sk_buff *skb, struct packe
             header = parse_transport(skb, packet, sizeof(*header));
             if (!header)
                 return FENCE_REASON_TRUNCATED;
+            /* the packet goes on from its destination to somebody who has not been judged */
+            if (next == IPPROTO_ROUTING && header->segments_left)
+                return FENCE_REASON_BAD_EXTENSION;
             packet->offset +=
                 next == IPPROTO_AH ? (header->length + 2u) * 4 : (header->length + 1u) * 8;
             next = header->next;
@@ -365,9 +429,13 @@ fence_inline int parse_ipv6(const struct __sk_buff *skb, struct packet *packet)
     return parse_ipv6_extensions(skb, packet, ip->nexthdr);
 }
 
-fence_inline int parse_ip(struct __sk_buff *skb, struct packet *packet)
+fence_step int parse_ip(struct __sk_buff *skb, struct packet *packet)
 {
-    int reason = packet->ethertype == ETH_P_IP ? parse_ipv4(skb, packet) : parse_ipv6(skb, packet);
+    int reason;
+
+    if (!packet)
+        return FENCE_REASON_TRUNCATED;
+    reason = packet->ethertype == ETH_P_IP ? parse_ipv4(skb, packet) : parse_ipv6(skb, packet);
 
     if (!reason && packet->fragment != PACKET_LATER)
         reason = parse_ports(skb, packet);

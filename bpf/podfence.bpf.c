@@ -13,6 +13,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/abi.h"
+#include "bpf/checksum.bpf.h"
 #include "bpf/connection.bpf.h"
 #include "bpf/endpoint.bpf.h"
 #include "bpf/event.bpf.h"
@@ -70,12 +71,19 @@ fence_step int check_packet(struct __sk_buff *skb, struct packet *packet,
             return reason;
         if (is_martian(&packet->outer))
             return FENCE_REASON_MARTIAN;
+    } else if (skb->len > ARP_MAX_BYTES) {
+        /* it passes under any policy, so it has no room for anything else */
+        return FENCE_REASON_BAD_HEADER;
     }
     packet->neighbour = packet->ethertype == ETH_P_ARP || is_neighbour(packet, endpoint);
     if (packet->ethertype == ETH_P_IPV6)
         reason = check_hop_limit(packet);
     if (!reason && packet->direction == FENCE_EGRESS)
+        reason = check_checksum(skb, packet);
+    if (!reason && packet->direction == FENCE_EGRESS)
         reason = check_sent(skb, packet, endpoint);
+    else if (!reason && packet->ethertype != ETH_P_ARP)
+        reason = check_destination(packet, endpoint);
     return reason;
 }
 

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "bpf/checksum.bpf.h"
 #include "bpf/connection.bpf.h"
 #include "bpf/endpoint.bpf.h"
 #include "bpf/maps.bpf.h"
@@ -83,15 +84,15 @@ fence_inline int quick_parse(const struct __sk_buff *skb, struct packet *packet)
 }
 
 /* May the pod send this? 0: that is for the long way to say. */
-fence_inline int quick_sent(const struct __sk_buff *skb, const struct packet *packet,
+fence_inline int quick_sent(struct __sk_buff *skb, const struct packet *packet,
                             const struct fence_pair *pair)
 {
-    return (pair->flags & FENCE_PAIR_OWN) && check_sender(skb, pair->mac) == 0 &&
-           check_dhcp(packet) == 0;
+    return check_sender(skb, pair->mac) == 0 && check_dhcp(packet) == 0 &&
+           !checksum_is_elsewhere(skb, packet);
 }
 
 /* The pair of a plain packet that passes all checks before policy; NULL: the long way. */
-fence_inline struct fence_pair *quick_pair(const struct __sk_buff *skb, struct packet *packet,
+fence_inline struct fence_pair *quick_pair(struct __sk_buff *skb, struct packet *packet,
                                            const int direction)
 {
     int egress = direction == FENCE_EGRESS;
@@ -101,7 +102,9 @@ fence_inline struct fence_pair *quick_pair(const struct __sk_buff *skb, struct p
         return NULL;
     pair = pair_find(packet, egress ? &packet->outer.source : &packet->outer.destination,
                      egress ? &packet->outer.destination : &packet->outer.source);
-    return pair && (!egress || quick_sent(skb, packet, pair)) ? pair : NULL;
+    return pair && (pair->flags & FENCE_PAIR_OWN) && (!egress || quick_sent(skb, packet, pair))
+               ? pair
+               : NULL;
 }
 
 /* One packet in 64 of each connection, by chance. */
@@ -174,9 +177,8 @@ fence_inline int quick_allows(const struct packet *packet, struct fence_pair *pa
     if ((tcp && (packet->tcp_flags & PLAIN_TCP_MASK) != TCP_BIT_ACK) || !pair->set ||
         (pair->endpoint_flags & FENCE_EP_PENDING) || (pair->peer_flags & FENCE_PEER_IS_HOST))
         return 0;
-    interval =
-        judge_interval(pair, direction,
-                       FENCE_POSITION(packet->outer.protocol, packet->outer.destination_port));
+    interval = judge_interval(
+        pair, direction, FENCE_POSITION(packet->outer.protocol, packet->outer.destination_port));
     own = interval && interval->verdict == FENCE_ALLOW;
     if (tcp && own && quick_needs_no_entry(packet, pair, direction))
         return 1;

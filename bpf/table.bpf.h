@@ -57,8 +57,7 @@ fence_inline int bucket_find(const struct fence_connection_key *key, struct foun
         __u64 state;
 
         /* ports, slot and protocol tell most apart */
-        if (((const volatile __u64 *)connection)[2] != key->words[2] ||
-            !key_equal(connection, key))
+        if (((const volatile __u64 *)connection)[2] != key->words[2] || !key_equal(connection, key))
             continue;
         state = TABLE_STATE(connection);
         if ((state & (FENCE_CONN_LIVE | FENCE_CONN_BUSY)) == FENCE_CONN_LIVE &&
@@ -71,6 +70,16 @@ fence_inline int bucket_find(const struct fence_connection_key *key, struct foun
     return !!(TABLE_STATE(&bucket->ways[0]) & FENCE_CONN_SPILLED);
 }
 
+/* Where few entries are: a function of its own, so that the usual look stays short. */
+fence_step int table_find_second(const struct packet *packet,
+                                 const struct fence_connection_key *key, struct found *found)
+{
+    if (!packet || !key || !found)
+        return 0;
+    found->bucket = fence_table_second(fence_table_hash(key, packet->secret), packet->bucket_mask);
+    return bucket_find(key, found);
+}
+
 /* Fill in `found`; the entry may have expired. */
 fence_inline void table_find(const struct packet *packet, const struct fence_connection_key *key,
                              struct found *found)
@@ -79,10 +88,8 @@ fence_inline void table_find(const struct packet *packet, const struct fence_con
 
     found->state = 0;
     found->bucket = fence_table_first(hash, packet->bucket_mask);
-    if (!bucket_find(key, found))
-        return;
-    found->bucket = fence_table_second(hash, packet->bucket_mask);
-    bucket_find(key, found);
+    if (bucket_find(key, found))
+        table_find_second(packet, key, found);
 }
 
 /* 1 when the entry is still as it was, and now has the new flags and time. */
@@ -110,14 +117,13 @@ enum table_rank {
     RANK_NONE,
 };
 
-/* The way that gives place, and when it is better than another. */
+/* The entry that gives place, and when it is better than another. */
 struct table_victim {
-    struct fence_bucket *bucket;
     __u64 state;
+    __u32 bucket;
     __u32 way;
     __u32 rank;
     __u32 age;
-    __u32 pad;
 };
 
 fence_inline int has_more_than_share(const struct packet *packet, __u32 slot)
@@ -154,10 +160,13 @@ fence_step int table_rank(const struct packet *packet, const struct fence_connec
 }
 
 /* The best, and among equals the oldest. */
-fence_inline void bucket_choose(const struct packet *packet, const struct fence_connection_key *key,
-                                int full_share, struct fence_bucket *bucket,
-                                struct table_victim *victim)
+fence_step int bucket_choose(const struct packet *packet, const struct fence_connection_key *key,
+                             int full_share, __u32 index, struct table_victim *victim)
 {
+    struct fence_bucket *bucket = bpf_map_lookup_elem(&connections, &index);
+
+    if (!bucket || !packet || !key || !victim)
+        return -1;
     for (__u32 i = 0; i < FENCE_BUCKET_WAYS; i++) {
         struct fence_connection *connection = &bucket->ways[i];
         __u64 state = TABLE_STATE(connection);
@@ -166,14 +175,24 @@ fence_inline void bucket_choose(const struct packet *packet, const struct fence_
 
         if (rank > victim->rank || (rank == victim->rank && age <= victim->age))
             continue;
-        victim->bucket = bucket;
+        victim->bucket = index;
         victim->state = state;
         victim->way = i;
         victim->rank = rank;
         victim->age = age;
         if (rank == RANK_FREE)
-            return;
+            break;
     }
+    return 0;
+}
+
+/* Something of this bucket is in its second one. */
+fence_inline void bucket_spill(__u32 index)
+{
+    struct fence_bucket *bucket = bpf_map_lookup_elem(&connections, &index);
+
+    if (bucket)
+        __sync_fetch_and_or(&bucket->ways[0].state, FENCE_CONN_SPILLED);
 }
 
 fence_inline void add_usage(__u32 slot, int change)
@@ -197,12 +216,17 @@ fence_inline void count_usage(__u32 slot, __u64 old_state, __u32 old_slot)
 fence_inline int table_take(const struct packet *packet, const struct fence_connection_key *key,
                             const struct table_victim *victim, __u32 flags)
 {
-    struct fence_connection *connection = &victim->bucket->ways[victim->way & 3];
+    __u32 index = victim->bucket;
+    struct fence_bucket *bucket = bpf_map_lookup_elem(&connections, &index);
+    struct fence_connection *connection = bucket ? &bucket->ways[victim->way & 3] : NULL;
     __u64 state = victim->state;
     __u64 busy = FENCE_STATE(packet->now, FENCE_STATE_SEQUENCE(state) + 1,
                              FENCE_CONN_BUSY | (state & FENCE_CONN_SPILLED));
-    __u32 old_slot = connection->slot;
+    __u32 old_slot;
 
+    if (!connection)
+        return -1;
+    old_slot = connection->slot;
     if (__sync_val_compare_and_swap(&connection->state, state, busy) != state)
         return -1;
     count_usage(key->slot, state, old_slot);
@@ -219,7 +243,6 @@ fence_step int table_insert(const struct packet *packet, const struct fence_conn
                             __u32 flags)
 {
     struct table_victim victim = {.rank = RANK_NONE};
-    struct fence_bucket *bucket;
     struct fence_usage *mine;
     __u32 slot, first, second;
     int full_share;
@@ -235,20 +258,12 @@ fence_step int table_insert(const struct packet *packet, const struct fence_conn
     hash = fence_table_hash(key, packet->secret);
     first = fence_table_first(hash, packet->bucket_mask);
     second = fence_table_second(hash, packet->bucket_mask);
-    bucket = bpf_map_lookup_elem(&connections, &first);
-    if (!bucket)
-        return -1;
-    victim.bucket = bucket;
-    bucket_choose(packet, key, full_share, bucket, &victim);
+    bucket_choose(packet, key, full_share, first, &victim);
     /* who has his share gives up what comes first; everybody else looks at all that there is */
     if (victim.rank > (full_share ? RANK_OWN : RANK_FREE)) {
-        struct fence_bucket *other = bpf_map_lookup_elem(&connections, &second);
-
-        if (!other)
-            return -1;
-        bucket_choose(packet, key, full_share, other, &victim);
-        if (victim.bucket == other)
-            __sync_fetch_and_or(&bucket->ways[0].state, FENCE_CONN_SPILLED);
+        bucket_choose(packet, key, full_share, second, &victim);
+        if (victim.rank < RANK_NONE && victim.bucket != first)
+            bucket_spill(first);
     }
     return victim.rank < RANK_NONE ? table_take(packet, key, &victim, flags) : -1;
 }

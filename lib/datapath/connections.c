@@ -215,12 +215,13 @@ bool fence_connection_local(const struct fence_endpoint *endpoint,
                             const struct fence_connection *connection, struct fence_addr *ret_local)
 {
     const __u8 *mac = endpoint->mac;
+    unsigned int number = connection->local % FENCE_LOCAL_NUMBERS;
 
-    if (connection->local < FENCE_ENDPOINT_ADDRS && connection->local < endpoint->addr_count) {
-        *ret_local = endpoint->addrs[connection->local];
+    if (number < FENCE_ENDPOINT_ADDRS && number < endpoint->addr_count) {
+        *ret_local = endpoint->addrs[number];
         return true;
     }
-    if (connection->local != FENCE_LOCAL_LINK)
+    if (number != FENCE_LOCAL_LINK)
         return false;
     *ret_local = (struct fence_addr){.bytes = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, mac[1],
                                                mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]}};

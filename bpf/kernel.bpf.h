@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What __sk_buff does not show of a packet, read from the kernel's own structs: their offsets are
+ * found when the programs are loaded. It takes two kernel functions, in every kernel since 6.2; the
+ * object that is built with FENCE_PLAIN does without, and user space loads the one that fits
+ * (lib/datapath/load.c).
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#ifndef FENCE_PLAIN
+
+#    pragma clang diagnostic push
+#    pragma clang diagnostic ignored "-Wpadded"
+#    pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct sk_buff {
+    unsigned char *head;
+    unsigned char *data;
+    unsigned long _nfct;
+    __u16 csum_start;
+    __u16 csum_offset;
+    __u8 ip_summed : 2;
+};
+#    pragma clang attribute pop
+#    pragma clang diagnostic pop
+
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym;
+extern void *bpf_rdonly_cast(void *object, __u32 btf_id) __ksym;
+
+#endif
