@@ -2,6 +2,7 @@
 #include "test/bpf/lab.h"
 
 #include <errno.h>
+#include <linux/pkt_cls.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
@@ -296,6 +297,16 @@ void lab_reset(void)
     table_port(LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_EGRESS, 443);
 }
 
+void lab_second_add(unsigned int set)
+{
+    struct fence_endpoint endpoint = {.identity = 257, .set = set, .slot = 2, .addr_count = 2};
+
+    memcpy(endpoint.mac, lab_gateway_mac, sizeof(endpoint.mac));
+    endpoint.addrs[0] = lab_stranger(4);
+    endpoint.addrs[1] = lab_stranger(6);
+    put(FENCE_MAP_ENDPOINTS, &came_in_by, &endpoint);
+}
+
 void lab_use_set(unsigned int set)
 {
     struct fence_endpoint endpoint = lab_endpoint();
@@ -377,21 +388,38 @@ static bool is_aside(unsigned int reason)
            reason == FENCE_REASON_EVENT_LOST;
 }
 
-static struct lab_result run_frame(enum fence_direction direction, __u32 ingress_ifindex,
-                                   const void *frame, size_t size)
+/* Where and how a frame is run. */
+struct place {
+    enum fence_direction direction;
+    __u32 ifindex;
+    __u32 ingress_ifindex;
+    unsigned int segment; /* gso_size */
+};
+
+static int run_program(const struct place *place, const void *frame, size_t size)
 {
     struct bpf_program *program =
-        direction == FENCE_EGRESS ? skeleton->progs.from_pod : skeleton->progs.to_pod;
-    struct fence_prog_context context = {.ifindex = ifindex, .ingress_ifindex = ingress_ifindex};
+        place->direction == FENCE_EGRESS ? skeleton->progs.from_pod : skeleton->progs.to_pod;
+    struct __sk_buff context = {.ifindex = place->ifindex,
+                                .ingress_ifindex = place->ingress_ifindex,
+                                .gso_size = place->segment};
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (__u32)size,
+                .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
+    int r = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
+
+    if (r < 0)
+        fail_msg("test run of %zu bytes: %s", size, strerror(-r));
+    return (int)opts.retval;
+}
+
+static struct lab_result run_frame(struct place place, const void *frame, size_t size)
+{
     __u64 before[FENCE_REASON_COUNT], after[FENCE_REASON_COUNT];
     struct lab_result result = {.reason = FENCE_REASON_NONE};
-    struct fence_err err = {""};
 
-    read_counters(direction, before);
-    if (fence_prog_run(bpf_program__fd(program), &context, frame, size, &err) < 0)
-        fail_msg("%s", err.text);
-    read_counters(direction, after);
-    result.passed = context.action != 2;
+    read_counters(place.direction, before);
+    result.passed = run_program(&place, frame, size) != TC_ACT_SHOT;
+    read_counters(place.direction, after);
     result.masqueraded = after[FENCE_REASON_MASQUERADED] != before[FENCE_REASON_MASQUERADED];
     for (unsigned int i = 0; i < FENCE_REASON_COUNT; i++)
         if (after[i] != before[i] && !is_aside(i))
@@ -401,17 +429,19 @@ static struct lab_result run_frame(enum fence_direction direction, __u32 ingress
 
 struct lab_result lab_run_frame(enum fence_direction direction, const void *frame, size_t size)
 {
-    return run_frame(direction, 0, frame, size);
+    return run_frame((struct place){.direction = direction, .ifindex = ifindex}, frame, size);
+}
+
+struct lab_result lab_run_segments(enum fence_direction direction, const void *frame, size_t size,
+                                   unsigned int segment)
+{
+    return run_frame((struct place){.direction = direction, .ifindex = ifindex, .segment = segment},
+                     frame, size);
 }
 
 void lab_run_quietly(enum fence_direction direction, const void *frame, size_t size)
 {
-    struct bpf_program *program =
-        direction == FENCE_EGRESS ? skeleton->progs.from_pod : skeleton->progs.to_pod;
-
-    struct fence_prog_context context = {.ifindex = ifindex};
-
-    assert_int_equal(fence_prog_run(bpf_program__fd(program), &context, frame, size, NULL), 0);
+    run_program(&(struct place){.direction = direction, .ifindex = ifindex}, frame, size);
 }
 
 struct lab_result lab_run(enum fence_direction direction, struct fence_packet packet)
@@ -425,7 +455,18 @@ struct lab_result lab_run_forwarded(struct fence_packet packet)
 {
     unsigned char frame[FENCE_PACKET_MAX];
 
-    return run_frame(FENCE_INGRESS, came_in_by, frame, fence_packet_build(&packet, frame));
+    return run_frame((struct place){.direction = FENCE_INGRESS,
+                                    .ifindex = ifindex,
+                                    .ingress_ifindex = came_in_by},
+                     frame, fence_packet_build(&packet, frame));
+}
+
+struct lab_result lab_run_second(enum fence_direction direction, struct fence_packet packet)
+{
+    unsigned char frame[FENCE_PACKET_MAX];
+
+    return run_frame((struct place){.direction = direction, .ifindex = came_in_by}, frame,
+                     fence_packet_build(&packet, frame));
 }
 
 struct fence_probe_result lab_probe(enum fence_direction direction, enum fence_origin origin,

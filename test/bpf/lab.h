@@ -90,6 +90,13 @@ void lab_run_quietly(enum fence_direction direction, const void *frame, size_t s
 struct lab_result lab_run(enum fence_direction direction, struct fence_packet packet);
 /* To the pod, and into the node by another device: what a bridge passes on keeps its socket. */
 struct lab_result lab_run_forwarded(struct fence_packet packet);
+/* With the segment size of what the stack has put together: such packets may state length 0. */
+struct lab_result lab_run_segments(enum fence_direction direction, const void *frame, size_t size,
+                                   unsigned int segment);
+/* A second enforced endpoint at the other interface, until lab_reset: addresses of lab_stranger, a
+ * policy set. Packets at its hooks go by its entry. */
+void lab_second_add(unsigned int set);
+struct lab_result lab_run_second(enum fence_direction direction, struct fence_packet packet);
 struct fence_probe_result lab_probe(enum fence_direction direction, enum fence_origin origin,
                                     struct fence_packet packet);
 
