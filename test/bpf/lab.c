@@ -439,9 +439,11 @@ struct lab_result lab_run_segments(enum fence_direction direction, const void *f
                      frame, size);
 }
 
-void lab_run_quietly(enum fence_direction direction, const void *frame, size_t size)
+bool lab_run_quietly(enum fence_direction direction, const void *frame, size_t size)
 {
-    run_program(&(struct place){.direction = direction, .ifindex = ifindex}, frame, size);
+    struct place place = {.direction = direction, .ifindex = ifindex};
+
+    return run_program(&place, frame, size) != TC_ACT_SHOT;
 }
 
 struct lab_result lab_run(enum fence_direction direction, struct fence_packet packet)

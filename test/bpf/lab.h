@@ -85,8 +85,8 @@ struct lab_result {
 
 /* Run from_pod or to_pod on a frame, or on a packet that is built first. */
 struct lab_result lab_run_frame(enum fence_direction direction, const void *frame, size_t size);
-/* Without reading the counters: for floods. */
-void lab_run_quietly(enum fence_direction direction, const void *frame, size_t size);
+/* Whether it passed, without reading the counters: for floods. */
+bool lab_run_quietly(enum fence_direction direction, const void *frame, size_t size);
 struct lab_result lab_run(enum fence_direction direction, struct fence_packet packet);
 /* To the pod, and into the node by another device: what a bridge passes on keeps its socket. */
 struct lab_result lab_run_forwarded(struct fence_packet packet);
