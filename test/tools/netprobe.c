@@ -55,6 +55,11 @@ static const struct command {
      "stream [-i INTERVAL_MS] [-g GAP_MS] [-l LIFE_S] tcp|udp ADDR PORT   echo ping-pong"},
     {"forge", command_forge, "forge SOURCE DESTINATION PORT   one UDP packet with that source"},
     {"catch", command_catch, "catch [-t TIMEOUT_MS] PORT   UDP packets to PORT, by their source"},
+    {"inject", command_inject,
+     "inject [-m MAC] [-l LABEL] [-s SOURCE_PORT] [-o OTHER_PORT] [-c CLAIM] KIND SOURCE "
+     "DESTINATION PORT   frames out of eth0 that no stack would send"},
+    {"hear", command_hear, "hear PORT...   UDP payloads as sockets get them, until it is ended"},
+    {"sniff", command_sniff, "sniff TEXT...   frames that contain a TEXT, until it is ended"},
     {"now", command_now, "now   the clock of stream's output, in ms"},
     {"at", command_at, "at SECONDS   that second since 1970, on the same clock"},
 };

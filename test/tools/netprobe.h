@@ -95,3 +95,6 @@ int command_await(int argc, char **argv);
 int command_stream(int argc, char **argv);
 int command_forge(int argc, char **argv);
 int command_catch(int argc, char **argv);
+int command_inject(int argc, char **argv);
+int command_hear(int argc, char **argv);
+int command_sniff(int argc, char **argv);
