@@ -220,6 +220,37 @@ static void test_ipv6_fragments(void **state)
     lab_expect("a fragment of a fragment", run(&frame), false, FENCE_REASON_BAD_EXTENSION);
 }
 
+/* A jumbo option states a length that no field can hold (RFC 2675): such a packet fits no link
+ * here. Segments that the stack has put together may state length 0, packets may not. */
+static void test_jumbograms_and_segments(void **state)
+{
+    static const unsigned char jumbo[6] = {0xc2, 4, 0, 1, 0, 0};
+    struct frame frame = build(6, IPPROTO_TCP, 80);
+
+    (void)state;
+    lab_reset();
+    add_extension(&frame, IPPROTO_HOPOPTS);
+    memcpy(frame.bytes + ETHERNET + 42, jumbo, sizeof(jumbo));
+    set16(&frame, ETHERNET + 4, 0);
+    lab_expect("a jumbogram", run(&frame), false, FENCE_REASON_TRUNCATED);
+    lab_expect("segments with a jumbo option",
+               lab_run_segments(FENCE_INGRESS, frame.bytes, frame.size, 40), true,
+               FENCE_REASON_RULE);
+    for (int family = 4; family <= 6; family += 2) {
+        for (unsigned int port = 80; port <= 81; port++) {
+            bool allowed = port == 80;
+
+            lab_reset();
+            frame = build(family, IPPROTO_TCP, port);
+            set16(&frame, ETHERNET + (family == 4 ? 2 : 4), 0);
+            lab_expect("a packet of length 0", run(&frame), false, -1);
+            lab_expect("segments of length 0",
+                       lab_run_segments(FENCE_INGRESS, frame.bytes, frame.size, 40), allowed,
+                       allowed ? FENCE_REASON_RULE : FENCE_REASON_NO_RULE);
+        }
+    }
+}
+
 /* ::ffff:10.244.2.5 on the wire must not pass for 10.244.2.5. */
 static void test_mapped_addresses_on_the_wire(void **state)
 {
@@ -253,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_ipv4_fragments),
         cmocka_unit_test(test_ipv6_extensions),
         cmocka_unit_test(test_ipv6_fragments),
+        cmocka_unit_test(test_jumbograms_and_segments),
         cmocka_unit_test(test_mapped_addresses_on_the_wire),
         cmocka_unit_test(test_icmp_of_the_other_family),
     };
