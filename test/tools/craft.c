@@ -133,12 +133,17 @@ static size_t build_udp(const struct craft *craft, uint8_t datagram[UDP + CRAFT_
     return UDP + CRAFT_PAYLOAD;
 }
 
-static void plain(const struct craft *craft, struct craft_frames *frames)
+struct craft_frame *craft_udp(const struct craft *craft, struct craft_frames *frames)
 {
     uint8_t datagram[UDP + CRAFT_PAYLOAD];
     size_t size = build_udp(craft, datagram);
 
-    craft_ip(craft, IPPROTO_UDP, datagram, size, frames);
+    return craft_ip(craft, IPPROTO_UDP, datagram, size, frames);
+}
+
+static void plain(const struct craft *craft, struct craft_frames *frames)
+{
+    craft_udp(craft, frames);
 }
 
 /* ---- in front of the IP header --------------------------------------------------------------- */
@@ -347,7 +352,10 @@ static const struct kind {
     {"other-second", other_second, BOTH},
     {"atomic", atomic, ONLY_IPV6},
     {"nested", nested, ONLY_IPV6},
+    {"rewritten", craft_rewritten, BOTH},
     {"arp", craft_arp, ONLY_IPV4},
+    {"arp-letter", craft_arp_letter, ONLY_IPV4},
+    {"solicitation-letter", craft_solicitation_letter, ONLY_IPV6},
     {"advertisement", craft_advertisement, ONLY_IPV6},
     {"router", craft_router, ONLY_IPV6},
     {"router-behind-options", craft_router_behind_options, ONLY_IPV6},
@@ -360,7 +368,7 @@ bool craft_make(const char *kind, const struct craft *craft, struct craft_frames
             continue;
         if (kinds[i].families == (craft->ipv6 ? ONLY_IPV4 : ONLY_IPV6))
             return false;
-        ret_frames->count = 0;
+        *ret_frames = (struct craft_frames){.count = 0};
         kinds[i].make(craft, ret_frames);
         return true;
     }

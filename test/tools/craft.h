@@ -31,6 +31,9 @@ struct craft {
 struct craft_frames {
     struct craft_frame frames[CRAFT_FRAMES_MAX];
     size_t count;
+    /* left for the device to compute: from where on, and where it goes; 0 = nothing */
+    uint16_t checksum_start;
+    uint16_t checksum_at;
 };
 
 /* Makes the frames of a kind; false: there is no such kind, or not in this family. */
@@ -43,10 +46,15 @@ void craft_arp(const struct craft *craft, struct craft_frames *frames);
 void craft_advertisement(const struct craft *craft, struct craft_frames *frames);
 void craft_router(const struct craft *craft, struct craft_frames *frames);
 void craft_router_behind_options(const struct craft *craft, struct craft_frames *frames);
+/* Of covert.c: ways for data that are no ways. */
+void craft_rewritten(const struct craft *craft, struct craft_frames *frames);
+void craft_arp_letter(const struct craft *craft, struct craft_frames *frames);
+void craft_solicitation_letter(const struct craft *craft, struct craft_frames *frames);
 
-/* Of craft.c, for neighbour.c. `payload` is behind the IP header. */
+/* Of craft.c, for the others. `payload` is behind the IP header. */
 struct craft_frame *craft_ip(const struct craft *craft, uint8_t protocol, const void *payload,
                              size_t size, struct craft_frames *frames);
+struct craft_frame *craft_udp(const struct craft *craft, struct craft_frames *frames);
 struct craft_frame *craft_ethernet(const struct craft *craft, uint16_t ethertype,
                                    struct craft_frames *frames);
 void craft_insert(struct craft_frame *frame, size_t at, const void *bytes, size_t count);

@@ -3,10 +3,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "test/tools/craft.h"
@@ -92,6 +94,26 @@ static bool parse(int argc, char **argv, struct craft *craft)
     return true;
 }
 
+static bool send_frame(int fd, struct sockaddr_ll *link, struct craft_frames *frames, size_t index)
+{
+    struct virtio_net_hdr header = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                    .csum_start = frames->checksum_start,
+                                    .csum_offset = frames->checksum_at - frames->checksum_start};
+    struct iovec parts[2] = {{&header, sizeof(header)},
+                             {frames->frames[index].bytes, frames->frames[index].size}};
+    struct msghdr message = {
+        .msg_name = link, .msg_namelen = sizeof(*link), .msg_iov = parts, .msg_iovlen = 2};
+    int on = 1;
+
+    if (frames->checksum_start && setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0)
+        return false;
+    if (!frames->checksum_start) {
+        message.msg_iov++;
+        message.msg_iovlen--;
+    }
+    return sendmsg(fd, &message, 0) >= 0;
+}
+
 int command_inject(int argc, char **argv)
 {
     struct craft craft = {.label = "injected", .source_port = 40000, .other_port = 1};
@@ -108,8 +130,7 @@ int command_inject(int argc, char **argv)
         return 2;
     }
     for (size_t i = 0; i < frames.count; i++) {
-        if (sendto(fd, frames.frames[i].bytes, frames.frames[i].size, 0, (struct sockaddr *)&link,
-                   sizeof(link)) < 0) {
+        if (!send_frame(fd, &link, &frames, i)) {
             fprintf(stderr, "netprobe: inject: %s\n", strerror(errno));
             return 1;
         }

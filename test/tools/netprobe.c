@@ -60,6 +60,8 @@ static const struct command {
      "DESTINATION PORT   frames out of eth0 that no stack would send"},
     {"hear", command_hear, "hear PORT...   UDP payloads as sockets get them, until it is ended"},
     {"sniff", command_sniff, "sniff TEXT...   frames that contain a TEXT, until it is ended"},
+    {"offload", command_offload,
+     "offload LINK   checksums are the kernel's business, not the link's"},
     {"now", command_now, "now   the clock of stream's output, in ms"},
     {"at", command_at, "at SECONDS   that second since 1970, on the same clock"},
 };

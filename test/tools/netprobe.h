@@ -98,3 +98,4 @@ int command_catch(int argc, char **argv);
 int command_inject(int argc, char **argv);
 int command_hear(int argc, char **argv);
 int command_sniff(int argc, char **argv);
+int command_offload(int argc, char **argv);
