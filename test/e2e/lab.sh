@@ -172,6 +172,7 @@ lab_in() {
 lab_background() {
     local where=$1 out=$LAB/out/$2
     shift 2
+    rm -f "$out" # or somebody would read what an earlier one wrote
     if [ "$where" = node ]; then
         "$@" >"$out" 2>&1 &
     else
