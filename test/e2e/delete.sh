@@ -78,14 +78,14 @@ kill -STOP "$LAB_DAEMON_PID" # does not answer, and must not be needed
 podfence check a >"$LAB/out/check" || lab_fail "CHECK: $(cat "$LAB/out/check")"
 index=$(lab_ifindex "$veth")
 if [ "$attach" = tcx ]; then
-    rm "$LAB_PINS/links/$index-from_pod"
+    rm "$LAB_BPFFS/$LAB_LAYOUT/links/$index-from_pod"
 else
     tc filter del dev "$veth" ingress
 fi
 check_fails a "the filter from the pod is gone"
 podfence add a >"$LAB/out/again" || lab_fail "ADD again: $(cat "$LAB/out/again")"
 podfence check a >"$LAB/out/check" || lab_fail "CHECK after ADD again: $(cat "$LAB/out/check")"
-bpftool map delete pinned "$LAB_PINS/maps/endpoints" key \
+bpftool map delete pinned "$LAB_BPFFS/$LAB_LAYOUT/maps/endpoints" key \
     "$((index & 255))" "$((index >> 8 & 255))" 0 0
 check_fails a "its entry in the map endpoints is gone"
 kill -CONT "$LAB_DAEMON_PID"
@@ -128,12 +128,12 @@ podfence status d 2>"$LAB/out/status.err" || lab_fail "STATUS with the daemon"
 lab_daemon_kill
 podfence status d 2>"$LAB/out/status.err" || lab_fail "STATUS without the daemon must be 0"
 expect_match "warning of STATUS" "$(cat "$LAB/out/status.err")" 'podfenced|daemon'
-mv "$LAB_PINS/maps/policies" "$LAB_PINS/maps/moved"
+mv "$LAB_BPFFS/$LAB_LAYOUT/maps/policies" "$LAB_BPFFS/$LAB_LAYOUT/maps/moved"
 if out=$(podfence status d); then
     lab_fail "STATUS is content with a map missing"
 fi
 expect_match "STATUS with a map missing" "$out" '"code": 5[01]'
-mv "$LAB_PINS/maps/moved" "$LAB_PINS/maps/policies"
+mv "$LAB_BPFFS/$LAB_LAYOUT/maps/moved" "$LAB_BPFFS/$LAB_LAYOUT/maps/policies"
 lab_daemon_start --attach "$attach"
 jq '.cniVersion = "1.0.0"' "$LAB/chain.conflist" >"$LAB/new" && mv "$LAB/new" "$LAB/chain.conflist"
 lab_pod_del d

@@ -12,7 +12,7 @@ strip() {
     local pod
     for pod in "$@"; do
         if [ "$attach" = tcx ]; then
-            rm "$LAB_PINS/links/$(lab_ifindex "$(lab_host_veth "$pod")")"-*
+            rm "$LAB_BPFFS/$LAB_LAYOUT/links/$(lab_ifindex "$(lab_host_veth "$pod")")"-*
         else
             tc qdisc del dev "$(lab_host_veth "$pod")" clsact
         fi

@@ -43,7 +43,10 @@ metadata: { name: mark-$LAB_MARK, namespace: lab-mark }
 spec: { mode: Allowlist, enforcement: Audit, appliesTo: { podSelector: {} }, ingress: [] }
 YAML
     lab_swap
-    [ -z "$LAB_DAEMON_PID" ] || eventually "podfenced has taken in the objects" 10 lab_published
+    local node
+    for node in "${!LAB_DAEMONS[@]}"; do
+        lab_on "$node" eventually "podfenced has taken in the objects" 10 lab_published
+    done
 }
 
 lab_published() {
@@ -63,7 +66,7 @@ lab_pod_object() {
                 printf '    %s: "%s"\n' "${pair%%=*}" "${pair#*=}"
             done
         fi
-        printf 'spec:\n  nodeName: lab-node\n  containers:\n  - name: c\n    ports:\n'
+        printf 'spec:\n  nodeName: lab-%s\n  containers:\n  - name: c\n    ports:\n' "${LAB_POD_NODE[$name]}"
         printf '    - { name: http, containerPort: 8080, protocol: TCP }\n'
     } | lab_object "pod-$name"
 }

@@ -10,6 +10,9 @@
 #   lab_pod_add NAME [LABEL=VALUE...]  Pod object and ADD through the chain
 #   lab_expect <<< "web > api tcp 8080 ok"   real traffic over IPv4 and IPv6
 #   lab_end                            delete all and prove that nothing is left
+#
+# lab-services.sh and lab-proxy.sh (Services as kube-proxy serves them) and lab-nodes.sh (a second node)
+# are sourced by those who want them; lab_on NODE COMMAND... does it on that node.
 set -euo pipefail
 
 LAB_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -18,12 +21,20 @@ LAB_BIN=$LAB_BUILD/bin
 LAB_TOOLS=$LAB_BUILD/test
 LAB=/run/podfence-lab # inside the node's own /run
 LAB_BPFFS=${LAB_BPFFS:-$LAB/bpf/podfence}
-LAB_PINS=$LAB_BPFFS/v$(sed -n 's/^#define FENCE_ABI_VERSION //p' "$LAB_SOURCE/bpf/abi.h")
+LAB_LAYOUT=v$(sed -n 's/^#define FENCE_ABI_VERSION //p' "$LAB_SOURCE/bpf/abi.h")
 LAB_SOCKET=${LAB_SOCKET:-$LAB/podfenced.sock}
+LAB_BPFFS_FIRST=$LAB_BPFFS
+LAB_SOCKET_FIRST=$LAB_SOCKET
 LAB_CNI_DIR=/usr/lib/cni
 LAB_NAMESPACE=shop
 LAB_QUIET=${LAB_QUIET:-}
 LAB_DAEMON_PID=
+# What is another node's is set by lab_on (lab-nodes.sh adds one).
+LAB_NODE=node
+LAB_NODE_INDEX=0
+LAB_HOME=$LAB
+LAB_NODES=(node)
+declare -A LAB_DAEMONS=()
 LAB_UNSHARE=(unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private)
 
 # shellcheck source=test/e2e/lab-objects.sh
@@ -45,9 +56,9 @@ lab_fail() {
     for ((i = 1; i < ${#FUNCNAME[@]} - 1; i++)); do
         printf '  at %s:%s %s\n' "${BASH_SOURCE[i]##*/}" "${BASH_LINENO[i - 1]}" "${FUNCNAME[i]}" >&2
     done
-    if [ -s "$LAB/daemon.log" ]; then
+    if [ -s "$LAB_HOME/daemon.log" ]; then
         printf '%s\n' '  last lines of podfenced:' >&2
-        tail -n 15 "$LAB/daemon.log" >&2
+        tail -n 15 "$LAB_HOME/daemon.log" >&2
     fi
     exit 1
 }
@@ -167,6 +178,19 @@ lab_in() {
     fi
 }
 
+# lab_on NODE COMMAND...: as if NODE were the node.
+lab_on() {
+    local LAB_NODE=$1 LAB_NODE_INDEX=0 LAB_HOME=$LAB LAB_BPFFS=$LAB/bpf/$1 LAB_SOCKET=$LAB/$1/podfenced.sock
+    local LAB_DAEMON_PID=${LAB_DAEMONS[$1]:-}
+    if [ "$1" = node ]; then
+        LAB_BPFFS=$LAB_BPFFS_FIRST LAB_SOCKET=$LAB_SOCKET_FIRST
+    else
+        LAB_NODE_INDEX=1 LAB_HOME=$LAB/$1
+    fi
+    shift
+    "$@"
+}
+
 # lab_background WHERE NAME COMMAND...: output into out/NAME, pid in LAB_PID (its own: nsenter becomes
 # the command).
 lab_background() {
@@ -185,9 +209,9 @@ lab_background() {
 
 # lab_ipam ROUTE...
 lab_ipam() {
-    jq -n --arg dir "$LAB/ipam" '{
+    jq -n --arg dir "$LAB_HOME/ipam" --arg index "$LAB_NODE_INDEX" '{
         type: "host-local", dataDir: $dir,
-        ranges: [[{subnet: "10.88.0.0/24"}], [{subnet: "fd00:88::/64"}]],
+        ranges: [[{subnet: "10.88.\($index).0/24"}], [{subnet: "fd00:88:0:\($index)::/64"}]],
         routes: [$ARGS.positional[] | {dst: .}]}' --args "$@"
 }
 
@@ -209,13 +233,13 @@ lab_chain() {
                 {type: "bridge", bridge: "cni0", mtu: 1450, hairpinMode: true,
                  isDefaultGateway: true, ipam: $ipam},
                 {type: "portmap", capabilities: {portMappings: true}},
-                $entry]}' >"$LAB/chain.conflist"
+                $entry]}' >"$LAB_HOME/chain.conflist"
     else
         jq -n --argjson ipam "$(lab_ipam 0.0.0.0/0 ::/0)" --argjson entry "$entry" '{
             cniVersion: "1.0.0", name: "k8s-pod-network", plugins: [
                 {type: "ptp", mtu: 1450, ipam: $ipam},
                 {type: "portmap", snat: true, capabilities: {portMappings: true}},
-                $entry]}' >"$LAB/chain.conflist"
+                $entry]}' >"$LAB_HOME/chain.conflist"
     fi
 }
 
@@ -235,9 +259,12 @@ lab_status() {
 }
 
 lab_daemon_start() {
-    "$LAB_BIN/podfenced" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" --objects "$LAB/objects" \
-        --state "$LAB/state" --node-name lab-node "$@" 2>>"$LAB/daemon.log" &
+    local -a enter=()
+    [ "$LAB_NODE" = node ] || enter=(nsenter "--net=/run/netns/$LAB_NODE" --)
+    "${enter[@]}" "$LAB_BIN/podfenced" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" --objects "$LAB/objects" \
+        --state "$LAB_HOME/state" --node-name "lab-$LAB_NODE" "$@" 2>>"$LAB_HOME/daemon.log" &
     LAB_DAEMON_PID=$!
+    LAB_DAEMONS[$LAB_NODE]=$LAB_DAEMON_PID
     eventually "podfenced answers" 20 lab_daemon_answers
 }
 
@@ -247,6 +274,7 @@ lab_daemon_stop() {
     kill -TERM "$LAB_DAEMON_PID"
     wait "$LAB_DAEMON_PID" || status=$?
     LAB_DAEMON_PID=
+    unset "LAB_DAEMONS[$LAB_NODE]"
     expect_equal "exit status of podfenced after SIGTERM" "$status" 0
 }
 
@@ -254,6 +282,7 @@ lab_daemon_kill() {
     kill -KILL "$LAB_DAEMON_PID"
     wait "$LAB_DAEMON_PID" 2>/dev/null || true
     LAB_DAEMON_PID=
+    unset "LAB_DAEMONS[$LAB_NODE]"
 }
 
 # ---- nothing is left -----------------------------------------------------------------------------
@@ -262,7 +291,7 @@ lab_map_count() {
     if [ "$1" = connections ]; then
         lab_ctl status -o json | jq '.pins.maps[] | select(.name == "connections") | .used'
     else
-        bpftool -j map dump pinned "$LAB_PINS/maps/$1" | jq length
+        bpftool -j map dump pinned "$LAB_BPFFS/$LAB_LAYOUT/maps/$1" | jq length
     fi
 }
 
@@ -271,36 +300,43 @@ lab_maps_empty() {
     for map in endpoints endpoint_info connections fragments; do
         expect_equal "entries left in map $map" "$(lab_map_count "$map")" 0
     done
-    expect_equal "pins left in links" "$(ls "$LAB_PINS/links")" ""
+    expect_equal "pins left in links" "$(ls "$LAB_BPFFS/$LAB_LAYOUT/links")" ""
 }
 
 # Filters of anybody on an interface of the node: "TCX-in TCX-out clsact-in clsact-out".
 lab_filters() {
-    printf '%s %s %s\n' "$("$LAB_TOOLS/tcxcount" "$(lab_ifindex "$1")")" \
-        "$(tc filter show dev "$1" ingress 2>/dev/null | grep -c handle || true)" \
-        "$(tc filter show dev "$1" egress 2>/dev/null | grep -c handle || true)"
+    printf '%s %s %s\n' "$(lab_in "$LAB_NODE" "$LAB_TOOLS/tcxcount" "$(lab_ifindex "$1")")" \
+        "$(lab_in "$LAB_NODE" tc filter show dev "$1" ingress 2>/dev/null | grep -c handle || true)" \
+        "$(lab_in "$LAB_NODE" tc filter show dev "$1" egress 2>/dev/null | grep -c handle || true)"
 }
 
 lab_ifindex() {
-    ip -j link show dev "$1" | jq '.[0].ifindex'
+    lab_in "$LAB_NODE" ip -j link show dev "$1" | jq '.[0].ifindex'
 }
 
 lab_no_filters() {
     local link
-    for link in $(ip -j link | jq -r '.[].ifname'); do
+    for link in $(lab_in "$LAB_NODE" ip -j link | jq -r '.[].ifname'); do
         expect_equal "filters left on $link" "$(lab_filters "$link")" "0 0 0 0"
     done
 }
 
-# lab_end: every pod through DEL, then no entry, pin, filter, namespace or process may be left.
-lab_end() {
-    local pod pid left=
-    for pod in "${!LAB_POD_ID[@]}"; do
-        lab_pod_del "$pod"
-    done
-    [ ! -d "$LAB_PINS" ] || lab_maps_empty
+lab_node_end() {
+    [ ! -d "$LAB_BPFFS/$LAB_LAYOUT" ] || lab_maps_empty
     lab_no_filters
     [ -z "$LAB_DAEMON_PID" ] || lab_daemon_stop
+    [ "$LAB_NODE" = node ] || ip netns del "$LAB_NODE"
+}
+
+# lab_end: every pod through DEL, then no entry, pin, filter, namespace or process may be left.
+lab_end() {
+    local pod node pid left=
+    for pod in "${!LAB_POD_ID[@]}"; do
+        lab_on "${LAB_POD_NODE[$pod]}" lab_pod_del "$pod"
+    done
+    for node in "${LAB_NODES[@]}"; do
+        lab_on "$node" lab_node_end
+    done
     ip netns del outside
     expect_equal "network namespaces left" "$(ip netns list)" ""
     wait
