@@ -68,5 +68,8 @@ lab_pod_object() {
         fi
         printf 'spec:\n  nodeName: lab-%s\n  containers:\n  - name: c\n    ports:\n' "${LAB_POD_NODE[$name]}"
         printf '    - { name: http, containerPort: 8080, protocol: TCP }\n'
+        # for the other nodes; kubelet reports it after ADD
+        [ -z "${LAB_POD_IP4[$name]:-}" ] || printf 'status:\n  podIPs: [ { ip: %s }, { ip: "%s" } ]\n' \
+            "${LAB_POD_IP4[$name]}" "${LAB_POD_IP6[$name]}"
     } | lab_object "pod-$name"
 }
