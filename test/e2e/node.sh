@@ -6,16 +6,12 @@
 source "$(dirname "$0")/lab.sh"
 lab_enter "$@"
 
-# heard FROM SOURCE TO FAMILY: what TO sees of a UDP packet that FROM sends as SOURCE.
+# heard FROM SOURCE TO FAMILY: 1 when TO sees the UDP packet that FROM sends as SOURCE, else 0.
 heard() {
     local source to
     source=$(lab_address "$2" "$4")
     to=$(lab_address "$3" "$4")
-    lab_background "$3" caught "$LAB_TOOLS/netprobe" catch -t 700 53
-    eventually "catch is ready" 5 grep -q ready "$LAB/out/caught"
-    lab_in "$1" "$LAB_TOOLS/netprobe" forge "$source" "$to" 53 || lab_fail "forge in $1"
-    wait "$LAB_PID"
-    grep -c "^seen $source\$" "$LAB/out/caught" || true
+    lab_sources "$3" 53 lab_in "$1" "$LAB_TOOLS/netprobe" forge "$source" "$to" 53 | grep -Fxc "$source" || true
 }
 
 # counter REASON: packets, of both directions.
