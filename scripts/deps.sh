@@ -6,7 +6,7 @@ packages=(
     build-essential clang llvm cmake ninja-build pkg-config dpkg-dev clang-format clang-tidy
     libbpf-dev libelf-dev zlib1g-dev libnl-3-dev libnl-route-3-dev libyaml-dev uthash-dev
     libcmocka-dev linux-libc-dev bpftool
-    containernetworking-plugins containerd runc iproute2 iptables procps busybox-static jq python3
+    containernetworking-plugins containerd runc iproute2 iptables nftables procps busybox-static jq python3
     shellcheck git
 )
 # The folder that CMake looks in (FENCE_CJSON_DIR).

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# nat.sh bridge|ptp tcx|clsact iptables|nft: every way in which address translation changes a packet, on
+# two nodes, by kube-proxy's own rules and portmap's: the true source decides. Rows that end in "gap" say
+# what is not done yet: they are shown, and one that works after all fails the test until its mark is
+# taken away.
+# shellcheck disable=SC2034 # of lab-traffic.sh: long enough for a SYN that is sent again
+LAB_TIMEOUT_MS=1500
+# shellcheck source=test/e2e/lab.sh
+source "$(dirname "$0")/lab.sh"
+# shellcheck source=test/e2e/lab-services.sh
+source "$LAB_SOURCE/test/e2e/lab-services.sh"
+# shellcheck source=test/e2e/lab-proxy.sh
+source "$LAB_SOURCE/test/e2e/lab-proxy.sh"
+# shellcheck source=test/e2e/lab-nodes.sh
+source "$LAB_SOURCE/test/e2e/lab-nodes.sh"
+lab_enter "$@"
+[ "$3" != nft ] || command -v nft >/dev/null || lab_skip "no nft: run scripts/deps.sh"
+
+data=$LAB_SOURCE/test/e2e/data
+declare -A host_port=([ya]=8081 [na]=8082)
+
+# pods_new NAME...: sandboxes and objects.
+pods_new() {
+    local pod
+    for pod in "$@"; do
+        lab_pod_new "$pod"
+        lab_pod_object "$pod" "app=$pod"
+    done
+}
+
+# pods_attach NAME...: ADD with the hostPorts; the object gets the addresses; servers.
+pods_attach() {
+    local pod mappings
+    for pod in "$@"; do
+        mappings=$(jq -nc --arg port "${host_port[$pod]:-}" '{portMappings: [$port | select(. != "") |
+            {hostPort: tonumber, containerPort: 8080, protocol: "tcp"}]}')
+        lab_pod_attach "$pod" --capabilities "$mappings" || lab_fail "ADD of $pod: $(cat "$LAB/out/$pod")"
+        lab_pod_object "$pod" "app=$pod"
+        lab_pod_serve "$pod"
+    done
+}
+
+lab_say "two nodes, pods through $1, filters by $2, kube-proxy's rules for $3"
+lab_second_node
+lab_node_objects
+lab_chain "$1"
+lab_on node2 lab_chain "$1"
+pods_new client strict ya na wa
+lab_on node2 pods_new remote yb nb
+lab_swap
+lab_daemon_start --attach "$2"
+lab_on node2 lab_daemon_start --attach "$2"
+pods_attach client strict ya na wa
+lab_on node2 pods_attach remote yb nb
+lab_fabric
+lab_services <"$data/nat.services"
+lab_service_objects
+lab_proxy "$3"
+lab_on node2 lab_proxy "$3"
+outside=$(lab_in outside "$LAB_TOOLS/netprobe" serve tcp:8080)
+lab_outside_ready
+
+[ "$2" = tcx ] && filters="1 1 0 0" || filters="0 0 1 1"
+expect_equal "filters on the veth of ya" "$(lab_filters "$(lab_host_veth ya)")" "$filters"
+expect_equal "filters on the veth of yb" "$(lab_on node2 lab_filters "$(lab_on node2 lab_host_veth yb)")" "$filters"
+
+lab_say "no policy: all that kube-proxy and portmap serve is reached"
+cat "$data/nat.table" "$data/nat-$1.table" >"$LAB/table"
+lab_publish
+sed -E 's/ (deny|ok)( gap)?$/ ok/' "$LAB/table" | lab_expect
+for family in 4 6; do
+    expect_equal "source of the client's datagram outside, over IPv$family" \
+        "$(lab_sources outside 9 lab_try client "udp,$(lab_address outside "$family"),9")" "$(lab_address node "$family")"
+done
+
+lab_say "with policies the true source decides"
+lab_object policies <"$data/nat.yaml"
+lab_publish
+grep -v ' gap$' "$LAB/table" | lab_expect
+lab_expect_gaps < <(sed -n 's/ gap$//p' "$LAB/table")
+
+kill "$outside"
+lab_end
