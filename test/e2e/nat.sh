@@ -4,8 +4,8 @@
 # two nodes, by kube-proxy's own rules and portmap's: the true source decides. Rows that end in "gap" say
 # what is not done yet: they are shown, and one that works after all fails the test until its mark is
 # taken away.
-# shellcheck disable=SC2034 # of lab-traffic.sh: long enough for a SYN that is sent again
-LAB_TIMEOUT_MS=1500
+# shellcheck disable=SC2034 # of lab-traffic.sh: long enough for a busy machine and a SYN sent again
+LAB_TIMEOUT_MS=3000
 # shellcheck source=test/e2e/lab.sh
 source "$(dirname "$0")/lab.sh"
 # shellcheck source=test/e2e/lab-services.sh
@@ -97,14 +97,14 @@ for family in 4 6; do
     done
 done
 for name in "${!reader[@]}"; do
-    eventually "$name knows" 5 grep -q . "$LAB/out/$name"
+    eventually "$name knows" 10 grep -q . "$LAB/out/$name"
 done
 for number in 1 2 3 4 5 6; do
     sed "s/name: \(true-sources\|world\)/name: \1-$number/; s/ 192.0.2.100.32 }/&\n        - ipBlock: { cidr: 198.18.$number.0\/24 }/" \
         "$data/nat.yaml" | lab_object policies
     lab_publish
 done
-sleep 2.5
+sleep 4.5 # longer than a reader waits
 for name in "${!reader[@]}"; do
     kill "${reader[$name]}" 2>/dev/null || true
     status=0

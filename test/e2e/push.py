@@ -4,7 +4,7 @@
 
 push.py serve PORT           to everybody who connects, a byte every few milliseconds
 push.py read ADDRESS PORT    reads; prints "open", and ends when told to (0), when it could not connect
-                             or nothing came for two seconds (1)
+                             or nothing came for four seconds (1)
 """
 import signal
 import socket
@@ -32,7 +32,7 @@ def serve(port):
 def read(address, port):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        with socket.create_connection((address, int(port)), timeout=2) as connection:
+        with socket.create_connection((address, int(port)), timeout=4) as connection:
             print("open", flush=True)
             while connection.recv(4096):
                 pass
