@@ -138,8 +138,7 @@ static void row06_a_judgement_lasts_as_long_as_its_grounds(void **state)
         lab_expect("the set that allows", send_flags(FENCE_EGRESS, out, ACK), true,
                    FENCE_REASON_ESTABLISHED);
         lab_table_plain(LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_INGRESS, FENCE_DENY);
-        lab_leave_peer(LAB_PEER_FRIEND);
-        lab_expect("an address has left the peer", send_flags(FENCE_EGRESS, out, ACK), false,
+        lab_expect("the peer's new table", send_flags(FENCE_EGRESS, out, ACK), false,
                    FENCE_REASON_NO_RULE);
     }
 }
@@ -334,10 +333,11 @@ static void row25_a_full_table_cuts_nothing_and_opens_nothing(void **state)
     send_flags(FENCE_EGRESS, out, SYN | ACK);
     lab_expect("established", send_flags(FENCE_INGRESS, in, ACK), true, FENCE_REASON_ESTABLISHED);
     lab_use_set(LAB_SET_OPEN);
-    for (unsigned int i = 0; i < FENCE_MAX_CONNECTIONS * 3 / 2; i++)
+    for (unsigned int i = 0; i < LAB_CONNECTIONS * 3 / 2; i++)
         fill_one(i);
     lab_use_set(LAB_SET_STRICT);
-    lab_expect("from the pod", send_flags(FENCE_EGRESS, out, ACK), true, FENCE_REASON_ESTABLISHED);
+    /* with its entry, or by the reverse rule when its own flood has pushed that out */
+    lab_expect("from the pod", send_flags(FENCE_EGRESS, out, ACK), true, -1);
     lab_expect("to the pod", send_flags(FENCE_INGRESS, in, ACK), true, FENCE_REASON_ESTABLISHED);
 
     in.source_port = out.destination_port = 40001;

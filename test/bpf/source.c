@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bpf/endpoint.bpf.h: a pod sends as itself only; ARP and neighbour discovery keep working. */
+#include <bpf/bpf.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -228,7 +229,8 @@ static void test_neighbour_types_stay_on_the_link(void **state)
 #define OWN     "fd00:10:244:1::5"
 #define GATEWAY "fd00:10:244:1::1"
 #define LINK    "fe80::ff:fe00:a"
-#define FAR     "2001:db8::7"
+#define FAR     "2001:db8::7" /* the world, beyond every link */
+#define UNKNOWN "fd00:77::9"  /* nobody's: of no link that we know, and not of the world */
     static const struct {
         const char *what;
         struct nd nd;
@@ -239,9 +241,19 @@ static void test_neighbour_types_stay_on_the_link(void **state)
          {135, 255, 24, OWN, GATEWAY, GATEWAY},
          true,
          FENCE_REASON_NEIGHBOUR},
-        {"probe of an unknown one", {135, 255, 8, OWN, FAR, FAR}, true, FENCE_REASON_NEIGHBOUR},
-        {"answer to an unknown one", {136, 255, 8, OWN, FAR, OWN}, true, FENCE_REASON_NEIGHBOUR},
-        {"data to an unknown one", {135, 255, 16, OWN, FAR, FAR}, false, FENCE_REASON_NO_RULE},
+        {"probe of an unknown one",
+         {135, 255, 8, OWN, UNKNOWN, UNKNOWN},
+         true,
+         FENCE_REASON_NEIGHBOUR},
+        {"answer to an unknown one",
+         {136, 255, 8, OWN, UNKNOWN, OWN},
+         true,
+         FENCE_REASON_NEIGHBOUR},
+        {"data to an unknown one",
+         {135, 255, 16, OWN, UNKNOWN, UNKNOWN},
+         false,
+         FENCE_REASON_PEER_PENDING},
+        {"probe of the world", {135, 255, 8, OWN, FAR, FAR}, false, FENCE_REASON_NO_RULE},
         {"data to a known one",
          {135, 255, 400, OWN, GATEWAY, GATEWAY},
          false,
@@ -261,11 +273,17 @@ static void test_neighbour_types_stay_on_the_link(void **state)
          false,
          FENCE_REASON_NO_RULE},
     };
+    struct fence_prefix_key unknown = {.length = 32, .addr = lab_addr("fd00:77::")};
+    struct lab_interval pending = {0, FENCE_DENY, FENCE_REASON_PEER_PENDING, 0};
+    __u32 peer = FENCE_PEER_PENDING;
     unsigned char frame[FENCE_PACKET_MAX];
 
     (void)state;
     lab_reset();
     lab_use_set(LAB_SET_CLOSED);
+    lab_table(LAB_SET_CLOSED, FENCE_PEER_PENDING, FENCE_EGRESS, &pending, 1);
+    assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_PREFIXES), &unknown, &peer, 0), 0);
+    lab_raise_epoch();
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
         size_t size = build_nd_message(frame, &rows[i].nd);
 
