@@ -342,6 +342,7 @@ enum fence_connection_flag {
     FENCE_CONN_CLOSED = 1 << 7, /* RST, or FIN from both */
     FENCE_CONN_MASQUERADED = 1 << 8,
     FENCE_CONN_CUT = 1 << 9,      /* policy refuses it now */
+    FENCE_CONN_TRANSLATED = 1 << 10, /* its true source is in `origins` */
     FENCE_CONN_SPILLED = 1 << 14, /* of a bucket's first entry, whoever has it: the bucket was full,
                                      and some of its entries are in their second one */
     FENCE_CONN_BUSY = 1 << 15,    /* being written by a packet: nobody else's */
@@ -420,6 +421,24 @@ struct fence_pair {
 };
 #define FENCE_MEMO_TAG(direction, position)                                                        \
     (1u << 31 | (__u32)(direction) << 30 | (__u32)(position))
+
+/*
+ * origins: LRU_HASH, key of a connection that reached the pod under an address of this node ->
+ * struct fence_addr, who opened it before the address was translated.
+ */
+struct fence_connection_key {
+    union {
+        struct {
+            struct fence_addr remote;
+            __u16 local_port;
+            __u16 remote_port;
+            __u16 slot;
+            __u8 protocol;
+            __u8 local;
+        };
+        __u64 words[3]; /* as an entry begins */
+    };
+};
 
 /* fragments: LRU_HASH; the first fragment leaves the ports for the later ones. */
 struct fence_fragment_key {
@@ -569,7 +588,8 @@ enum fence_probe_output {
 #define FENCE_MAX_BUCKETS    65536 /* of connections: 262,144 of them, 8 MiB */
 #define FENCE_MAX_OPENED     65536
 #define FENCE_MAX_PAIRS      2048 /* on each CPU */
-#define FENCE_MAX_FRAGMENTS  8192
+#define FENCE_MAX_ORIGINS     16384
+#define FENCE_MAX_FRAGMENTS   8192
 #define FENCE_MAX_FLOWS      16384
 #define FENCE_MAX_LIMITS     4096
 #define FENCE_EVENTS_BYTES   (1 << 20)
@@ -589,6 +609,7 @@ FENCE_ASSERT_SIZE(fence_rule_info, 456);
 FENCE_ASSERT_SIZE(fence_set_info, 16);
 FENCE_ASSERT_SIZE(fence_connection, 32);
 FENCE_ASSERT_SIZE(fence_bucket, 128);
+FENCE_ASSERT_SIZE(fence_connection_key, 24);
 FENCE_ASSERT_SIZE(fence_usage, 16);
 FENCE_ASSERT_SIZE(fence_opened, 8);
 FENCE_ASSERT_SIZE(fence_epochs, 2056);

@@ -118,6 +118,10 @@ fence_inline void connection_open(const struct packet *packet, const struct fenc
     if (packet->probe)
         return;
     connection_note(packet, pair, direction);
+    if (packet->has_true_source) {
+        bpf_map_update_elem(&origins, key, &packet->true_source, BPF_ANY);
+        flags |= FENCE_CONN_TRANSLATED;
+    }
     if (table_insert(packet, key, flags) < 0)
         count(packet, FENCE_REASON_TABLE_FULL);
 }
@@ -336,8 +340,42 @@ fence_inline int connection_may_replace(const struct packet *packet, const struc
                packet->hz * FENCE_SECONDS_ANSWERS;
 }
 
+/* Fill the pair of the true source, which is remembered where the packet does not show it. -1: it is
+ * not known any more. */
+fence_step int connection_recall_source(struct packet *packet,
+                                        const struct fence_connection_key *key)
+{
+    struct fence_endpoint *endpoint;
+    struct fence_addr *learnt;
+    __u32 ifindex;
+
+    if (!packet || !key)
+        return -1;
+    if (!packet->has_true_source) {
+        learnt = bpf_map_lookup_elem(&origins, key);
+        if (!learnt)
+            return -1;
+        packet->true_source = *learnt;
+    }
+    ifindex = packet->ifindex;
+    endpoint = bpf_map_lookup_elem(&endpoints, &ifindex);
+    return endpoint ? pair_fill(packet, endpoint, packet_local(packet), &packet->true_source) : -1;
+}
+
+/*
+ * The pair that says what policy says: the true source's instead of that of an address of this node.
+ * `pair` is not to be used afterwards: both may have one place.
+ */
+fence_inline struct fence_pair *connection_true_pair(struct packet *packet, struct fence_pair *pair,
+                                                     const struct fence_connection_key *key)
+{
+    if (connection_recall_source(packet, key) < 0)
+        return pair;
+    return pair_place(packet, pair_hash(packet, packet_local(packet), &packet->true_source));
+}
+
 /* All of step 3 to 5 for a packet with a transport tuple. */
-fence_step int connection_judge(const struct packet *packet, struct fence_pair *pair,
+fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
                                 struct judgement *judgement)
 {
     struct fence_connection_key key;
@@ -352,6 +390,13 @@ fence_step int connection_judge(const struct packet *packet, struct fence_pair *
     connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
     if (!packet->probe)
         connection_find(packet, &key, &found);
+    if (packet->has_true_source || (found.state & FENCE_CONN_TRANSLATED)) {
+        pair = connection_true_pair(packet, pair, &key);
+        if (!pair) {
+            policy_deny(judgement, FENCE_REASON_NOT_APPLIED);
+            return 0;
+        }
+    }
     if (found.state && !is_syn) {
         connection_continue(packet, pair, &key, &found, judgement);
         if (judgement->verdict == FENCE_ALLOW)

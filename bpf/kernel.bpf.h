@@ -18,6 +18,22 @@
 #    pragma clang diagnostic push
 #    pragma clang diagnostic ignored "-Wpadded"
 #    pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+union nf_inet_addr {
+    __u32 ip6[4]; /* an IPv4 address is the first */
+};
+struct nf_conntrack_man {
+    union nf_inet_addr u3;
+    __u16 l3num;
+};
+struct nf_conntrack_tuple {
+    struct nf_conntrack_man src;
+};
+struct nf_conntrack_tuple_hash {
+    struct nf_conntrack_tuple tuple;
+};
+struct nf_conn {
+    struct nf_conntrack_tuple_hash tuplehash[2];
+};
 struct sk_buff {
     unsigned char *head;
     unsigned char *data;

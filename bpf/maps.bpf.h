@@ -68,6 +68,7 @@ struct {
     __type(value, struct fence_pair);
 } pairs SEC(".maps");
 
+FENCE_LRU(origins, struct fence_connection_key, struct fence_addr, FENCE_MAX_ORIGINS);
 FENCE_LRU(fragments, struct fence_fragment_key, struct fence_fragment, FENCE_MAX_FRAGMENTS);
 
 struct {

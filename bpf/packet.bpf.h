@@ -41,6 +41,7 @@ struct tuple {
 /* One per packet, on the stack of the entry program. */
 struct packet {
     struct tuple outer;
+    struct fence_addr true_source; /* see origin.bpf.h */
     __u64 now;       /* jiffies */
     __u64 secret[2]; /* from here: settings */
     __u32 hz;
@@ -52,7 +53,7 @@ struct packet {
     __u32 end;         /* offset behind the IP packet */
     __u32 fragment_id; /* IPv4: 16 bits, IPv6: 32 bits */
     __u16 ethertype;
-    __u16 icmp_id;
+    __u16 has_true_source;
     __u8 direction; /* enum fence_direction */
     __u8 origin;    /* enum fence_origin */
     __u8 probe;     /* nothing is written */

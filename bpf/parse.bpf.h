@@ -164,14 +164,13 @@ struct port_head {
     __be32 more;
 };
 
-fence_inline void parse_icmp_tuple(struct tuple *tuple, const struct icmp_head *icmp, __u16 *ret_id)
+fence_inline void parse_icmp_tuple(struct tuple *tuple, const struct icmp_head *icmp)
 {
     tuple->icmp_type = icmp->type;
     tuple->icmp_code = icmp->code;
-    *ret_id = icmp_has_id(tuple->protocol, icmp->type) ? bpf_ntohs(icmp->id) : 0;
     /* the request's position, so that both directions find one entry */
     tuple->destination_port = icmp_request_of(tuple->protocol, icmp->type) << 8 | icmp->code;
-    tuple->source_port = *ret_id;
+    tuple->source_port = icmp_has_id(tuple->protocol, icmp->type) ? bpf_ntohs(icmp->id) : 0;
 }
 
 /* First and whole packets: ports and flags. Returns 0 or the reason. */
@@ -213,7 +212,7 @@ fence_inline int parse_ports(const struct __sk_buff *skb, struct packet *packet)
         if (packet->fragment == PACKET_FIRST && icmp_is_nd(tuple->protocol, icmp->type))
             return FENCE_REASON_FRAGMENT_BAD;
         packet->icmp_error = icmp_is_error(tuple->protocol, icmp->type);
-        parse_icmp_tuple(tuple, icmp, &packet->icmp_id);
+        parse_icmp_tuple(tuple, icmp);
         return 0;
     default:
         return 0;
@@ -483,7 +482,7 @@ fence_inline int parse_quoted(const struct __sk_buff *skb, struct packet *packet
         icmp = (struct icmp_head *)ports;
         if (icmp_is_error(tuple->protocol, icmp->type))
             return -1;
-        parse_icmp_tuple(tuple, icmp, &packet->icmp_id);
+        parse_icmp_tuple(tuple, icmp);
         return 0;
     }
     tuple->source_port = bpf_ntohs(ports->source);

@@ -19,6 +19,7 @@
 #include "bpf/event.bpf.h"
 #include "bpf/judge.bpf.h"
 #include "bpf/maps.bpf.h"
+#include "bpf/origin.bpf.h"
 #include "bpf/packet.bpf.h"
 #include "bpf/pair.bpf.h"
 #include "bpf/parse.bpf.h"
@@ -87,27 +88,26 @@ fence_step int check_packet(struct __sk_buff *skb, struct packet *packet,
     return reason;
 }
 
-/* The verdict with its reason, rule and peer. */
-fence_inline void judge_packet(struct __sk_buff *skb, struct packet *packet,
-                               const struct fence_endpoint *endpoint, struct judgement *judgement)
+/* Everything before policy. 1: policy is to judge it. */
+fence_inline int admit(struct __sk_buff *skb, struct packet *packet,
+                       const struct fence_endpoint *endpoint, struct judgement *judgement)
 {
     struct tuple quoted = {};
-    struct fence_pair *pair;
     int reason;
 
     if (endpoint->flags & FENCE_EP_EXEMPT) {
         policy_allow(judgement, FENCE_REASON_EXEMPT);
-        return;
+        return 0;
     }
     reason = check_packet(skb, packet, endpoint);
     if (reason) {
         policy_deny(judgement, reason);
         tell(packet, judgement, endpoint->identity, FENCE_EVENT_DROP);
-        return;
+        return 0;
     }
     if (packet->neighbour) {
         policy_allow(judgement, FENCE_REASON_NEIGHBOUR);
-        return;
+        return 0;
     }
     if (packet->icmp_error && !packet->probe) {
         reason = connection_quoted(skb, packet, &quoted);
@@ -115,14 +115,13 @@ fence_inline void judge_packet(struct __sk_buff *skb, struct packet *packet,
             reason = connection_judge_quoted(packet, endpoint, &quoted);
         if (!reason) {
             policy_allow(judgement, FENCE_REASON_RELATED);
-            return;
+            return 0;
         }
     }
-    pair = pair_get(packet, endpoint, packet_local(packet), packet_remote(packet));
-    if (pair)
-        connection_judge(packet, pair, judgement);
-    else
-        policy_deny(judgement, FENCE_REASON_NOT_APPLIED);
+    if (pair_fill(packet, endpoint, packet_local(packet), packet_remote(packet)) == 0)
+        return 1;
+    policy_deny(judgement, FENCE_REASON_NOT_APPLIED);
+    return 0;
 }
 
 fence_inline void packet_begin(struct __sk_buff *skb, struct packet *packet)
@@ -144,7 +143,10 @@ fence_inline void packet_begin(struct __sk_buff *skb, struct packet *packet)
     packet->share = setting->share;
 }
 
-/* Step by step, for whatever the short way does not know. */
+/*
+ * Step by step up to policy, for whatever the short way does not know. 1: policy is to judge it, and
+ * the pair of its addresses is filled; 0: it is judged.
+ */
 fence_step int long_way(struct __sk_buff *skb, struct packet *packet, struct judgement *judgement)
 {
     struct fence_endpoint *endpoint;
@@ -155,16 +157,35 @@ fence_step int long_way(struct __sk_buff *skb, struct packet *packet, struct jud
     packet->tcp_flags = 0;
     reason = parse_link(skb, packet);
     endpoint = bpf_map_lookup_elem(&endpoints, &packet->ifindex);
-    if (!endpoint)
-        policy_deny(judgement, FENCE_REASON_NO_ENDPOINT);
-    else if (reason && !(endpoint->flags & FENCE_EP_EXEMPT))
-        policy_deny(judgement, reason);
-    else
-        judge_packet(skb, packet, endpoint, judgement);
-
-    if (judgement->verdict == FENCE_DENY && (!endpoint || reason))
-        tell(packet, judgement, endpoint ? endpoint->identity : 0, FENCE_EVENT_DROP);
+    if (endpoint && (!reason || (endpoint->flags & FENCE_EP_EXEMPT)))
+        return admit(skb, packet, endpoint, judgement);
+    policy_deny(judgement, endpoint ? reason : FENCE_REASON_NO_ENDPOINT);
+    tell(packet, judgement, endpoint ? endpoint->identity : 0, FENCE_EVENT_DROP);
     return 0;
+}
+
+/* By policy. What comes under an address of this node, and not from a process of this node, is
+ * somebody else's. */
+fence_inline void judge_packet(struct __sk_buff *skb, struct packet *packet,
+                               struct fence_pair *pair, struct judgement *judgement)
+{
+    if (packet->direction == FENCE_INGRESS && packet->origin != FENCE_ORIGIN_LOCAL &&
+        (pair->peer_flags & FENCE_PEER_IS_HOST) && !packet->probe)
+        origin_learn(skb, packet);
+    connection_judge(packet, pair, judgement);
+}
+
+/* The way that is not the short one. */
+fence_inline void judge_by_steps(struct __sk_buff *skb, struct packet *packet,
+                                 struct judgement *judgement)
+{
+    struct fence_pair *pair;
+
+    if (!long_way(skb, packet, judgement))
+        return;
+    pair = pair_place(packet, pair_hash(packet, packet_local(packet), packet_remote(packet)));
+    if (pair)
+        judge_packet(skb, packet, pair, judgement);
 }
 
 /* The pipeline. Returns the TC action. */
@@ -180,9 +201,9 @@ fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, const in
         return TC_ACT_UNSPEC;
     }
     if (pair)
-        connection_judge(packet, pair, &judgement);
+        judge_packet(skb, packet, pair, &judgement);
     else
-        long_way(skb, packet, &judgement);
+        judge_by_steps(skb, packet, &judgement);
     count(packet, judgement.reason);
     return judgement.verdict == FENCE_ALLOW ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
@@ -222,7 +243,7 @@ fence_inline int probe(struct __sk_buff *skb, __u32 direction)
     struct judgement judgement = {};
 
     packet_begin(skb, &packet);
-    long_way(skb, &packet, &judgement);
+    judge_by_steps(skb, &packet, &judgement);
     skb->cb[FENCE_PROBE_VERDICT] = judgement.verdict | judgement.reason << 8 |
                                    judgement.shadow << 16 | (__u32)judgement.shadow_reason << 24;
     skb->cb[FENCE_PROBE_RULE] = judgement.rule;

@@ -4,21 +4,6 @@
 
 #include "bpf/abi.h"
 
-/* The key as the words that an entry begins with. */
-struct fence_connection_key {
-    union {
-        struct {
-            struct fence_addr remote;
-            __u16 local_port;
-            __u16 remote_port;
-            __u16 slot;
-            __u8 protocol;
-            __u8 local;
-        };
-        __u64 words[3];
-    };
-};
-
 /* `secret` is settings.hash_key. */
 static inline __u64 fence_table_hash(const struct fence_connection_key *key, const __u64 secret[2])
 {

@@ -30,6 +30,7 @@
     X(OPENED, "opened")                                                                            \
     X(EPOCHS, "epochs")                                                                            \
     X(PAIRS, "pairs")                                                                              \
+    X(ORIGINS, "origins")                                                                          \
     X(FRAGMENTS, "fragments")                                                                      \
     X(FLOWS, "flows")                                                                              \
     X(COUNTERS, "counters")                                                                        \
