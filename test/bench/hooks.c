@@ -67,7 +67,7 @@ static int measure_all(const struct options *options, struct hooks_cells *cells,
     char machine[BENCH_MACHINE_TEXT];
     int r = hooks_node_enter(err);
 
-    bench_take_core(bench_last_core());
+    bench_pin_to(bench_last_core());
     printf("%s\nmedian of %u rounds (lower to upper quartile), one core\n", bench_machine(machine),
            options->rounds);
     for (size_t i = 0; r == 0 && i < count; i++) {

@@ -5,13 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "lib/base/memory.h"
-
-#define HIGHEST_PRIORITY (-20)
 
 static void read_model(char *text, size_t size)
 {
@@ -45,14 +42,13 @@ const char *bench_machine(char text[BENCH_MACHINE_TEXT])
     return text;
 }
 
-void bench_take_core(int core)
+void bench_pin_to(int core)
 {
     cpu_set_t cores;
 
     CPU_ZERO(&cores);
     CPU_SET(core, &cores);
     (void)sched_setaffinity(0, sizeof(cores), &cores);
-    (void)setpriority(PRIO_PROCESS, 0, HIGHEST_PRIORITY);
 }
 
 int bench_last_core(void)
