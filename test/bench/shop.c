@@ -54,9 +54,9 @@ static void write_local(FILE *out, enum shop_pod pod, const struct fence_addr *a
     end_pod(out, addr);
 }
 
-void shop_write_remote(FILE *out, int family, unsigned int number)
+void shop_write_remote(FILE *out, int family, unsigned int number, unsigned int at)
 {
-    struct fence_addr addr = shop_remote(family, number);
+    struct fence_addr addr = shop_remote(family, at);
     char name[32];
 
     snprintf(name, sizeof(name), "remote-%u", number);
@@ -104,7 +104,7 @@ void shop_write(FILE *out, const struct shop *shop, const struct fence_addr *add
     }
     for (unsigned int i = 0; i < shop->remotes; i++) {
         fprintf(out, ",\n");
-        shop_write_remote(out, shop->family, i);
+        shop_write_remote(out, shop->family, i, i);
     }
     fprintf(out, "]}\n");
 }

@@ -27,10 +27,10 @@ struct shop {
 };
 
 const char *shop_pod_name(enum shop_pod pod);
-/* Of pod `number` of another node, by its last two bytes. */
+/* The number-th address of pods of other nodes. */
 struct fence_addr shop_remote(int family, unsigned int number);
 
 /* All objects as a List. Pods here have `addrs`, or none yet when it is NULL. */
 void shop_write(FILE *out, const struct shop *shop, const struct fence_addr *addrs);
-/* One pod of another node as an object of its own. */
-void shop_write_remote(FILE *out, int family, unsigned int number);
+/* One pod of another node as an object of its own, at the at-th address. */
+void shop_write_remote(FILE *out, int family, unsigned int number, unsigned int at);
