@@ -3,8 +3,10 @@
 # Benchmarks, as root: bench.sh policy|datapath [--quick] [--check]
 #   policy    the policy engine at 100,000 pods and 10,000 policies against its targets, then its
 #             growth as a table, build/bench/policy.csv and build/bench/policy.svg
-#   datapath  ns per packet of each hook (build/bench/datapath-ns.json)
-#   --quick   small sizes and few rounds, half a minute
+#   datapath  ns per packet of each hook (build/bench/datapath-ns.json), then what a policy costs
+#             through real sockets beside other ways of enforcing one (build/bench/datapath.json,
+#             .csv, .svg); a quarter of an hour, and both cores are taken from everybody else
+#   --quick   small sizes and few rounds, a minute
 #   --check   exit 1 when a target is missed
 # Exit 1 too when what was measured is not right, whatever it took.
 set -euo pipefail
@@ -13,7 +15,7 @@ cd "$(dirname "$0")/.."
 out=build/bench
 
 usage() {
-    sed -n '3,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '3,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -76,7 +78,18 @@ bench_policy() {
 # ---- the data path -------------------------------------------------------------------------------
 
 bench_datapath() {
-    build/test/bench-hooks --json "$out/datapath-ns.json" ${quick:+--quick} "${check[@]}"
+    local status=0
+    need iperf3 iperf3
+    need ipset ipset
+    need nft nftables
+    need gnuplot gnuplot-nox
+    build/test/bench-hooks --json "$out/datapath-ns.json" ${quick:+--quick} "${check[@]}" || status=1
+    printf '\n'
+    FENCE_BUILD=$PWD/build test/bench/sockets.sh ${quick:+--quick} "${check[@]}" \
+        --json "$PWD/$out/datapath.json" --csv "$PWD/$out/datapath.csv" || status=1
+    gnuplot -e "csv='$out/datapath.csv'; svg='$out/datapath.svg'" test/bench/sockets.gnuplot
+    printf '\n%s\n' "$out/datapath-ns.json, $out/datapath.json, $out/datapath.svg"
+    return "$status"
 }
 
 case ${1:-} in
