@@ -13,8 +13,12 @@
 #define FLOOD_PACKETS 200000u
 /* Opened together, so that a flow is answered while it is still known as half-open. */
 #define OPEN_PACKETS  1000u
-/* Bits of a flow's number within its peer when flows are never to come again. */
-#define FRESH_SHIFT   24u
+/*
+ * Bits of a flow's number within its peer when flows are not to come again: all the client's ports;
+ * where there is one peer only, some of the server's as well.
+ */
+#define FRESH_SHIFT   16u
+#define FRESH_SHIFT_1 24u
 #define CLIENT_PORT   0x8000u
 /*
  * The empty program takes the same time whatever the row. A round in which it took so much longer
@@ -91,11 +95,18 @@ static unsigned int log2_of(unsigned int value)
     return bits;
 }
 
+static unsigned int shift_of(const struct hooks_column *column, bool fresh)
+{
+    if (fresh)
+        return column->peers > 1 ? FRESH_SHIFT : FRESH_SHIFT_1;
+    return log2_of(column->flows_each);
+}
+
 static struct bench_flows flows_of(const struct cells *cells, const struct hooks_row *row)
 {
     const struct hooks_column *column = cells->column;
     struct bench_flows flows = {
-        .shift = row->fresh ? FRESH_SHIFT : log2_of(column->flows_each),
+        .shift = shift_of(column, row->fresh),
         .client_port = CLIENT_PORT,
         .server_port = row->denied ? SHOP_PORT_DENIED : SHOP_PORT,
         .ipv6 = cells->world->family == 6,
