@@ -60,19 +60,31 @@ static void show_table(struct sockets_run *run)
                 printf("  %.3f (%.3f to %.3f)", ratio(config, test, MEDIAN),
                        ratio(config, test, LOWER), ratio(config, test, UPPER));
     }
-    printf("\nno policy:");
+    printf("\n");
+}
+
+/* What the ratios are to, and how far they can be believed. */
+static void show_base(struct sockets_run *run)
+{
+    struct sockets_config *base = &run->configs[0];
+
+    printf("no policy:");
     for (unsigned int test = 0; test < SOCKETS_TESTS; test++)
-        if (run->configs[0].rates[test].count)
-            printf(" %.0f %s%s", bench_samples_at(&run->configs[0].rates[test], MEDIAN),
-                   sockets_test_unit((enum sockets_test)test), test + 1 < SOCKETS_TESTS ? "," : "");
-    printf("\nnoise:");
+        if (base->rates[test].count)
+            printf(" %.4g %s,", bench_samples_at(&base->rates[test], MEDIAN),
+                   sockets_test_unit((enum sockets_test)test));
+    printf(" medians\nnoise:");
     for (unsigned int test = 0; test < SOCKETS_TESTS; test++)
-        if (run->configs[0].rates[test].count)
+        if (base->rates[test].count)
             printf(" %.3f %s,", noise(run, test), sockets_test_name((enum sockets_test)test));
-    printf(
-        " by no policy, again\n%zu of %zu slices were disturbed by other work; most of those were "
-        "measured again\n",
-        run->disturbed, run->slices);
+    printf(" the further quartile of no policy, again\n"
+           "in %zu of %zu slices client or server waited for a core (other work, or the node's "
+           "podfenced): measured again, as a rule\n",
+           run->disturbed, run->slices);
+    for (unsigned int test = 0; test < SOCKETS_BULK; test++)
+        if (noise(run, test) > NOISE_MOST)
+            printf("! %s: a noise of more than %.2f, this run says little\n",
+                   sockets_test_name((enum sockets_test)test), NOISE_MOST);
 }
 
 /* ---- targets -------------------------------------------------------------------------------- */
@@ -153,6 +165,7 @@ unsigned int sockets_report(struct sockets_run *run)
     unsigned int missed = 0;
 
     show_table(run);
+    show_base(run);
     if (!find(run, "fence-1") || !find(run, "empty"))
         return 0;
     printf("\ntargets\n");
