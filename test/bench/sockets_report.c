@@ -169,6 +169,8 @@ unsigned int sockets_report(struct sockets_run *run)
     if (!find(run, "fence-1") || !find(run, "empty"))
         return 0;
     printf("\ntargets\n");
+    if (!find(run, "fence-same-node"))
+        printf("  same-node path: not measured, this podfenced has none\n");
     for (unsigned int test = 0; test < SOCKETS_BULK; test++)
         missed += target_empty(run, test);
     for (unsigned int test = 0; test < SOCKETS_BULK; test++)
