@@ -71,7 +71,7 @@ static void show_base(struct sockets_run *run)
     printf("no policy:");
     for (unsigned int test = 0; test < SOCKETS_TESTS; test++)
         if (base->rates[test].count)
-            printf(" %.4g %s,", bench_samples_at(&base->rates[test], MEDIAN),
+            printf(" %.0f %s,", bench_samples_at(&base->rates[test], MEDIAN),
                    sockets_test_unit((enum sockets_test)test));
     printf(" medians\nnoise:");
     for (unsigned int test = 0; test < SOCKETS_TESTS; test++)
