@@ -113,6 +113,20 @@ fence_inline void event_fill(struct fence_event *event, const struct packet *pac
     event->pad[0] = event->pad[1] = 0;
 }
 
+/* A new connection that is allowed, and would be by audited policies too. Most are, and nobody
+ * listens: no record then. */
+fence_inline int is_unheard(const struct packet *packet, const struct judgement *judgement,
+                            __u32 type)
+{
+    __u32 zero = 0;
+    __u64 *until;
+
+    if (type != FENCE_EVENT_VERDICT || judgement->shadow != FENCE_ALLOW)
+        return 0;
+    until = bpf_map_lookup_elem(&observed, &zero);
+    return until && packet->now >= *until;
+}
+
 /* One record. `identity` is the endpoint's. */
 fence_step int tell(const struct packet *packet, const struct judgement *judgement, __u32 identity,
                     __u32 type)
@@ -120,7 +134,7 @@ fence_step int tell(const struct packet *packet, const struct judgement *judgeme
     struct fence_event *event;
     __u32 suppressed = 0;
 
-    if (!packet || !judgement || packet->probe)
+    if (!packet || !judgement || packet->probe || is_unheard(packet, judgement, type))
         return 0;
     if (judgement->verdict == FENCE_DENY && !event_allowed(packet, judgement->reason, &suppressed))
         return 0;

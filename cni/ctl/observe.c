@@ -98,24 +98,27 @@ static void refresh(struct observation *observation)
     fence_endpoints_list(observation->pins, &observation->endpoints, NULL);
 }
 
-/* What is in the ring; when following, until the daemon is there and reads it. */
+/* What is in the ring and comes within a moment; when following, until the daemon is there and reads
+ * it. */
 static int drain(struct observation *observation, struct fence_events *events)
 {
     struct pollfd ready = {.fd = fence_events_fd(events), .events = POLLIN};
+    long long end = now_ms() + MOMENT_MS;
     int r = 0;
 
     do {
         refresh(observation);
-        r = fence_events_consume(events);
+        r = fence_events_listen(observation->pins);
+        if (r == 0)
+            r = fence_events_consume(events);
         if (r < 0)
             return r;
-        if (!observation->follow)
-            return 0;
         r = poll(&ready, 1, MOMENT_MS);
         if (r < 0 && errno != EINTR)
             return -errno;
-    } while (!daemon_runs(observation->ctl));
-    return 0;
+    } while (observation->follow ? !daemon_runs(observation->ctl) : now_ms() < end);
+    r = fence_events_consume(events);
+    return r < 0 ? r : 0;
 }
 
 static int from_ring(struct observation *observation)

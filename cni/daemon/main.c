@@ -205,6 +205,7 @@ static void init(struct fence_daemon *daemon)
                       .sweep = {.fd = -1, .watch.fd = -1},
                       .retry = {.fd = -1, .watch.fd = -1}},
         .filters.timer = {.fd = -1, .watch.fd = -1},
+        .observe.timer = {.fd = -1, .watch.fd = -1},
         .observe.watch.fd = -1,
         .server = {.fd = -1, .watch.fd = -1, .tick = {.fd = -1, .watch.fd = -1}},
         .started_at = (int64_t)(fence_clock_wall_ns() / 1000000000),

@@ -2,9 +2,12 @@
 #include "cni/daemon/observe.h"
 
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "cni/daemon/daemon.h"
 #include "lib/api/event_json.h"
+
+#define LISTEN_MS (FENCE_LISTEN_SECONDS * 1000 / 3)
 
 static int name_pod(void *context, const struct fence_addr *addr, struct fence_pod_name *ret_name)
 {
@@ -35,6 +38,17 @@ static void event_seen(void *context, const struct fence_event *event)
     cJSON_Delete(json);
 }
 
+void fence_observe_listen(struct fence_daemon *daemon)
+{
+    if (daemon->server.observers)
+        (void)fence_events_listen(&daemon->pins);
+}
+
+static void listen_on(void *context)
+{
+    fence_observe_listen(context);
+}
+
 static void events_ready(void *context, uint32_t events)
 {
     struct fence_daemon *daemon = context;
@@ -52,11 +66,19 @@ int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err)
         return fence_err_prefix(err, result, "events");
     observe->watch = (struct fence_fd_watch){
         .fd = fence_events_fd(observe->events), .ready = events_ready, .context = daemon};
-    return fence_loop_watch(&daemon->loop, &observe->watch, EPOLLIN, err);
+    result = fence_loop_watch(&daemon->loop, &observe->watch, EPOLLIN, err);
+    if (result == 0)
+        result = fence_timer_open(&daemon->loop, &observe->timer, CLOCK_MONOTONIC, err);
+    if (result < 0)
+        return result;
+    observe->timer.fire = listen_on;
+    observe->timer.context = daemon;
+    return fence_timer_after(&observe->timer, LISTEN_MS, LISTEN_MS);
 }
 
 void fence_observe_done(struct fence_daemon *daemon)
 {
+    fence_timer_close(&daemon->loop, &daemon->observe.timer);
     fence_loop_forget(&daemon->loop, &daemon->observe.watch);
     fence_events_free(&daemon->observe.events);
     fence_pod_index_done(&daemon->observe.pods);

@@ -127,6 +127,7 @@ static void handle_observe(struct fence_client *client, const cJSON *request)
     if (!client->observing)
         client->daemon->server.observers++;
     client->observing = true;
+    fence_observe_listen(client->daemon);
     fence_client_send(client, answer);
 }
 

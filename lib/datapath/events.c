@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/datapath/events.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/datapath/read.h"
 
 /* At most this many in one go: under a flood the caller has other things to do as well. */
 #define CONSUME_MAX 1024
@@ -63,6 +65,21 @@ void fence_events_free(struct fence_events **events)
 int fence_events_fd(const struct fence_events *events)
 {
     return ring_buffer__epoll_fd(events->ring);
+}
+
+int fence_events_listen(const struct fence_pins *pins)
+{
+    const __u32 zero = 0;
+    struct fence_settings settings;
+    __u64 until;
+    int r = fence_settings_read(pins, &settings);
+
+    if (r == 0)
+        r = fence_jiffies(pins, &until);
+    if (r < 0)
+        return r;
+    until += (__u64)FENCE_LISTEN_SECONDS * settings.hz;
+    return bpf_map_update_elem(pins->maps[FENCE_MAP_OBSERVED], &zero, &until, BPF_ANY);
 }
 
 int fence_events_consume(struct fence_events *events)

@@ -36,6 +36,7 @@
     X(COUNTERS, "counters")                                                                        \
     X(EVENTS, "events")                                                                            \
     X(EVENT_LIMITS, "event_limits")                                                                \
+    X(OBSERVED, "observed")                                                                        \
     X(SETTINGS, "settings")
 
 /* from_pod and to_pod are attached to the host veth's TC ingress and egress. */
