@@ -139,6 +139,7 @@ enum fence_endpoint_flag {
     FENCE_EP_NOT_APPLIED = 1 << 4,   /* its policy could not be written; set is 0 */
     FENCE_EP_SOURCE_REPORT = 1 << 5, /* forged sources are counted and reported, not dropped */
     FENCE_EP_SOURCE_OFF = 1 << 6,    /* no source checks */
+    FENCE_EP_NO_HANDOVER = 1 << 7,   /* not on the same-node path: its veth is not ours alone */
 };
 
 /*
@@ -341,8 +342,9 @@ enum fence_connection_flag {
     FENCE_CONN_FIN_OTHER = 1 << 6,
     FENCE_CONN_CLOSED = 1 << 7, /* RST, or FIN from both */
     FENCE_CONN_MASQUERADED = 1 << 8,
-    FENCE_CONN_CUT = 1 << 9,      /* policy refuses it now */
+    FENCE_CONN_CUT = 1 << 9,         /* policy refuses it now */
     FENCE_CONN_TRANSLATED = 1 << 10, /* its true source is in `origins` */
+    FENCE_CONN_DIRECT = 1 << 11,     /* on the same-node path: see handover.bpf.h */
     FENCE_CONN_SPILLED = 1 << 14, /* of a bucket's first entry, whoever has it: the bucket was full,
                                      and some of its entries are in their second one */
     FENCE_CONN_BUSY = 1 << 15,    /* being written by a packet: nobody else's */
@@ -417,7 +419,8 @@ struct fence_pair {
     __u8 local_number; /* enum fence_local_number */
     __u8 flags;        /* enum fence_pair_flag */
     __u8 mac[6];       /* of the pod */
-    __u8 pad[6];
+    __u8 pad[2];
+    __u32 neighbour; /* ifindex of the endpoint of this node that has the remote address, or 0 */
 };
 #define FENCE_MEMO_TAG(direction, position)                                                        \
     (1u << 31 | (__u32)(direction) << 30 | (__u32)(position))
@@ -539,6 +542,7 @@ struct fence_event {
 enum fence_setting_flag {
     FENCE_SETTING_ADDRESSES_INCOMPLETE = 1
                                          << 0, /* an address could not be written: see peer.bpf.h */
+    FENCE_SETTING_SAME_NODE = 1 << 1,          /* see handover.bpf.h */
 };
 
 /* settings: ARRAY of one. Daemon only. hz 0 = the daemon has never finished loading. */
@@ -588,8 +592,8 @@ enum fence_probe_output {
 #define FENCE_MAX_BUCKETS    65536 /* of connections: 262,144 of them, 8 MiB */
 #define FENCE_MAX_OPENED     65536
 #define FENCE_MAX_PAIRS      2048 /* on each CPU */
-#define FENCE_MAX_ORIGINS     16384
-#define FENCE_MAX_FRAGMENTS   8192
+#define FENCE_MAX_ORIGINS    16384
+#define FENCE_MAX_FRAGMENTS  8192
 #define FENCE_MAX_FLOWS      16384
 #define FENCE_MAX_LIMITS     4096
 #define FENCE_EVENTS_BYTES   (1 << 20)

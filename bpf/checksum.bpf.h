@@ -15,21 +15,18 @@
 
 #define CHECKSUM_LEFT 3 /* CHECKSUM_PARTIAL */
 
-/* Where the transport header has its checksum; what stands behind the header is payload. */
+/* Where the transport header has its checksum; what stands behind the header is payload. No switch:
+ * the compiler would make a table of it, and with that a map that is new at each load. */
 fence_inline __u32 checksum_field(__u8 protocol)
 {
-    switch (protocol) {
-    case IPPROTO_TCP:
+    if (protocol == IPPROTO_TCP)
         return 16;
-    case IPPROTO_UDP:
-    case IPPROTO_UDPLITE:
-    case IPPROTO_DCCP:
-        return 6;
-    case IPPROTO_SCTP:
+    barrier();
+    if (protocol == IPPROTO_SCTP)
         return 8;
-    default:
-        return 2;
-    }
+    barrier();
+    return protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE || protocol == IPPROTO_DCCP ? 6
+                                                                                              : 2;
 }
 
 /* Will anything but the packet's own checksum, or one inside its payload (of a tunnel), be

@@ -118,6 +118,10 @@ fence_inline void connection_open(const struct packet *packet, const struct fenc
     if (packet->probe)
         return;
     connection_note(packet, pair, direction);
+    /* from its beginning only */
+    if (packet->is_direct &&
+        (packet->outer.protocol != IPPROTO_TCP || (packet->tcp_flags & TCP_BIT_SYN)))
+        flags |= FENCE_CONN_DIRECT;
     if (packet->has_true_source) {
         bpf_map_update_elem(&origins, key, &packet->true_source, BPF_ANY);
         flags |= FENCE_CONN_TRANSLATED;
@@ -340,8 +344,8 @@ fence_inline int connection_may_replace(const struct packet *packet, const struc
                packet->hz * FENCE_SECONDS_ANSWERS;
 }
 
-/* Fill the pair of the true source, which is remembered where the packet does not show it. -1: it is
- * not known any more. */
+/* Fill the pair of the true source, which is remembered where the packet does not show it. -1: it
+ * is not known any more. */
 fence_step int connection_recall_source(struct packet *packet,
                                         const struct fence_connection_key *key)
 {
@@ -363,8 +367,8 @@ fence_step int connection_recall_source(struct packet *packet,
 }
 
 /*
- * The pair that says what policy says: the true source's instead of that of an address of this node.
- * `pair` is not to be used afterwards: both may have one place.
+ * The pair that says what policy says: the true source's instead of that of an address of this
+ * node. `pair` is not to be used afterwards: both may have one place.
  */
 fence_inline struct fence_pair *connection_true_pair(struct packet *packet, struct fence_pair *pair,
                                                      const struct fence_connection_key *key)

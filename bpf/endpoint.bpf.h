@@ -70,15 +70,10 @@ fence_inline int is_own_link_local(const struct fence_endpoint *endpoint,
            addr->bytes[13] == mac[3] && addr->bytes[14] == mac[4] && addr->bytes[15] == mac[5];
 }
 
-fence_inline int is_link_local(const struct fence_addr *addr)
-{
-    return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
-}
-
 /* Somebody on this link, as far as an address can tell: a known one, for unicast probes. */
 fence_inline int is_near(const struct fence_endpoint *endpoint, const struct fence_addr *addr)
 {
-    return is_link_local(addr) || endpoint_owns(endpoint, addr) ||
+    return address_is_link_local(addr) || endpoint_owns(endpoint, addr) ||
            bpf_map_lookup_elem(&addresses, addr);
 }
 
@@ -116,7 +111,7 @@ fence_inline int is_neighbour(const struct packet *packet, const struct fence_en
     if (((type < 130 || type > 132) && type != 143) || packet->end - packet->offset > ND_MAX_BYTES)
         return 0;
     return packet->hop_limit == 1 && tuple->destination.bytes[0] == 0xff &&
-           (is_link_local(&tuple->source) || address_is_none(&tuple->source));
+           (address_is_link_local(&tuple->source) || address_is_none(&tuple->source));
 }
 
 /* Loopback and multicast never leave a pod as a source, and nobody reaches loopback from outside.
@@ -184,7 +179,7 @@ fence_inline int check_destination(const struct packet *packet,
     const struct fence_addr *destination = &packet->outer.destination;
     int many = address_is_ipv4(destination)
                    ? (destination->bytes[12] & 0xf0) == 224 || ~destination->words[3] == 0
-                   : destination->bytes[0] == 0xff || is_link_local(destination);
+                   : destination->bytes[0] == 0xff || address_is_link_local(destination);
 
     if ((endpoint->flags & (FENCE_EP_SOURCE_OFF | FENCE_EP_SOURCE_REPORT)) || many ||
         endpoint_owns(endpoint, destination))

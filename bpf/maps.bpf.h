@@ -37,6 +37,8 @@
 FENCE_HASH(endpoints, __u32, struct fence_endpoint, FENCE_MAX_ENDPOINTS, 0);
 FENCE_HASH(endpoint_info, __u32, struct fence_endpoint_info, FENCE_MAX_ENDPOINTS,
            BPF_F_NO_PREALLOC);
+/* An endpoint's own address -> its ifindex. Written with `endpoints`. */
+FENCE_HASH(locals, struct fence_addr, __u32, FENCE_MAX_ENDPOINTS * 2, BPF_F_NO_PREALLOC);
 FENCE_HASH(identities, __u32, struct fence_identity_info, FENCE_MAX_IDENTITIES, BPF_F_NO_PREALLOC);
 FENCE_HASH(classes, __u32, struct fence_class_info, FENCE_MAX_CLASSES, BPF_F_NO_PREALLOC);
 FENCE_ARRAY(peers, struct fence_peer, FENCE_MAX_PEERS, 0);

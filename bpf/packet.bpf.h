@@ -42,8 +42,8 @@ struct tuple {
 struct packet {
     struct tuple outer;
     struct fence_addr true_source; /* see origin.bpf.h */
-    __u64 now;       /* jiffies */
-    __u64 secret[2]; /* from here: settings */
+    __u64 now;                     /* jiffies */
+    __u64 secret[2];               /* from here: settings */
     __u32 hz;
     __u32 setting_flags;
     __u32 bucket_mask;
@@ -53,7 +53,8 @@ struct packet {
     __u32 end;         /* offset behind the IP packet */
     __u32 fragment_id; /* IPv4: 16 bits, IPv6: 32 bits */
     __u16 ethertype;
-    __u16 has_true_source;
+    __u8 has_true_source;
+    __u8 is_direct; /* on the same-node path, if its connection is */
     __u8 direction; /* enum fence_direction */
     __u8 origin;    /* enum fence_origin */
     __u8 probe;     /* nothing is written */
@@ -114,6 +115,11 @@ fence_inline int address_equal(const struct fence_addr *a, const struct fence_ad
 fence_inline int address_is_none(const struct fence_addr *addr)
 {
     return (addr->words[0] | addr->words[1] | addr->words[2] | addr->words[3]) == 0;
+}
+
+fence_inline int address_is_link_local(const struct fence_addr *addr)
+{
+    return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
 }
 
 /* The pod's end and the other one. */

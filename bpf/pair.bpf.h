@@ -125,6 +125,7 @@ fence_step int pair_fill(const struct packet *packet, const struct fence_endpoin
     struct fence_pair *pair;
     struct peer peer;
     __u64 hash, epoch;
+    __u32 *neighbour;
 
     if (!packet || !endpoint || !local || !remote)
         return -1;
@@ -151,6 +152,8 @@ fence_step int pair_fill(const struct packet *packet, const struct fence_endpoin
     pair->slot = endpoint->slot;
     pair_table(pair, peer.class, FENCE_EGRESS);
     pair_table(pair, peer.class, FENCE_INGRESS);
+    neighbour = bpf_map_lookup_elem(&locals, remote);
+    pair->neighbour = neighbour ? *neighbour : 0;
     pair->memo.low = 0;
     pair->local_number = pair_local_number(endpoint, local);
     pair->flags = pair->local_number < FENCE_LOCAL_OTHER ? FENCE_PAIR_OWN : 0;

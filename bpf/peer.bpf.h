@@ -23,7 +23,8 @@ fence_inline __u32 peer_number(const struct packet *packet, const struct fence_a
 
     if (peer)
         return *peer;
-    if (packet->setting_flags & FENCE_SETTING_ADDRESSES_INCOMPLETE)
+    /* somebody on this link, as a rule a pod that cannot be named by it: never the world */
+    if ((packet->setting_flags & FENCE_SETTING_ADDRESSES_INCOMPLETE) || address_is_link_local(addr))
         return FENCE_PEER_PENDING;
     peer = bpf_map_lookup_elem(&prefixes, &key);
     return peer ? *peer : FENCE_PEER_PENDING;

@@ -17,6 +17,7 @@
 #include "bpf/connection.bpf.h"
 #include "bpf/endpoint.bpf.h"
 #include "bpf/event.bpf.h"
+#include "bpf/handover.bpf.h"
 #include "bpf/judge.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/origin.bpf.h"
@@ -144,8 +145,8 @@ fence_inline void packet_begin(struct __sk_buff *skb, struct packet *packet)
 }
 
 /*
- * Step by step up to policy, for whatever the short way does not know. 1: policy is to judge it, and
- * the pair of its addresses is filled; 0: it is judged.
+ * Step by step up to policy, for whatever the short way does not know. 1: policy is to judge it,
+ * and the pair of its addresses is filled; 0: it is judged.
  */
 fence_step int long_way(struct __sk_buff *skb, struct packet *packet, struct judgement *judgement)
 {
@@ -175,17 +176,32 @@ fence_inline void judge_packet(struct __sk_buff *skb, struct packet *packet,
     connection_judge(packet, pair, judgement);
 }
 
-/* The way that is not the short one. */
-fence_inline void judge_by_steps(struct __sk_buff *skb, struct packet *packet,
-                                 struct judgement *judgement)
+/* The pair of a packet that has come the long way, for policy to judge it; NULL: it is judged. */
+fence_inline struct fence_pair *admitted_pair(struct __sk_buff *skb, struct packet *packet,
+                                              const int direction, struct judgement *judgement)
 {
     struct fence_pair *pair;
 
     if (!long_way(skb, packet, judgement))
-        return;
+        return NULL;
     pair = pair_place(packet, pair_hash(packet, packet_local(packet), packet_remote(packet)));
-    if (pair)
-        judge_packet(skb, packet, pair, judgement);
+    if (pair && direction == FENCE_EGRESS && !packet->probe && handover_is_plain(packet))
+        packet->is_direct = handover_is_for(packet, pair);
+    return pair;
+}
+
+/* The sender's end allows it: the receiver's turn, if the connection is direct. */
+fence_inline int hand_over(struct __sk_buff *skb, struct packet *packet, struct fence_pair *pair,
+                           struct judgement *judgement)
+{
+    if (!handover_is_direct(packet, pair) || !handover_begin(skb, packet, pair->neighbour))
+        return TC_ACT_UNSPEC;
+    pair = pair_place(packet, pair_hash(packet, packet_local(packet), packet_remote(packet)));
+    if (!pair)
+        return TC_ACT_SHOT;
+    connection_judge(packet, pair, judgement);
+    count(packet, judgement->reason);
+    return judgement->verdict == FENCE_ALLOW ? handover_end(skb, packet, pair) : TC_ACT_SHOT;
 }
 
 /* The pipeline. Returns the TC action. */
@@ -193,19 +209,29 @@ fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, const in
 {
     struct judgement judgement = {};
     struct fence_pair *pair;
+    int action;
 
     packet_begin(skb, packet);
     pair = quick_pair(skb, packet, direction);
-    if (pair && quick_allows(packet, pair, direction)) {
+    if (direction == FENCE_EGRESS && pair && handover_is_for(packet, pair)) {
+        packet->is_direct = 1;
+        action = handover_quick(skb, packet, pair);
+        if (action != TC_ACT_UNSPEC) {
+            count(packet, FENCE_REASON_ESTABLISHED);
+            return action;
+        }
+    } else if (pair && quick_allows(packet, pair, direction)) {
         count(packet, FENCE_REASON_ESTABLISHED);
         return TC_ACT_UNSPEC;
     }
+    if (!pair)
+        pair = admitted_pair(skb, packet, direction, &judgement);
     if (pair)
         judge_packet(skb, packet, pair, &judgement);
-    else
-        judge_by_steps(skb, packet, &judgement);
     count(packet, judgement.reason);
-    return judgement.verdict == FENCE_ALLOW ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+    if (judgement.verdict != FENCE_ALLOW)
+        return TC_ACT_SHOT;
+    return pair && packet->is_direct ? hand_over(skb, packet, pair, &judgement) : TC_ACT_UNSPEC;
 }
 
 /* TC ingress of the host veth: the pod sends. */
@@ -241,9 +267,12 @@ fence_inline int probe(struct __sk_buff *skb, __u32 direction)
         .probe = 1,
     };
     struct judgement judgement = {};
+    struct fence_pair *pair;
 
     packet_begin(skb, &packet);
-    judge_by_steps(skb, &packet, &judgement);
+    pair = admitted_pair(skb, &packet, direction, &judgement);
+    if (pair)
+        judge_packet(skb, &packet, pair, &judgement);
     skb->cb[FENCE_PROBE_VERDICT] = judgement.verdict | judgement.reason << 8 |
                                    judgement.shadow << 16 | (__u32)judgement.shadow_reason << 24;
     skb->cb[FENCE_PROBE_RULE] = judgement.rule;

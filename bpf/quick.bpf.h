@@ -135,8 +135,9 @@ fence_inline int quick_needs_no_entry(const struct packet *packet, struct fence_
     return interval && interval->verdict == FENCE_ALLOW;
 }
 
-/* By its entry. `own` is what the packet's own direction says. */
-fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pair, int own)
+/* By its entry, which must have these flags. `own` is what the packet's own direction says. */
+fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pair, int own,
+                              __u32 wanted)
 {
     const __u64 unfit = FENCE_CONN_FROM_HOST | FENCE_CONN_CUT | FENCE_CONN_CLOSED;
     const __u64 settled = FENCE_CONN_REPLIED | FENCE_CONN_ESTABLISHED;
@@ -150,7 +151,7 @@ fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pa
         return 0;
     connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
     table_find(packet, &key, &found);
-    if (!found.state || (found.state & unfit) ||
+    if (!found.state || (found.state & unfit) || (found.state & wanted) != wanted ||
         fence_connection_expired(key.protocol, found.state, packet->now, packet->hz))
         return 0;
     opener = connection_direction(found.state);
@@ -167,20 +168,36 @@ fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pa
     return 1;
 }
 
+/* Neither opens nor ends anything, and the pair's tables say all. */
+fence_inline int quick_is_ordinary(const struct packet *packet, const struct fence_pair *pair)
+{
+    return (packet->outer.protocol != IPPROTO_TCP ||
+            (packet->tcp_flags & PLAIN_TCP_MASK) == TCP_BIT_ACK) &&
+           pair->set && !(pair->endpoint_flags & FENCE_EP_PENDING) &&
+           !(pair->peer_flags & FENCE_PEER_IS_HOST);
+}
+
+/* What the packet's own direction says. */
+fence_inline int quick_own(const struct packet *packet, struct fence_pair *pair,
+                           const int direction)
+{
+    struct fence_interval *interval = judge_interval(
+        pair, direction, FENCE_POSITION(packet->outer.protocol, packet->outer.destination_port));
+
+    return interval && interval->verdict == FENCE_ALLOW;
+}
+
 /* 1: the packet passes. 0: connection_judge will say. */
 fence_inline int quick_allows(const struct packet *packet, struct fence_pair *pair,
                               const int direction)
 {
-    int tcp = packet->outer.protocol == IPPROTO_TCP, own;
-    struct fence_interval *interval;
+    int own;
 
-    if ((tcp && (packet->tcp_flags & PLAIN_TCP_MASK) != TCP_BIT_ACK) || !pair->set ||
-        (pair->endpoint_flags & FENCE_EP_PENDING) || (pair->peer_flags & FENCE_PEER_IS_HOST))
+    if (!quick_is_ordinary(packet, pair))
         return 0;
-    interval = judge_interval(
-        pair, direction, FENCE_POSITION(packet->outer.protocol, packet->outer.destination_port));
-    own = interval && interval->verdict == FENCE_ALLOW;
-    if (tcp && own && quick_needs_no_entry(packet, pair, direction))
+    own = quick_own(packet, pair, direction);
+    if (own && packet->outer.protocol == IPPROTO_TCP &&
+        quick_needs_no_entry(packet, pair, direction))
         return 1;
-    return quick_by_entry(packet, pair, own);
+    return quick_by_entry(packet, pair, own, 0);
 }

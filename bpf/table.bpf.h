@@ -242,7 +242,7 @@ fence_inline int table_take(const struct packet *packet, const struct fence_conn
 fence_step int table_insert(const struct packet *packet, const struct fence_connection_key *key,
                             __u32 flags)
 {
-    struct table_victim victim = {.rank = RANK_NONE};
+    struct table_victim victim = {};
     struct fence_usage *mine;
     __u32 slot, first, second;
     int full_share;
@@ -250,6 +250,8 @@ fence_step int table_insert(const struct packet *packet, const struct fence_conn
 
     if (!packet || !key)
         return -1;
+    /* not in its initialiser, which would be a constant in a map that is new at each load */
+    victim.rank = RANK_NONE;
     slot = key->slot;
     mine = bpf_map_lookup_elem(&usage, &slot);
     if (!mine)

@@ -255,6 +255,18 @@ static int put_error(int code, enum fence_map map, const struct fence_pins *pins
     return fence_err_set(err, code, "writing the %s map: %s", fence_map_name(map), strerror(-code));
 }
 
+/* The same-node path finds the endpoint by them. */
+static int publish_addresses(const struct fence_pins *pins,
+                             const struct fence_endpoint_record *record)
+{
+    int r = 0;
+
+    for (unsigned int i = 0; r == 0 && i < record->endpoint.addr_count; i++)
+        r = bpf_map_update_elem(pins->maps[FENCE_MAP_LOCALS], &record->endpoint.addrs[i],
+                                &record->ifindex, BPF_ANY);
+    return r;
+}
+
 int fence_endpoint_put(const struct fence_pins *pins, struct fence_endpoint_record *record,
                        struct fence_err *err)
 {
@@ -288,8 +300,9 @@ int fence_endpoint_put(const struct fence_pins *pins, struct fence_endpoint_reco
             bpf_map_delete_elem(info, &record->ifindex);
         return put_error(r, FENCE_MAP_ENDPOINTS, pins, err);
     }
+    r = publish_addresses(pins, record);
     fence_epoch_raise(pins);
-    return 0;
+    return r < 0 ? put_error(r, FENCE_MAP_LOCALS, pins, err) : 0;
 }
 
 int fence_endpoint_update(const struct fence_pins *pins, __u32 ifindex,

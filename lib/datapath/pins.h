@@ -16,6 +16,7 @@
 #define FENCE_MAPS(X)                                                                              \
     X(ENDPOINTS, "endpoints")                                                                      \
     X(ENDPOINT_INFO, "endpoint_info")                                                              \
+    X(LOCALS, "locals")                                                                            \
     X(IDENTITIES, "identities")                                                                    \
     X(CLASSES, "classes")                                                                          \
     X(PEERS, "peers")                                                                              \

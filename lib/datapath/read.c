@@ -119,6 +119,11 @@ int fence_peer_read(const struct fence_pins *pins, __u32 number, struct fence_pe
     return bpf_map_lookup_elem(pins->maps[FENCE_MAP_PEERS], &number, ret_peer);
 }
 
+static bool is_link_local(const struct fence_addr *addr)
+{
+    return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
+}
+
 /* As bpf/peer.bpf.h. */
 int fence_address_resolve(const struct fence_pins *pins, const struct fence_addr *addr,
                           __u32 *ret_peer)
@@ -130,7 +135,8 @@ int fence_address_resolve(const struct fence_pins *pins, const struct fence_addr
 
     if (r == -ENOENT) {
         r = fence_settings_read(pins, &settings);
-        if (r == 0 && !(settings.flags & FENCE_SETTING_ADDRESSES_INCOMPLETE))
+        if (r == 0 && !(settings.flags & FENCE_SETTING_ADDRESSES_INCOMPLETE) &&
+            !is_link_local(addr))
             r = bpf_map_lookup_elem(pins->maps[FENCE_MAP_PREFIXES], &key, &peer);
     }
     if (r < 0 && r != -ENOENT)

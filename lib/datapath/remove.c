@@ -75,13 +75,18 @@ int fence_endpoint_forget(const struct fence_pins *pins, __u32 slot, struct fenc
     return 0;
 }
 
-static __u32 slot_of(const struct fence_pins *pins, __u32 ifindex)
+/* Nobody is handed packets for it any more. The address may be another endpoint's by now. */
+static void withdraw_addresses(const struct fence_pins *pins, __u32 ifindex,
+                               const struct fence_endpoint *endpoint)
 {
-    struct fence_endpoint endpoint;
+    int fd = pins->maps[FENCE_MAP_LOCALS];
 
-    return bpf_map_lookup_elem(pins->maps[FENCE_MAP_ENDPOINTS], &ifindex, &endpoint) == 0
-               ? endpoint.slot
-               : 0;
+    for (unsigned int i = 0; i < endpoint->addr_count && i < FENCE_ENDPOINT_ADDRS; i++) {
+        __u32 owner;
+
+        if (bpf_map_lookup_elem(fd, &endpoint->addrs[i], &owner) == 0 && owner == ifindex)
+            (void)bpf_map_delete_elem(fd, &endpoint->addrs[i]);
+    }
 }
 
 /*
@@ -97,17 +102,20 @@ int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct f
         FENCE_MAP_FRAGMENTS,
         FENCE_MAP_EVENT_LIMITS,
     };
-    __u32 slot = slot_of(pins, ifindex);
-    int first = remove_entry(pins, FENCE_MAP_ENDPOINTS, ifindex);
-    int r;
+    struct fence_endpoint endpoint = {0};
+    int first, r;
 
+    /* what is left of one that was removed by halves is cleared with its slot (endpoints.c) */
+    if (bpf_map_lookup_elem(pins->maps[FENCE_MAP_ENDPOINTS], &ifindex, &endpoint) == 0)
+        withdraw_addresses(pins, ifindex, &endpoint);
+    first = remove_entry(pins, FENCE_MAP_ENDPOINTS, ifindex);
     fence_epoch_raise(pins);
     if (first < 0)
         fence_err_set(err, first, "endpoints map: interface %u: %s", ifindex, strerror(-first));
     r = fence_detach(pins, ifindex, first < 0 ? NULL : err);
     if (first == 0)
         first = r;
-    r = slot ? fence_endpoint_forget(pins, slot, first < 0 ? NULL : err) : 0;
+    r = endpoint.slot ? fence_endpoint_forget(pins, endpoint.slot, first < 0 ? NULL : err) : 0;
     if (first == 0)
         first = r;
     r = remove_from(pins, kernel_maps, FENCE_ARRAY_SIZE(kernel_maps), ifindex,

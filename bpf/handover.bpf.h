@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The same-node path: both ends are endpoints of this node, so the sender's hook judges for both
+ * and hands the packet to the other pod's interface. It skips the bridge or the routes, netfilter
+ * and the receiver's hook at its host veth.
+ *
+ * A connection is on this path from its first packet to its last, or not at all (FENCE_CONN_DIRECT
+ * in both ends' entries): the stack would take the rest of a connection for something invalid whose
+ * beginning it has not seen. That also keeps translated connections off it: what was sent to a
+ * Service's address reaches the pod through the stack and gets an entry that is not direct, so its
+ * answers go back through the stack, which has to translate them.
+ *
+ * Only plain TCP and UDP (quick.bpf.h), only to the receiver's own MAC or, routed, to a router of
+ * this node with hops left; never where either veth is not ours alone (FENCE_EP_NO_HANDOVER).
+ */
+#pragma once
+
+#include "bpf/connection.bpf.h"
+#include "bpf/endpoint.bpf.h"
+#include "bpf/maps.bpf.h"
+#include "bpf/packet.bpf.h"
+#include "bpf/pair.bpf.h"
+#include "bpf/quick.bpf.h"
+
+#define PACKET_HOST 0 /* skb->pkt_type: for a MAC of this node */
+
+#define PLAIN_IPV4 (sizeof(struct ethhdr) + sizeof(struct iphdr))
+#define PLAIN_IPV6 (sizeof(struct ethhdr) + sizeof(struct ipv6hdr))
+
+/* May the sender's packets take this path at all? */
+fence_inline int handover_is_for(const struct packet *packet, const struct fence_pair *pair)
+{
+    return (packet->setting_flags & FENCE_SETTING_SAME_NODE) && pair->neighbour &&
+           pair->neighbour != packet->ifindex && (pair->flags & FENCE_PAIR_OWN) &&
+           !(pair->endpoint_flags & (FENCE_EP_NO_HANDOVER | FENCE_EP_PENDING));
+}
+
+/* A packet that quick_parse would take. */
+fence_inline int handover_is_plain(const struct packet *packet)
+{
+    return packet->fragment == PACKET_WHOLE &&
+           (packet->outer.protocol == IPPROTO_TCP || packet->outer.protocol == IPPROTO_UDP) &&
+           packet->offset == (packet->ethertype == ETH_P_IP ? PLAIN_IPV4 : PLAIN_IPV6);
+}
+
+fence_inline int handover_receives(const struct fence_pair *pair)
+{
+    return (pair->flags & FENCE_PAIR_OWN) && pair->set &&
+           !(pair->endpoint_flags & (FENCE_EP_NO_HANDOVER | FENCE_EP_PENDING | FENCE_EP_EXEMPT));
+}
+
+/* From here on the packet is the receiver's. */
+fence_inline void handover_turn(struct packet *packet, __u32 ifindex, int direction)
+{
+    packet->ifindex = ifindex;
+    packet->direction = direction;
+}
+
+/* Is the frame for the receiver (1), for a router on its way to it (2), or for somebody else? */
+fence_inline int handover_way(const struct __sk_buff *skb, const struct packet *packet,
+                              const __u8 *mac)
+{
+    struct ethhdr *ethernet = parse_at(skb, 0, sizeof(*ethernet));
+    __u8 *hops = parse_at(skb, packet->ethertype == ETH_P_IP ? 22 : 21, 1);
+
+    if (!ethernet || !hops)
+        return 0;
+    if (mac_equal(ethernet->h_dest, mac))
+        return 1;
+    return skb->pkt_type == PACKET_HOST && *hops > 1 ? 2 : 0;
+}
+
+/* As a router does: one hop less, from its own MAC to the receiver's. */
+fence_inline int handover_route(struct __sk_buff *skb, const struct packet *packet, const __u8 *mac)
+{
+    struct ethhdr *ethernet = parse_at(skb, 0, sizeof(*ethernet));
+    __u32 at = packet->ethertype == ETH_P_IP ? 22 : 21;
+    __u8 *hops = parse_at(skb, at, 1);
+    __u8 macs[12], fewer;
+    __be16 before, after;
+
+    if (!ethernet || !hops)
+        return -1;
+    __builtin_memcpy(macs, mac, 6);
+    __builtin_memcpy(macs + 6, ethernet->h_dest, 6);
+    fewer = *hops - 1;
+    before = bpf_htons((__u16)*hops << 8);
+    after = bpf_htons((__u16)fewer << 8);
+    /* by helper: writing to the packet would have every packet's headers copied beforehand */
+    if (packet->ethertype == ETH_P_IP &&
+        bpf_l3_csum_replace(skb, 24, before, after, sizeof(before)) < 0)
+        return -1;
+    return bpf_skb_store_bytes(skb, at, &fewer, 1, 0) < 0 ||
+                   bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0) < 0
+               ? -1
+               : 0;
+}
+
+/* Both ends have allowed it. Returns the TC action. */
+fence_inline int handover_deliver(struct __sk_buff *skb, const struct packet *packet,
+                                  const struct fence_pair *receiver)
+{
+    int way = handover_way(skb, packet, receiver->mac);
+    __u8 mac[6];
+
+    if (!way)
+        return TC_ACT_UNSPEC;
+    __builtin_memcpy(mac, receiver->mac, sizeof(mac));
+    if (way == 2 && handover_route(skb, packet, mac) < 0)
+        return TC_ACT_SHOT;
+    skb->mark = 0;
+    if (skb->pkt_type != PACKET_HOST && bpf_skb_change_type(skb, PACKET_HOST) < 0)
+        return TC_ACT_SHOT;
+    return bpf_redirect_peer(packet->ifindex, 0);
+}
+
+/*
+ * A packet of a connection that both ends know and allow, the short way. Returns the TC action; on
+ * TC_ACT_UNSPEC nothing has happened but that the entries were kept alive.
+ */
+fence_step int handover_quick(struct __sk_buff *skb, struct packet *packet, struct fence_pair *pair)
+{
+    struct fence_pair *receiver;
+    __u32 sender;
+    int action = TC_ACT_UNSPEC;
+
+    if (!packet || !pair || !quick_is_ordinary(packet, pair))
+        return TC_ACT_UNSPEC;
+    sender = packet->ifindex;
+    if (!quick_by_entry(packet, pair, quick_own(packet, pair, FENCE_EGRESS), FENCE_CONN_DIRECT))
+        return TC_ACT_UNSPEC;
+    handover_turn(packet, pair->neighbour, FENCE_INGRESS);
+    receiver = pair_find(packet, &packet->outer.destination, &packet->outer.source);
+    if (receiver && handover_receives(receiver) && quick_is_ordinary(packet, receiver) &&
+        quick_by_entry(packet, receiver, quick_own(packet, receiver, FENCE_INGRESS),
+                       FENCE_CONN_DIRECT))
+        action = handover_deliver(skb, packet, receiver);
+    if (action == TC_ACT_REDIRECT)
+        count(packet, FENCE_REASON_ESTABLISHED);
+    handover_turn(packet, sender, FENCE_EGRESS);
+    return action;
+}
+
+/* Is the packet's connection direct? */
+fence_step int handover_is_direct(const struct packet *packet, const struct fence_pair *pair)
+{
+    struct fence_connection_key key;
+    struct found found;
+
+    if (!packet || !pair)
+        return 0;
+    connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
+    connection_find(packet, &key, &found);
+    return !!(found.state & FENCE_CONN_DIRECT);
+}
+
+/*
+ * The sender's end has judged the packet, step by step, and allowed it: turn to the receiver, whose
+ * pair is filled then. 0: it goes through the stack instead.
+ */
+fence_step int handover_begin(struct __sk_buff *skb, struct packet *packet, __u32 neighbour)
+{
+    struct fence_endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &neighbour);
+    __u32 sender;
+
+    if (!packet || !endpoint)
+        return 0;
+    sender = packet->ifindex;
+    if (!handover_way(skb, packet, endpoint->mac) || (endpoint->flags & FENCE_EP_EXEMPT))
+        return 0;
+    handover_turn(packet, neighbour, FENCE_INGRESS);
+    if (pair_fill(packet, endpoint, &packet->outer.destination, &packet->outer.source) == 0)
+        return 1;
+    handover_turn(packet, sender, FENCE_EGRESS);
+    return 0;
+}
+
+fence_step int handover_end(struct __sk_buff *skb, const struct packet *packet,
+                            const struct fence_pair *receiver)
+{
+    if (!packet || !receiver || !handover_receives(receiver) ||
+        !handover_is_direct(packet, receiver))
+        return TC_ACT_UNSPEC;
+    return handover_deliver(skb, packet, receiver);
+}
