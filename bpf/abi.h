@@ -139,7 +139,7 @@ enum fence_endpoint_flag {
     FENCE_EP_NOT_APPLIED = 1 << 4,   /* its policy could not be written; set is 0 */
     FENCE_EP_SOURCE_REPORT = 1 << 5, /* forged sources are counted and reported, not dropped */
     FENCE_EP_SOURCE_OFF = 1 << 6,    /* no source checks */
-    FENCE_EP_NO_HANDOVER = 1 << 7,   /* not on the same-node path: its veth is not ours alone */
+    FENCE_EP_HANDOVER = 1 << 7,      /* may be on the same-node path: its veth is ours alone */
 };
 
 /*
@@ -543,6 +543,13 @@ enum fence_setting_flag {
     FENCE_SETTING_ADDRESSES_INCOMPLETE = 1
                                          << 0, /* an address could not be written: see peer.bpf.h */
     FENCE_SETTING_SAME_NODE = 1 << 1,          /* see handover.bpf.h */
+};
+
+/* The same-node path: see bpf/handover.bpf.h and cni/daemon/samenode.h. */
+enum fence_same_node {
+    FENCE_SAME_NODE_AUTO = 0,
+    FENCE_SAME_NODE_ON = 1,
+    FENCE_SAME_NODE_OFF = 2,
 };
 
 /* settings: ARRAY of one. Daemon only. hz 0 = the daemon has never finished loading. */

@@ -11,7 +11,7 @@
  * answers go back through the stack, which has to translate them.
  *
  * Only plain TCP and UDP (quick.bpf.h), only to the receiver's own MAC or, routed, to a router of
- * this node with hops left; never where either veth is not ours alone (FENCE_EP_NO_HANDOVER).
+ * this node with hops left; only where both veths are ours alone (FENCE_EP_HANDOVER).
  */
 #pragma once
 
@@ -32,7 +32,7 @@ fence_inline int handover_is_for(const struct packet *packet, const struct fence
 {
     return (packet->setting_flags & FENCE_SETTING_SAME_NODE) && pair->neighbour &&
            pair->neighbour != packet->ifindex && (pair->flags & FENCE_PAIR_OWN) &&
-           !(pair->endpoint_flags & (FENCE_EP_NO_HANDOVER | FENCE_EP_PENDING));
+           (pair->endpoint_flags & (FENCE_EP_HANDOVER | FENCE_EP_PENDING)) == FENCE_EP_HANDOVER;
 }
 
 /* A packet that quick_parse would take. */
@@ -46,7 +46,8 @@ fence_inline int handover_is_plain(const struct packet *packet)
 fence_inline int handover_receives(const struct fence_pair *pair)
 {
     return (pair->flags & FENCE_PAIR_OWN) && pair->set &&
-           !(pair->endpoint_flags & (FENCE_EP_NO_HANDOVER | FENCE_EP_PENDING | FENCE_EP_EXEMPT));
+           (pair->endpoint_flags & (FENCE_EP_HANDOVER | FENCE_EP_PENDING | FENCE_EP_EXEMPT)) ==
+               FENCE_EP_HANDOVER;
 }
 
 /* From here on the packet is the receiver's. */

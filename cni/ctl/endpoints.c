@@ -62,6 +62,9 @@ static cJSON *row_of(const struct fence_pins *pins, const struct fence_settings 
                   endpoint->addr_count < FENCE_ENDPOINT_ADDRS ? endpoint->addr_count
                                                               : FENCE_ENDPOINT_ADDRS);
     add_attachment(row, pins, record);
+    cJSON_AddBoolToObject(row, "sameNode",
+                          (settings->flags & FENCE_SETTING_SAME_NODE) &&
+                              (endpoint->flags & FENCE_EP_HANDOVER));
     cJSON_AddNumberToObject(row, "policySet", endpoint->set);
     cJSON_AddStringToObject(row, "state", state);
     if (*reason)

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cni/daemon/daemon.h"
+#include "cni/daemon/samenode.h"
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/attach.h"
@@ -107,8 +108,11 @@ static void check_all(void *context)
     if (fence_endpoints_list(&daemon->pins, &list, NULL) < 0)
         return;
     daemon->filters.count = 0;
-    for (size_t i = 0; i < list.count; i++)
+    for (size_t i = 0; i < list.count; i++) {
         check(daemon, &list.items[i]);
+        if (!is_being_added(&list.items[i]) && is_here(&list.items[i]))
+            fence_samenode_check(daemon, &list.items[i]);
+    }
     fence_endpoint_list_done(&list);
     if (before || daemon->filters.count)
         daemon->reconcile.problems_changed = true;

@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 
 #include "cni/daemon/daemon.h"
+#include "cni/daemon/samenode.h"
 #include "cni/daemon/ready.h"
 #include "lib/base/clock.h"
 #include "lib/base/file.h"
@@ -114,6 +115,8 @@ static int write_settings(struct fence_daemon *daemon, struct fence_err *err)
         return fence_err_set(err, result, "settings map: %s", strerror(-result));
     settings.attach = daemon->options.attach;
     settings.source_flags = daemon->options.source_flags;
+    settings.flags &= ~(__u32)FENCE_SETTING_SAME_NODE;
+    settings.flags |= fence_samenode_is_wanted(daemon) ? FENCE_SETTING_SAME_NODE : 0;
     memset(settings.trust_domain, 0, sizeof(settings.trust_domain));
     snprintf(settings.trust_domain, sizeof(settings.trust_domain), "%s",
              daemon->options.trust_domain);

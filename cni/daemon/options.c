@@ -93,6 +93,23 @@ static int set_own_node_egress(struct fence_options *options, const char *value,
     return 0;
 }
 
+static int set_same_node(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    static const char *const names[] = {
+        [FENCE_SAME_NODE_AUTO] = "auto",
+        [FENCE_SAME_NODE_ON] = "on",
+        [FENCE_SAME_NODE_OFF] = "off",
+    };
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(names); i++) {
+        if (strcmp(value, names[i]) != 0)
+            continue;
+        options->same_node = (enum fence_same_node)i;
+        return 0;
+    }
+    return fence_err_set(err, -EINVAL, "%s is none of auto, on, off", value);
+}
+
 static int set_source_check(struct fence_options *options, const char *value, struct fence_err *err)
 {
     if (!strcmp(value, "strict"))
@@ -240,6 +257,10 @@ static const struct option_row rows[] = {
      "pod to its own node: exempt from allow-lists, or ordinary egress [exempt]"},
     {"source-check", "strict|report|off", set_source_check,
      "packets of a pod with an address that is not the pod's [strict: dropped]"},
+    {"same-node", "auto|on|off", set_same_node,
+     "hand packets between pods of this node straight from one to the other; they pass\n"
+     "neither netfilter nor tcpdump on the node. auto: on a bridge whose packets\n"
+     "netfilter does not see [auto]"},
     {"required-label", "KEY", set_required_label,
      "a pod without this label is treated as pending; repeatable"},
     {"labels-from-annotations", NULL, set_labels_from_annotations,

@@ -143,3 +143,10 @@ int fence_attach_refresh(const struct fence_pins *pins, struct fence_err *err)
     }
     return first;
 }
+
+int fence_attach_others(const struct fence_pins *pins, __u32 ifindex, char ret_what[64])
+{
+    int r = fence_tcx_others(pins, ifindex, ret_what);
+
+    return r ? r : fence_clsact_others(ifindex, ret_what);
+}

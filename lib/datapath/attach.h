@@ -26,6 +26,12 @@ int fence_attach(const struct fence_pins *pins, __u32 ifindex, enum fence_attach
 /* Both ways of attaching are undone; what is not there is fine, and so is a vanished interface. */
 int fence_detach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
 
+/*
+ * Is there anything at the device's hooks that is not ours: a qdisc that shapes, a filter, a TCX
+ * program? 0: no; 1: yes, `ret_what` says what; negative: -ENODEV when it has gone.
+ */
+int fence_attach_others(const struct fence_pins *pins, __u32 ifindex, char ret_what[64]);
+
 /* 0 when both our programs are attached, in the right direction and first; else -ENOENT (missing),
  * -EBADF (another program under our handle or link) or -EBUSY (somebody is ahead of us). */
 int fence_attach_check(const struct fence_pins *pins, __u32 ifindex, enum fence_attach attach,

@@ -293,3 +293,21 @@ int fence_clsact_refresh(const struct fence_pins *pins, __u32 ifindex, struct fe
     }
     return 0;
 }
+
+int fence_clsact_others(__u32 ifindex, char ret_what[64])
+{
+    int r = fence_tc_shaper(ifindex, ret_what);
+
+    for (int egress = 0; r == 0 && egress < 2; egress++) {
+        FILTERS filters = {0};
+
+        r = fence_tc_filters(ifindex, egress, &filters, NULL);
+        for (size_t i = 0; r == 0 && i < filters.count; i++) {
+            if (is_ours(&filters.items[i]))
+                continue;
+            snprintf(ret_what, 64, "a filter of priority %u", filters.items[i].priority);
+            r = 1;
+        }
+    }
+    return r;
+}

@@ -18,6 +18,9 @@ int fence_tcx_detach(const struct fence_pins *pins, __u32 ifindex, struct fence_
 int fence_tcx_check(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
 /* -EBUSY when any TCX program is attached to the device: it runs before every clsact filter. */
 int fence_tcx_absent(__u32 ifindex, struct fence_err *err);
+/* As fence_attach_others. */
+int fence_tcx_others(const struct fence_pins *pins, __u32 ifindex, char ret_what[64]);
+int fence_clsact_others(__u32 ifindex, char ret_what[64]);
 /* Move every pinned link to the pinned programs. */
 int fence_tcx_refresh(const struct fence_pins *pins, struct fence_err *err);
 

@@ -240,6 +240,30 @@ int fence_tcx_check(const struct fence_pins *pins, __u32 ifindex, struct fence_e
     return r < 0 ? r : check_one(pins, ifindex, FENCE_INGRESS, err);
 }
 
+int fence_tcx_others(const struct fence_pins *pins, __u32 ifindex, char ret_what[64])
+{
+    for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
+        __u32 ids[TCX_PROGS_MAX] = {0};
+        __u32 count = 0, ours;
+        int r = query(ifindex, (enum fence_direction)direction, ids, &count);
+
+        if (r == -EINVAL)
+            return 0; /* a kernel without TCX */
+        if (r == 0)
+            r = fence_prog_id(pins->progs[fence_attach_prog((enum fence_direction)direction)],
+                              &ours);
+        if (r < 0)
+            return r;
+        for (__u32 i = 0; i < count; i++) {
+            if (ids[i] == ours)
+                continue;
+            snprintf(ret_what, 64, "TCX program %u", ids[i]);
+            return 1;
+        }
+    }
+    return 0;
+}
+
 int fence_tcx_absent(__u32 ifindex, struct fence_err *err)
 {
     for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {

@@ -108,6 +108,48 @@ int fence_tc_qdisc(__u32 ifindex, enum fence_tc_qdisc *ret_qdisc, struct fence_e
     return 0;
 }
 
+struct shaper_dump {
+    __u32 ifindex;
+    char *what;
+    bool found;
+};
+
+static int shaper_visit(struct nl_msg *message, void *context)
+{
+    struct nlmsghdr *header = nlmsg_hdr(message);
+    struct nlattr *attrs[TCA_MAX + 1];
+    struct shaper_dump *dump = context;
+    const struct tcmsg *tc;
+    const char *kind;
+
+    if (header->nlmsg_type != RTM_NEWQDISC ||
+        nlmsg_parse(header, sizeof(*tc), attrs, TCA_MAX, NULL) < 0)
+        return NL_OK;
+    tc = nlmsg_data(header);
+    if ((__u32)tc->tcm_ifindex != dump->ifindex || !attrs[TCA_KIND])
+        return NL_OK;
+    kind = nla_get_string(attrs[TCA_KIND]);
+    if (strcmp(kind, "noqueue") == 0 || strcmp(kind, "clsact") == 0)
+        return NL_OK;
+    snprintf(dump->what, 64, "qdisc %.32s", kind);
+    dump->found = true;
+    return NL_OK;
+}
+
+int fence_tc_shaper(__u32 ifindex, char ret_what[64])
+{
+    struct shaper_dump found = {.ifindex = ifindex, .what = ret_what};
+    struct tcmsg request = {.tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex};
+    int r = -EINTR;
+
+    for (int tries = 0; tries < 5 && r == -EINTR; tries++) {
+        found.found = false;
+        r = dump_once(RTM_GETQDISC, &request,
+                      &(struct dump){.visit = shaper_visit, .context = &found});
+    }
+    return r < 0 ? r : found.found;
+}
+
 static __u32 filter_prog_id(struct nlattr **attrs)
 {
     struct nlattr *options[TCA_BPF_MAX + 1];

@@ -18,6 +18,10 @@ enum fence_tc_qdisc {
 /* What sits at the device's ingress hook. -ENODEV when the device has gone. */
 int fence_tc_qdisc(__u32 ifindex, enum fence_tc_qdisc *ret_qdisc, struct fence_err *err);
 
+/* 1 when the device has a qdisc that is neither clsact nor the noqueue that every veth begins with:
+ * `ret_what` is "qdisc" and its kind. 0: it has none. */
+int fence_tc_shaper(__u32 ifindex, char ret_what[64]);
+
 struct fence_tc_filter {
     __u32 priority;
     __u32 handle;

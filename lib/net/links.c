@@ -21,7 +21,8 @@
 /* What RTM_GETLINK says of one device. */
 struct device {
     __u32 index;
-    __u32 peer;       /* IFLA_LINK: where that is a veth's other end */
+    __u32 peer;
+    __u32 master;       /* IFLA_LINK: where that is a veth's other end */
     __s32 peer_netns; /* IFLA_LINK_NETNSID, NSID_NONE when it is in the device's own namespace */
     char name[IFNAMSIZ];
     char kind[32]; /* "" for hardware and for loopback */
@@ -54,6 +55,8 @@ static int take_device(void *context, struct nlmsghdr *header)
         nla_strlcpy(device->name, attrs[IFLA_IFNAME], sizeof(device->name));
     if (attrs[IFLA_LINK])
         device->peer = nla_get_u32(attrs[IFLA_LINK]);
+    if (attrs[IFLA_MASTER])
+        device->master = nla_get_u32(attrs[IFLA_MASTER]);
     if (attrs[IFLA_LINK_NETNSID])
         device->peer_netns = nla_get_s32(attrs[IFLA_LINK_NETNSID]);
     if (attrs[IFLA_ADDRESS] && nla_len(attrs[IFLA_ADDRESS]) == (int)sizeof(device->mac))
@@ -306,4 +309,18 @@ int fence_link_is_veth(__u32 ifindex)
     int r = socket ? get_device(socket, NSID_NONE, NULL, ifindex, &device) : -EIO;
 
     return r < 0 ? r : strcmp(device.kind, "veth") == 0;
+}
+
+int fence_link_bridge(__u32 ifindex, __u32 *ret_bridge)
+{
+    FENCE_NL_SOCKET struct nl_sock *socket = fence_nl_open();
+    struct device device = {0}, master = {0};
+    int r = socket ? get_device(socket, NSID_NONE, NULL, ifindex, &device) : -EIO;
+
+    if (r == 0 && device.master)
+        r = get_device(socket, NSID_NONE, NULL, device.master, &master);
+    if (r < 0)
+        return r;
+    *ret_bridge = strcmp(master.kind, "bridge") == 0 ? device.master : 0;
+    return 0;
 }

@@ -36,6 +36,9 @@ int fence_link_index(const char *name, __u32 *ret_ifindex);
 /* 1 when it is one end of a veth pair, 0 when it is something else, -ENODEV when it has gone. */
 int fence_link_is_veth(__u32 ifindex);
 
+/* The bridge that it is a port of; 0: of none. -ENODEV when it has gone. */
+int fence_link_bridge(__u32 ifindex, __u32 *ret_bridge);
+
 /* All addresses of this namespace's devices; loopback's 127/8 and ::1 are left out. Sorted. */
 int fence_local_addrs(struct fence_addr **ret_addrs, size_t *ret_count, struct fence_err *err);
 

@@ -259,13 +259,23 @@ lab_status() {
 }
 
 lab_daemon_start() {
-    local -a enter=()
+    local -a enter=() more=()
+    read -ra more <<<"${LAB_DAEMON_OPTIONS:-}"
     [ "$LAB_NODE" = node ] || enter=(nsenter "--net=/run/netns/$LAB_NODE" --)
     "${enter[@]}" "$LAB_BIN/podfenced" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" --objects "$LAB/objects" \
-        --state "$LAB_HOME/state" --node-name "lab-$LAB_NODE" "$@" 2>>"$LAB_HOME/daemon.log" &
+        --state "$LAB_HOME/state" --node-name "lab-$LAB_NODE" "${more[@]}" "$@" 2>>"$LAB_HOME/daemon.log" &
     LAB_DAEMON_PID=$!
     LAB_DAEMONS[$LAB_NODE]=$LAB_DAEMON_PID
     eventually "podfenced answers" 20 lab_daemon_answers
+}
+
+# lab_path_is true|false POD...: are they on the same-node path, as podfenced --same-node lets them?
+lab_path_is() {
+    local wanted=$1 pod
+    shift
+    for pod in "$@"; do
+        [ "$(lab_ctl endpoints -o json | jq ".endpoints[] | select(.pod == \"$pod\") | .sameNode")" = "$wanted" ] || return 1
+    done
 }
 
 # SIGTERM: ends with 0 and leaves everything enforced.

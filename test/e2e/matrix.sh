@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# matrix.sh bridge|ptp tcx|clsact: who reaches whom by real traffic of every protocol and both
+# matrix.sh bridge|ptp tcx|clsact [same-node]: who reaches whom by real traffic of every protocol and both
 # families; a new label moves a pod, a Denylist cuts an established stream and gives it back.
 # shellcheck source=test/e2e/lab.sh
 source "$(dirname "$0")/lab.sh"
@@ -13,8 +13,10 @@ lab_say "four pods through $1, filters by $attach"
 lab_chain "$1"
 lab_object policies <"$data/shop.yaml"
 lab_swap
+[ "${3:-}" != same-node ] || LAB_DAEMON_OPTIONS="--same-node on"
 lab_daemon_start --attach "$attach"
 lab_pods_add web api db intruder
+[ "${3:-}" != same-node ] || eventually "the pods are on the same-node path" 10 lab_path_is true web api db intruder
 
 [ "$attach" = tcx ] && filters="1 1 0 0" || filters="0 0 1 1"
 for pod in web api db intruder; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# nat.sh bridge|ptp tcx|clsact iptables|nft: every way in which address translation changes a packet, on
+# nat.sh bridge|ptp tcx|clsact iptables|nft [same-node]: every way in which address translation changes a packet, on
 # two nodes, by kube-proxy's own rules and portmap's: the true source decides. Rows that end in "gap" say
 # what is not done yet: they are shown, and one that works after all fails the test until its mark is
 # taken away.
@@ -49,6 +49,7 @@ lab_on node2 lab_chain "$1"
 pods_new client strict ya na wa
 lab_on node2 pods_new remote yb nb
 lab_swap
+[ "${4:-}" != same-node ] || LAB_DAEMON_OPTIONS="--same-node on"
 lab_daemon_start --attach "$2"
 lab_on node2 lab_daemon_start --attach "$2"
 pods_attach client strict ya na wa
@@ -69,6 +70,11 @@ lab_outside_ready
 [ "$2" = tcx ] && filters="1 1 0 0" || filters="0 0 1 1"
 expect_equal "filters on the veth of ya" "$(lab_filters "$(lab_host_veth ya)")" "$filters"
 expect_equal "filters on the veth of yb" "$(lab_on node2 lab_filters "$(lab_on node2 lab_host_veth yb)")" "$filters"
+
+if [ "${4:-}" = same-node ]; then
+    eventually "the pods are on the same-node path" 10 lab_path_is true client strict ya na wa
+    lab_on node2 eventually "those of node2 too" 10 lab_path_is true remote yb nb
+fi
 
 lab_say "no policy: all that kube-proxy and portmap serve is reached"
 cat "$data/nat.table" "$data/nat-$1.table" >"$LAB/table"
