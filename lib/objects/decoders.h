@@ -25,12 +25,29 @@ int fence_decode_node(const struct fence_field *field, struct fence_object *obje
                       struct fence_err *err);
 int fence_decode_namespace(const struct fence_field *field, struct fence_object *object,
                            struct fence_err *err);
+int fence_decode_service(const struct fence_field *field, struct fence_object *object,
+                         struct fence_err *err);
+int fence_decode_endpoint_slice(const struct fence_field *field, struct fence_object *object,
+                                struct fence_err *err);
 int fence_decode_network_policy(const struct fence_field *field, struct fence_object *object,
                                 struct fence_err *err);
 int fence_decode_cluster_network_policy(const struct fence_field *field,
                                         struct fence_object *object, struct fence_err *err);
 int fence_decode_segment_policy(const struct fence_field *field, struct fence_object *object,
                                 struct fence_err *err);
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+/* One that `what` ("a pod") can have; it must be there. */
+int fence_decode_address(const struct fence_field *field, const char *what,
+                         struct fence_addr *ret_addr, struct fence_err *err);
+/* The same into a list, once. */
+int fence_decode_address_into(const struct fence_field *field, const char *what,
+                              struct fence_addr_list *addrs, struct fence_err *err);
+
+/* Name of a port of a service or slice, shared; "" when absent. */
+int fence_decode_port_label(const struct fence_field *field, const char **ret_name,
+                            struct fence_err *err);
 
 /* ---- parts of policies ---------------------------------------------------------------------- */
 
@@ -47,6 +64,9 @@ int fence_decode_protocol(const struct fence_field *field, bool icmp, unsigned i
                           struct fence_err *err);
 int fence_decode_port_number(const struct fence_field *field, uint16_t *ret_port,
                              struct fence_err *err);
+/* The same, where 0 and nothing stand for none. */
+int fence_decode_optional_port(const struct fence_field *field, uint16_t *ret_port,
+                               struct fence_err *err);
 
 /* How the rules of NetworkPolicy's vocabulary differ between the kinds that use it. */
 struct fence_rule_style {

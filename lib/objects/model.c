@@ -111,6 +111,7 @@ static void pod_done(struct fence_pod *pod, bool packed)
     if (packed)
         return;
     free(pod->addrs);
+    free(pod->host_ports);
     free(pod->uid);
 }
 
@@ -119,6 +120,27 @@ static void node_done(struct fence_node *node)
     fence_shared_labels_unref(&node->labels);
     free(node->addrs);
     free(node->pod_prefixes);
+}
+
+static void service_done(struct fence_service *service, bool packed)
+{
+    for (size_t i = 0; i < service->port_count; i++)
+        fence_shared_string_unref(&service->ports[i].name);
+    if (packed)
+        return;
+    free(service->addrs.items);
+    free(service->ports);
+}
+
+static void slice_done(struct fence_slice *slice, bool packed)
+{
+    fence_shared_string_unref(&slice->service);
+    for (size_t i = 0; i < slice->port_count; i++)
+        fence_shared_string_unref(&slice->ports[i].name);
+    if (packed)
+        return;
+    free(slice->addrs.items);
+    free(slice->ports);
 }
 
 void fence_object_free(struct fence_object **object)
@@ -135,6 +157,10 @@ void fence_object_free(struct fence_object **object)
         node_done(&gone->node);
     else if (gone->kind == FENCE_OBJECT_NAMESPACE)
         fence_shared_labels_unref(&gone->namespace_labels);
+    else if (gone->kind == FENCE_OBJECT_SERVICE)
+        service_done(&gone->service, gone->packed);
+    else if (gone->kind == FENCE_OBJECT_ENDPOINT_SLICE)
+        slice_done(&gone->slice, gone->packed);
     fence_shared_string_unref(&gone->namespace_name);
     if (!gone->packed)
         free(gone->name);

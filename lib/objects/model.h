@@ -21,8 +21,8 @@ enum fence_kind {
     FENCE_OBJECT_POD,
     FENCE_OBJECT_NAMESPACE,
     FENCE_OBJECT_NODE,
-    FENCE_OBJECT_SERVICE,        /* recognised, kept by name only */
-    FENCE_OBJECT_ENDPOINT_SLICE, /* recognised, kept by name only */
+    FENCE_OBJECT_SERVICE,
+    FENCE_OBJECT_ENDPOINT_SLICE,
     FENCE_OBJECT_NETWORK_POLICY,
     FENCE_OBJECT_CLUSTER_NETWORK_POLICY,
     FENCE_OBJECT_SEGMENT_POLICY,
@@ -148,6 +148,15 @@ struct fence_policy {
 
 /* ---- workloads ------------------------------------------------------------------------------ */
 
+/* A port of the node that leads to a pod (portmap). */
+struct fence_host_port {
+    struct fence_addr addr; /* 0.0.0.0: all of IPv4, ::: all of IPv6 */
+    bool any;               /* on all addresses of the node */
+    uint8_t protocol;
+    uint16_t port;
+    uint16_t target; /* of the pod */
+};
+
 struct fence_pod {
     char *uid;                         /* "" when the object has none */
     const char *node;                  /* shared; spec.nodeName, "" when unknown */
@@ -156,7 +165,9 @@ struct fence_pod {
     const struct fence_labels *labels; /* shared */
     const struct fence_ports *ports;   /* shared; named ones only, of containers and sidecars */
     struct fence_addr *addrs;
+    struct fence_host_port *host_ports;
     uint32_t addr_count;
+    uint16_t host_port_count;
     bool host_network;
     bool finished; /* phase Succeeded or Failed: owns no address */
 };
@@ -169,6 +180,47 @@ struct fence_node {
     struct fence_prefix *pod_prefixes;
     size_t pod_prefix_count;
     size_t pod_prefix_capacity;
+};
+
+/* ---- services ------------------------------------------------------------------------------- */
+
+struct fence_addr_list {
+    struct fence_addr *items;
+    size_t count;
+    size_t capacity;
+};
+
+struct fence_service_port {
+    const char *name; /* shared; "" when it is the only one */
+    uint16_t port;
+    uint16_t node_port; /* 0 = none */
+    uint8_t protocol;
+};
+
+/*
+ * Where it leads is said by its slices. A headless service and an ExternalName own no address.
+ * Traffic policies are not kept: they narrow down the backends that DESIGN section 5 judges all of.
+ */
+struct fence_service {
+    struct fence_addr_list addrs; /* clusterIPs, externalIPs, those of load balancers */
+    struct fence_service_port *ports;
+    size_t port_count;
+    size_t port_capacity;
+};
+
+struct fence_slice_port {
+    const char *name; /* shared; of the service's port */
+    uint16_t port;    /* of the backends */
+    uint8_t protocol;
+};
+
+/* Backends of the ports of one service. */
+struct fence_slice {
+    const char *service;          /* shared; its name, "" = of none */
+    struct fence_addr_list addrs; /* that take connections: ready, or serving while they end */
+    struct fence_slice_port *ports;
+    size_t port_count;
+    size_t port_capacity;
 };
 
 /* ---- objects -------------------------------------------------------------------------------- */
@@ -190,6 +242,8 @@ struct fence_object {
     union {
         struct fence_pod pod;
         struct fence_node node;
+        struct fence_service service;
+        struct fence_slice slice;
         struct fence_policy policy;
         const struct fence_labels *namespace_labels; /* shared; always with its name's label */
     };

@@ -14,7 +14,6 @@ typedef int decode_fn(const struct fence_field *field, struct fence_object *obje
 
 #define KEPT_METADATA "apiVersion", "kind", "metadata.name", "metadata.namespace"
 
-static const char *const kept_of_named[] = {KEPT_METADATA, NULL};
 static const char *const kept_of_policy[] = {
     KEPT_METADATA, "metadata.annotations.podfence.io/enforcement", "spec", NULL};
 static const char *const kept_of_namespace[] = {KEPT_METADATA, "metadata.labels", NULL};
@@ -35,17 +34,40 @@ static const char *const kept_of_pod[] = {KEPT_METADATA,
                                           "status.podIPs",
                                           NULL};
 
+static const char *const kept_of_service[] = {KEPT_METADATA,
+                                              "spec.type",
+                                              "spec.clusterIP",
+                                              "spec.clusterIPs",
+                                              "spec.externalIPs",
+                                              "spec.ports.name",
+                                              "spec.ports.protocol",
+                                              "spec.ports.port",
+                                              "spec.ports.nodePort",
+                                              "status.loadBalancer.ingress.ip",
+                                              "status.loadBalancer.ingress.ipMode",
+                                              NULL};
+static const char *const kept_of_slice[] = {KEPT_METADATA,
+                                            "metadata.labels.kubernetes.io/service-name",
+                                            "addressType",
+                                            "endpoints.addresses",
+                                            "endpoints.conditions",
+                                            "ports.name",
+                                            "ports.protocol",
+                                            "ports.port",
+                                            NULL};
+
 static const struct fence_object_kind {
     const char *api_version;
     const char *const *kept; /* for the canonical text */
-    decode_fn *decode;       /* NULL = kept by name only */
-    bool custom;             /* a custom resource: null is a value there */
+    decode_fn *decode;
+    bool custom; /* a custom resource: null is a value there */
 } kinds[] = {
     [FENCE_OBJECT_POD] = {"v1", kept_of_pod, fence_decode_pod, false},
     [FENCE_OBJECT_NAMESPACE] = {"v1", kept_of_namespace, fence_decode_namespace, false},
     [FENCE_OBJECT_NODE] = {"v1", kept_of_node, fence_decode_node, false},
-    [FENCE_OBJECT_SERVICE] = {"v1", kept_of_named, NULL, false},
-    [FENCE_OBJECT_ENDPOINT_SLICE] = {"discovery.k8s.io/v1", kept_of_named, NULL, false},
+    [FENCE_OBJECT_SERVICE] = {"v1", kept_of_service, fence_decode_service, false},
+    [FENCE_OBJECT_ENDPOINT_SLICE] = {"discovery.k8s.io/v1", kept_of_slice,
+                                     fence_decode_endpoint_slice, false},
     [FENCE_OBJECT_NETWORK_POLICY] = {"networking.k8s.io/v1", kept_of_policy,
                                      fence_decode_network_policy, false},
     [FENCE_OBJECT_CLUSTER_NETWORK_POLICY] = {"policy.networking.k8s.io/v1alpha2", kept_of_policy,
@@ -214,7 +236,7 @@ int fence_object_decode(const struct fence_field *root, const struct fence_objec
     r = decode_metadata(root, object, err);
     if (r == 0 && fence_kind_is_policy(object->kind))
         fence_field_warn_unknown(root, known);
-    if (r == 0 && kind->decode)
+    if (r == 0)
         r = kind->decode(root, object, err);
     if (r == 0 && fence_kind_is_policy(object->kind) && fence_decode_options()->audit_all)
         object->policy.audit = true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A decoded object is a tree of small allocations, and a node keeps 100,000 pods and 10,000
- * policies. Behind a packed object lie, in the same allocation: of a pod its addresses, of a policy
- * all its arrays; then the name and a pod's uid.
+ * policies. Behind a packed object lie, in the same allocation: of a pod its addresses and
+ * host ports, of a policy, a service or a slice all its arrays; then the name and a pod's uid.
  *
  * Arrays are walked twice, to count them and to move them.
  */
@@ -88,13 +88,40 @@ static void place_policy(struct mover *mover, struct fence_policy *policy)
     }
 }
 
+static void place_pod(struct mover *mover, struct fence_pod *pod)
+{
+    pod->addrs = place(mover, pod->addrs, pod->addr_count * sizeof(*pod->addrs));
+    pod->host_ports =
+        place(mover, pod->host_ports, pod->host_port_count * sizeof(*pod->host_ports));
+}
+
+static void place_addrs(struct mover *mover, struct fence_addr_list *addrs)
+{
+    addrs->items = place(mover, addrs->items, addrs->count * sizeof(*addrs->items));
+}
+
+static void place_service(struct mover *mover, struct fence_service *service)
+{
+    place_addrs(mover, &service->addrs);
+    service->ports = place(mover, service->ports, service->port_count * sizeof(*service->ports));
+}
+
+static void place_slice(struct mover *mover, struct fence_slice *slice)
+{
+    place_addrs(mover, &slice->addrs);
+    slice->ports = place(mover, slice->ports, slice->port_count * sizeof(*slice->ports));
+}
+
 static void place_arrays(struct mover *mover, struct fence_object *object)
 {
     if (object->kind == FENCE_OBJECT_POD)
-        object->pod.addrs =
-            place(mover, object->pod.addrs, object->pod.addr_count * sizeof(struct fence_addr));
+        place_pod(mover, &object->pod);
     else if (fence_kind_is_policy(object->kind))
         place_policy(mover, &object->policy);
+    else if (object->kind == FENCE_OBJECT_SERVICE)
+        place_service(mover, &object->service);
+    else if (object->kind == FENCE_OBJECT_ENDPOINT_SLICE)
+        place_slice(mover, &object->slice);
 }
 
 /* What an object of this kind takes without what it points to. */
@@ -108,6 +135,10 @@ static size_t size_of_kind(enum fence_kind kind)
         return head + sizeof(struct fence_pod);
     if (kind == FENCE_OBJECT_NODE)
         return head + sizeof(struct fence_node);
+    if (kind == FENCE_OBJECT_SERVICE)
+        return head + sizeof(struct fence_service);
+    if (kind == FENCE_OBJECT_ENDPOINT_SLICE)
+        return head + sizeof(struct fence_slice);
     return head + sizeof(const struct fence_labels *);
 }
 

@@ -34,22 +34,6 @@ static int share_string(const struct fence_field *field, const char **ret_text,
 
 /* ---- addresses ------------------------------------------------------------------------------ */
 
-/* Not one that a pod can have: unspecified, loopback, multicast, broadcast. */
-static bool is_special(const struct fence_addr *addr)
-{
-    static const char *const blocks[] = {
-        "0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32",
-        "::/128",     "::1/128",     "ff00::/8"};
-
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(blocks); i++) {
-        struct fence_prefix block;
-
-        if (fence_prefix_parse(blocks[i], &block, NULL) == 0 && fence_prefix_contains(&block, addr))
-            return true;
-    }
-    return false;
-}
-
 static int add_address(const struct fence_field *field, struct fence_pod *pod,
                        struct fence_err *err)
 {
@@ -57,12 +41,10 @@ static int add_address(const struct fence_field *field, struct fence_pod *pod,
     const char *text = "";
     int r = fence_field_string(field, &text, err);
 
+    if (r == 0 && *text)
+        r = fence_decode_address(field, "a pod", &addr, err);
     if (r < 0 || !*text)
         return r;
-    if (fence_addr_parse(text, &addr) < 0)
-        return fence_field_refuse(field, err, "\"%.80s\" is not an IP address", text);
-    if (is_special(&addr))
-        return fence_field_refuse(field, err, "%.80s is not an address that a pod can have", text);
     for (size_t i = 0; i < pod->addr_count; i++)
         if (fence_addr_equal(&pod->addrs[i], &addr))
             return 0;
@@ -108,11 +90,57 @@ struct port_list {
     struct fence_container_port *items;
     size_t count;
     size_t capacity;
+    struct fence_host_port *host_items;
+    size_t host_count;
+    size_t host_capacity;
 };
 
 static void port_list_done(struct port_list *list)
 {
     free(list->items);
+    free(list->host_items);
+}
+
+static int add_named(const struct fence_field *name, const struct fence_container_port *port,
+                     struct port_list *list, struct fence_err *err)
+{
+    if (!fence_name_is_port(port->name))
+        return fence_field_refuse(name, err, "\"%.80s\" is not a port name", port->name);
+    if (FENCE_GROW(list->items, list->capacity, list->count) < 0)
+        return no_memory(err);
+    list->items[list->count++] = *port;
+    return 0;
+}
+
+/* On which addresses of the node; absent or "" is on all of them. */
+static int decode_host_address(const struct fence_field *field, struct fence_host_port *port,
+                               struct fence_err *err)
+{
+    const char *text = "";
+    int r = fence_field_string(field, &text, err);
+
+    port->any = !*text;
+    if (r == 0 && *text && fence_addr_parse(text, &port->addr) < 0)
+        return fence_field_refuse(field, err, "\"%.80s\" is not an IP address", text);
+    return r;
+}
+
+static int add_hosted(const struct fence_field *field, const struct fence_container_port *target,
+                      struct port_list *list, struct fence_err *err)
+{
+    struct fence_field number = fence_field_get(field, "hostPort");
+    struct fence_field address = fence_field_get(field, "hostIP");
+    struct fence_host_port port = {.protocol = (uint8_t)target->protocol, .target = target->port};
+    int r = decode_host_address(&address, &port, err);
+
+    if (r == 0)
+        r = fence_decode_optional_port(&number, &port.port, err);
+    if (r < 0 || !port.port || list->host_count == UINT16_MAX)
+        return r;
+    if (FENCE_GROW(list->host_items, list->host_capacity, list->host_count) < 0)
+        return no_memory(err);
+    list->host_items[list->host_count++] = port;
+    return 0;
 }
 
 static int add_port(const struct fence_field *field, struct port_list *list, struct fence_err *err)
@@ -120,26 +148,22 @@ static int add_port(const struct fence_field *field, struct port_list *list, str
     struct fence_field name = fence_field_get(field, "name");
     struct fence_field protocol = fence_field_get(field, "protocol");
     struct fence_field number = fence_field_get(field, "containerPort");
+    struct fence_field host_port = fence_field_get(field, "hostPort");
     struct fence_container_port port = {0};
     const char *text = "";
     int r = fence_field_expect(field, FENCE_DOC_MAP, err);
 
     if (r == 0)
         r = fence_field_string(&name, &text, err);
-    if (r < 0 || !*text)
+    if (r < 0 || (!*text && !host_port.doc))
         return r;
-    if (!fence_name_is_port(text))
-        return fence_field_refuse(&name, err, "\"%.80s\" is not a port name", text);
+    port.name = text;
     r = fence_decode_protocol(&protocol, false, &port.protocol, err);
     if (r == 0)
         r = fence_decode_port_number(&number, &port.port, err);
-    if (r < 0)
-        return r;
-    port.name = text;
-    if (FENCE_GROW(list->items, list->capacity, list->count) < 0)
-        return no_memory(err);
-    list->items[list->count++] = port;
-    return 0;
+    if (r == 0 && *text)
+        r = add_named(&name, &port, list, err);
+    return r < 0 ? r : add_hosted(field, &port, list, err);
 }
 
 static int add_container(const struct fence_field *container, bool init, struct port_list *list,
@@ -189,6 +213,8 @@ static int decode_ports(const struct fence_field *spec, struct fence_pod *pod,
     if (r < 0)
         return r;
     pod->ports = fence_ports_shared(list.items, list.count);
+    pod->host_ports = TAKE_PTR(list.host_items);
+    pod->host_port_count = (uint16_t)list.host_count;
     return pod->ports ? 0 : no_memory(err);
 }
 

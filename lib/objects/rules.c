@@ -170,6 +170,18 @@ int fence_decode_port_number(const struct fence_field *field, uint16_t *ret_port
     return r;
 }
 
+int fence_decode_optional_port(const struct fence_field *field, uint16_t *ret_port,
+                               struct fence_err *err)
+{
+    static const struct fence_range range = {0, 65535, "a port"};
+    long value = 0;
+    int r = field->doc ? fence_field_number(field, &range, &value, err) : 0;
+
+    if (r == 0)
+        *ret_port = (uint16_t)value;
+    return r;
+}
+
 int fence_decode_protocol(const struct fence_field *field, bool icmp, unsigned int *ret_protocol,
                           struct fence_err *err)
 {

@@ -119,6 +119,12 @@ static void dump_pod(FILE *out, const struct fence_pod *pod)
         fprintf(out, "\nport %s %s %u", pod->ports->items[i].name,
                 fence_protocol_name(pod->ports->items[i].protocol, buffer),
                 pod->ports->items[i].port);
+    for (size_t i = 0; i < pod->host_port_count; i++) {
+        const struct fence_host_port *port = &pod->host_ports[i];
+
+        fprintf(out, "\nhost port %s %u to %u on %s", fence_protocol_name(port->protocol, buffer),
+                port->port, port->target, port->any ? "all" : fence_addr_format(&port->addr, text));
+    }
 }
 
 static void dump_node(FILE *out, const struct fence_node *node)
@@ -130,6 +136,32 @@ static void dump_node(FILE *out, const struct fence_node *node)
         fprintf(out, "\naddress %s", fence_addr_format(&node->addrs[i], text));
     for (size_t i = 0; i < node->pod_prefix_count; i++)
         fprintf(out, "\npods %s", fence_prefix_format(&node->pod_prefixes[i], text));
+}
+
+static void dump_service(FILE *out, const struct fence_service *service)
+{
+    char text[FENCE_ADDR_TEXT], buffer[8];
+
+    for (size_t i = 0; i < service->addrs.count; i++)
+        fprintf(out, "\naddress %s", fence_addr_format(&service->addrs.items[i], text));
+    for (size_t i = 0; i < service->port_count; i++) {
+        const struct fence_service_port *port = &service->ports[i];
+
+        fprintf(out, "\nport '%s' %s %u node %u", port->name,
+                fence_protocol_name(port->protocol, buffer), port->port, port->node_port);
+    }
+}
+
+static void dump_slice(FILE *out, const struct fence_slice *slice)
+{
+    char text[FENCE_ADDR_TEXT], buffer[8];
+
+    fprintf(out, "\nof '%s'", slice->service);
+    for (size_t i = 0; i < slice->addrs.count; i++)
+        fprintf(out, "\naddress %s", fence_addr_format(&slice->addrs.items[i], text));
+    for (size_t i = 0; i < slice->port_count; i++)
+        fprintf(out, "\nport '%s' %s %u", slice->ports[i].name,
+                fence_protocol_name(slice->ports[i].protocol, buffer), slice->ports[i].port);
 }
 
 char *dump_object(const struct fence_object *object)
@@ -150,6 +182,10 @@ char *dump_object(const struct fence_object *object)
         dump_node(out, &object->node);
     else if (object->kind == FENCE_OBJECT_NAMESPACE)
         dump_labels(out, object->namespace_labels);
+    else if (object->kind == FENCE_OBJECT_SERVICE)
+        dump_service(out, &object->service);
+    else if (object->kind == FENCE_OBJECT_ENDPOINT_SLICE)
+        dump_slice(out, &object->slice);
     fclose(out);
     return text;
 }

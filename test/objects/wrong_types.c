@@ -32,9 +32,13 @@ static const struct {
     {"Pod/shop/web-1", "spec.containers[0].ports[1].containerPort"}, /* a port without a name */
     {"Pod/shop/web-1", "status.podIP"},                              /* beside podIPs */
     {"Namespace/shop", "spec"},
-    {"Node/n1", "spec.podCIDR"}, /* beside podCIDRs */
-    {"Service/shop/web", "spec"},
-    {"EndpointSlice/shop/web-x", "endpoints"},
+    {"Node/n1", "spec.podCIDR"},            /* beside podCIDRs */
+    {"Service/shop/web", "spec.clusterIP"}, /* beside clusterIPs */
+    {"Service/shop/web", "spec.selector.app"},
+    {"Service/shop/web", "spec.sessionAffinity"},
+    {"Service/shop/web", "status.loadBalancer.ingress[1].hostname"},
+    {"EndpointSlice/shop/web-x", "endpoints[0].nodeName"},
+    {"EndpointSlice/shop/web-x", "endpoints[0].targetRef"},
     {"ClusterNetworkPolicy/admin", "status"},
 };
 
@@ -145,7 +149,7 @@ static bool is_right(const struct place *place, const struct wrong *wrong)
 {
     const struct fence_doc *now = *place->slot;
     const char *dot = strrchr(place->path, '.');
-    bool number_or_name = dot && strcmp(dot, ".port") == 0;
+    bool number_or_name = dot && (strcmp(dot, ".port") == 0 || strcmp(dot, ".targetPort") == 0);
 
     if (number_or_name && strcmp(wrong->json, "7") == 0)
         return true;
