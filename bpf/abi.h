@@ -35,6 +35,7 @@ enum fence_direction {
 enum fence_verdict {
     FENCE_DENY = 0,
     FENCE_ALLOW = 1,
+    FENCE_DEFER = 2, /* a service whose backends differ: judged where the destination is known */
 };
 
 /* Identities below FENCE_IDENTITY_FIRST are reserved; the others are allocated by the daemon. */

@@ -39,7 +39,13 @@ const char *fence_direction_name(unsigned int direction)
 
 const char *fence_verdict_name(unsigned int verdict)
 {
-    return verdict == FENCE_ALLOW ? "allow" : "deny";
+    static const char *const names[] = {
+        [FENCE_DENY] = "deny",
+        [FENCE_ALLOW] = "allow",
+        [FENCE_DEFER] = "mixed",
+    };
+
+    return verdict < FENCE_ARRAY_SIZE(names) ? names[verdict] : names[FENCE_DENY];
 }
 
 const char *fence_attach_name(unsigned int attach)

@@ -10,7 +10,7 @@
 /* Never NULL; "unknown" for a number out of range. */
 const char *fence_reason_name(unsigned int reason);
 const char *fence_direction_name(unsigned int direction);        /* "egress", "ingress" */
-const char *fence_verdict_name(unsigned int verdict);            /* "deny", "allow" */
+const char *fence_verdict_name(unsigned int verdict);            /* "deny", "allow", "mixed" */
 const char *fence_attach_name(unsigned int attach);              /* "none", "tcx", "clsact" */
 const char *fence_identity_reserved_name(unsigned int identity); /* "host", "world", ... */
 
