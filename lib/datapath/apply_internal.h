@@ -169,8 +169,8 @@ int apply_peers(struct apply_run *run);
 void apply_peers_forget(struct fence_apply *apply);
 void apply_peers_done(struct fence_apply *apply);
 int apply_peer_free(struct fence_apply *apply, __u32 peer);
-/* The number that the map has for the content of the plan's peer; false: none. */
-bool apply_peer_of_content(const struct apply_run *run, __u32 index, __u32 *ret_number);
+/* The number that the map has for the content of the plan's peer: 1, 0 none, -ENOMEM. */
+int apply_peer_of_content(const struct apply_run *run, __u32 index, __u32 *ret_number);
 bool apply_peer_is_used(const struct fence_apply *apply, __u32 peer);
 
 /* ---- apply_tables.c ---- */

@@ -22,11 +22,26 @@ static struct apply_peer *find(const struct fence_apply *apply, struct fence_has
     return fence_index_find(&apply->peers_by_content, &content);
 }
 
-bool apply_peer_of_content(const struct apply_run *run, __u32 index, __u32 *ret_number)
+static int content_of(const struct apply_run *run, __u32 index, struct fence_hash *ret_content)
 {
-    const struct apply_peer *peer =
-        find(run->apply, apply_hash_text(run->apply, run->plan->peers[index].content));
+    struct fence_text text = {0};
+    int r = fence_plan_peer_content(run->plan, index, &text);
 
+    if (r == 0)
+        *ret_content = apply_hash(run->apply, text.data, text.size);
+    fence_text_done(&text);
+    return r;
+}
+
+int apply_peer_of_content(const struct apply_run *run, __u32 index, __u32 *ret_number)
+{
+    const struct apply_peer *peer;
+    struct fence_hash content;
+    int r = content_of(run, index, &content);
+
+    if (r < 0)
+        return r;
+    peer = find(run->apply, content);
     if (peer)
         *ret_number = number_of(run->apply, peer);
     return peer != NULL;
@@ -140,16 +155,18 @@ static int assign(struct apply_run *run, __u32 index)
 {
     const struct fence_plan_peer *plan = &run->plan->peers[index];
     struct fence_apply *apply = run->apply;
-    struct fence_hash content = apply_hash_text(apply, plan->content);
     struct fence_peer value = {
         .identity = apply_number_of(&apply->identities, plan->identity),
         .class = apply_number_of(&apply->classes, plan->class),
         .flags = plan->flags,
     };
     struct apply_peer *peer = NULL;
-    int r = pick(run, index, content, &peer);
+    struct fence_hash content;
+    int r = content_of(run, index, &content);
 
-    if (r < 0)
+    if (r == 0)
+        r = pick(run, index, content, &peer);
+    if (r != 0)
         return r;
     memcpy(value.content, &content, sizeof(value.content));
     r = write_peer(apply, peer, &value);
@@ -161,14 +178,16 @@ static int assign(struct apply_run *run, __u32 index)
 }
 
 /* One whose content changes gives its old one up before any other looks for it. */
-static void give_up_content(struct apply_run *run, __u32 index)
+static int give_up_content(struct apply_run *run, __u32 index)
 {
     struct fence_apply *apply = run->apply;
     struct apply_peer *peer = &apply->peers[apply->peers_by_index[index]];
-    struct fence_hash content = apply_hash_text(apply, run->plan->peers[index].content);
+    struct fence_hash content;
+    int r = content_of(run, index, &content);
 
-    if (memcmp(peer->now.content, &content, sizeof(content)) != 0)
+    if (r == 0 && memcmp(peer->now.content, &content, sizeof(content)) != 0)
         fence_index_remove(&apply->peers_by_content, &peer->node);
+    return r;
 }
 
 int apply_peers(struct apply_run *run)
@@ -182,7 +201,7 @@ int apply_peers(struct apply_run *run)
         if (!run->plan->peers[list->touched[i]].item.live)
             point(apply, list->touched[i], NULL);
         else if (apply->peers_by_index[list->touched[i]])
-            give_up_content(run, list->touched[i]);
+            r = give_up_content(run, list->touched[i]);
     }
     for (size_t i = 0; r == 0 && i < list->touched_count; i++) {
         if (!run->plan->peers[list->touched[i]].item.live)

@@ -63,18 +63,16 @@ static int add_peers(struct moves *moves)
     const struct fence_plan *plan = moves->run->plan;
     int r = 0;
 
-    for (__u32 i = 0; r == 0 && i < plan->peers_list.count; i++) {
-        __u32 number = FENCE_PEER_PENDING;
+    for (__u32 i = 0; r >= 0 && i < plan->peers_list.count; i++) {
+        __u32 number = plan->peers[i].reserved;
 
         if (!plan->peers[i].item.live)
             continue;
-        if (plan->peers[i].reserved)
-            number = plan->peers[i].reserved;
-        else if (!apply_peer_of_content(moves->run, i, &number))
-            continue;
-        r = add_move(moves, plan->peers[i].class, number);
+        r = number ? 1 : apply_peer_of_content(moves->run, i, &number);
+        if (r > 0)
+            r = add_move(moves, plan->peers[i].class, number);
     }
-    return r;
+    return r < 0 ? r : 0;
 }
 
 static int add_addresses(struct moves *moves)

@@ -121,6 +121,12 @@ struct fence_address *fence_addresses_obtain(struct fence_addresses *addresses,
     return &addresses->slots[slot];
 }
 
+void fence_addresses_remove(struct fence_addresses *addresses, struct fence_address *entry)
+{
+    addresses->states[entry - addresses->slots] = ADDRESS_REMOVED;
+    addresses->count--;
+}
+
 struct fence_address *fence_addresses_next(const struct fence_addresses *addresses,
                                            size_t *position)
 {

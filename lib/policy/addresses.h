@@ -40,6 +40,8 @@ struct fence_address *fence_addresses_find(const struct fence_addresses *address
 /* The entry, made (without owner and peer) when there is none. NULL when out of memory. */
 struct fence_address *fence_addresses_obtain(struct fence_addresses *addresses,
                                              const struct fence_addr *addr);
+/* Take one out that is not in the list of those to be looked at. */
+void fence_addresses_remove(struct fence_addresses *addresses, struct fence_address *entry);
 /* All of them: begin with *position 0; NULL at the end. */
 struct fence_address *fence_addresses_next(const struct fence_addresses *addresses,
                                            size_t *position);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Private to claims.c and owners.c. A claimant is a tagged pointer: an object (Pod or Node), a
- * subject, or this node's own list of addresses. Most addresses have one claimant, which stands in
- * the entry itself; where there are several, a contest stands there.
+ * Private to claims.c, owners.c and routes.c. A claimant is a tagged pointer: an object (Pod, Node
+ * or Service), a subject, or this node's own list of addresses. Most addresses have one claimant,
+ * which stands in the entry itself; where there are several, a contest stands there.
  */
 #pragma once
 
@@ -43,6 +43,29 @@ static inline struct fence_contest *contest_of(const struct fence_compiler *comp
 {
     return is_contest(owner) ? &compiler->contests[owner >> 2] : NULL;
 }
+
+/* What the claims on an address come to. */
+struct fence_ownership {
+    const struct fence_object *service; /* the first by name */
+    const struct fence_subject *local;
+    const struct fence_object *pod;
+    const struct fence_object *node;
+    const struct fence_object *rival_pod;    /* one more */
+    const struct fence_subject *rival_local; /* one more */
+    bool host;
+};
+
+struct fence_ownership fence_ownership_of(const struct fence_compiler *compiler, uintptr_t owner);
+/* Does anybody but a service claim it? */
+bool fence_ownership_has_base(const struct fence_ownership *ownership);
+/* Who has the address where services do not count, without a route. */
+int fence_ownership_draft(struct fence_compiler *compiler, const struct fence_ownership *ownership,
+                          struct fence_peer_draft *draft);
+/* Do ports of the address lead elsewhere: is it a service's, or a node's with ports of its own? */
+bool fence_ownership_is_routed(const struct fence_compiler *compiler,
+                               const struct fence_ownership *ownership);
+/* The address belongs to that peer from now on (or to none); the entry is marked. */
+int fence_owner_set(struct fence_compiler *compiler, struct fence_address *entry, uint32_t peer);
 
 /* Has the object this node's name? NULL has not. */
 bool fence_is_own_node(const struct fence_compiler *compiler, const struct fence_object *node);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A class is what the rules in use can tell of a peer: which of their peers (atoms) mean it, its
- * named ports, whether it is this node or pending. Sets have a table for each class, so peers that
- * nobody tells apart cost no entry, and a relabelled pod mostly moves between classes that are
- * there already.
+ * named ports, whether it is this node or pending, and the classes that its ports lead to where it
+ * is an address of services. Sets have a table for each class, so peers that nobody tells apart
+ * cost no entry, and a relabelled pod mostly moves between classes that are there already. Services
+ * whose ports lead to the same classes are one class, so one that gets one more backend of a kind
+ * that it has changes nothing here.
  */
 #include <errno.h>
 #include <string.h>
@@ -42,7 +44,10 @@ static void make_key(struct fence_text *key, const struct fence_plan_class *clas
     fence_text_clear(key);
     fence_text_raw(key, &kind, 1);
     fence_text_raw(key, (const char *)&ports, sizeof(ports));
+    fence_text_raw(key, (const char *)&class->atom_count, sizeof(class->atom_count));
     fence_text_raw(key, (const char *)class->atoms, class->atom_count * sizeof(*class->atoms));
+    fence_text_raw(key, (const char *)class->targets,
+                   class->target_count * sizeof(*class->targets));
 }
 
 static int note_new(struct fence_compiler *compiler, uint32_t class, uint32_t like)
@@ -54,6 +59,29 @@ static int note_new(struct fence_compiler *compiler, uint32_t class, uint32_t li
     return 0;
 }
 
+static int fill(struct fence_compiler *compiler, const struct fence_plan_class *wanted,
+                struct fence_plan_class *class)
+{
+    struct fence_plan *plan = compiler->plan;
+
+    class->host = wanted->host;
+    class->pending = wanted->pending;
+    class->ports = fence_ports_ref(wanted->ports);
+    class->atoms = calloc(wanted->atom_count + 1, sizeof(*class->atoms));
+    class->targets = calloc(wanted->target_count + 1, sizeof(*class->targets));
+    if (!class->atoms || !class->targets)
+        return -ENOMEM;
+    for (size_t i = 0; i < wanted->atom_count; i++) {
+        class->atoms[class->atom_count++] = wanted->atoms[i];
+        FENCE_PLAN_REF(plan, atoms, wanted->atoms[i]);
+    }
+    for (size_t i = 0; i < wanted->target_count; i++) {
+        class->targets[class->target_count++] = wanted->targets[i];
+        FENCE_PLAN_REF(plan, classes, wanted->targets[i].index);
+    }
+    return 0;
+}
+
 /* The class that `wanted` describes, made when there is none. `like`: see struct fence_new_class.
  */
 static int intern(struct fence_compiler *compiler, const struct fence_plan_class *wanted,
@@ -61,7 +89,6 @@ static int intern(struct fence_compiler *compiler, const struct fence_plan_class
 {
     struct fence_plan *plan = compiler->plan;
     struct fence_text *key = &compiler->key;
-    struct fence_plan_class *class;
     int r;
 
     make_key(key, wanted);
@@ -70,21 +97,10 @@ static int intern(struct fence_compiler *compiler, const struct fence_plan_class
     if (fence_intern_find(&compiler->class_keys, key->data, key->size, ret_class))
         return 0;
     r = FENCE_PLAN_ADD(plan, classes, ret_class);
-    if (r < 0)
-        return r;
-    class = &plan->classes[*ret_class];
-    class->host = wanted->host;
-    class->pending = wanted->pending;
-    class->ports = fence_ports_ref(wanted->ports);
-    class->atoms = calloc(wanted->atom_count + 1, sizeof(*class->atoms));
-    if (!class->atoms)
-        return -ENOMEM;
-    if (wanted->atom_count)
-        memcpy(class->atoms, wanted->atoms, wanted->atom_count * sizeof(*class->atoms));
-    class->atom_count = wanted->atom_count;
-    for (size_t i = 0; i < class->atom_count; i++)
-        FENCE_PLAN_REF(plan, atoms, class->atoms[i]);
-    r = note_new(compiler, *ret_class, like);
+    if (r == 0)
+        r = fill(compiler, wanted, &plan->classes[*ret_class]);
+    if (r == 0)
+        r = note_new(compiler, *ret_class, like);
     if (r == 0)
         r = fence_intern_put(&compiler->class_keys, key->data, key->size, *ret_class, ret_class);
     return r < 0 ? r : 0;
@@ -100,6 +116,8 @@ void fence_class_free(struct fence_compiler *compiler, uint32_t index)
         fence_intern_remove(&compiler->class_keys, compiler->key.data, compiler->key.size);
     for (size_t i = 0; i < class->atom_count; i++)
         FENCE_PLAN_UNREF(plan, atoms, class->atoms[i]);
+    for (size_t i = 0; i < class->target_count; i++)
+        FENCE_PLAN_UNREF(plan, classes, class->targets[i].index);
     fence_plan_class_done(class);
     FENCE_PLAN_DROP(plan, classes, index);
 }
@@ -115,11 +133,49 @@ static bool means(const struct fence_compiler *compiler, uint32_t atom,
     if (view->kind == FENCE_VIEW_POD && *spec->namespace_name &&
         spec->namespace_name != view->namespace_name)
         return false;
-    return fence_peer_matches(&spec->spec, spec->namespace_name, spec->action, view);
+    return fence_peer_matches(&spec->spec, spec->namespace_name, spec->action, view) ||
+           (spec->cuts && fence_peer_cuts(&spec->spec, view));
+}
+
+/* ---- where ports lead ----------------------------------------------------------------------- */
+
+/* Backends of a port that are one class and one port are judged once. */
+static bool is_there(const struct fence_targets *rows, const struct fence_plan_target *target)
+{
+    for (size_t i = rows->count; i > 0 && rows->items[i - 1].position == target->position; i--)
+        if (rows->items[i - 1].index == target->index && rows->items[i - 1].port == target->port)
+            return true;
+    return false;
+}
+
+int fence_targets_add(struct fence_targets *rows, const struct fence_plan_target *target)
+{
+    if (is_there(rows, target))
+        return 0;
+    if (FENCE_GROW(rows->items, rows->capacity, rows->count) < 0)
+        return -ENOMEM;
+    rows->items[rows->count++] = *target;
+    return 0;
+}
+
+/* The classes that the route leads to now, in compiler->rows. */
+static int look_along(struct fence_compiler *compiler, uint32_t route)
+{
+    const struct fence_plan *plan = compiler->plan;
+    int r = 0;
+
+    compiler->rows.count = 0;
+    for (size_t i = 0; r == 0 && route != FENCE_PLAN_NONE && i < plan->routes[route].count; i++) {
+        struct fence_plan_target target = plan->routes[route].targets[i];
+
+        target.index = plan->peers[target.index].class;
+        r = fence_targets_add(&compiler->rows, &target);
+    }
+    return r;
 }
 
 int fence_class_get(struct fence_compiler *compiler, const struct fence_peer_view *view,
-                    uint32_t *ret_class)
+                    uint32_t route, uint32_t *ret_class)
 {
     const struct fence_plan *plan = compiler->plan;
     struct fence_indices *found = &compiler->found;
@@ -129,6 +185,10 @@ int fence_class_get(struct fence_compiler *compiler, const struct fence_peer_vie
         .ports = view->ports,
     };
 
+    if (look_along(compiler, route) < 0)
+        return -ENOMEM;
+    wanted.targets = compiler->rows.items;
+    wanted.target_count = compiler->rows.count;
     found->count = 0;
     for (uint32_t i = 0; i < plan->atoms_list.count; i++)
         if (plan->atoms[i].item.live && means(compiler, i, view) && fence_indices_add(found, i) < 0)
@@ -148,8 +208,51 @@ static int reclass(struct fence_compiler *compiler, uint32_t index, uint32_t cla
     FENCE_PLAN_REF(plan, classes, class);
     FENCE_PLAN_UNREF(plan, classes, peer->class);
     peer->class = class;
+    compiler->reclassed = true;
     FENCE_PLAN_TOUCH(plan, peers, index);
     return 1;
+}
+
+static bool same_rows(const struct fence_targets *rows, const struct fence_plan_class *class)
+{
+    return rows->count == class->target_count &&
+           (!rows->count ||
+            memcmp(rows->items, class->targets, rows->count * sizeof(*rows->items)) == 0);
+}
+
+/* Its backends may be of other classes now. Where these are other classes for no other reason than
+ * what rules can tell apart, so is its own: see refine and coarsen. */
+static int follow(struct fence_compiler *compiler, uint32_t index)
+{
+    const struct fence_plan_peer *peer = &compiler->plan->peers[index];
+    const struct fence_plan_class *class = &compiler->plan->classes[peer->class];
+    struct fence_plan_class wanted = *class;
+    uint32_t now;
+    int r = look_along(compiler, peer->route);
+
+    if (r < 0 || same_rows(&compiler->rows, class))
+        return r;
+    wanted.targets = compiler->rows.items;
+    wanted.target_count = compiler->rows.count;
+    r = intern(compiler, &wanted, peer->class, &now);
+    return r < 0 ? r : reclass(compiler, index, now);
+}
+
+int fence_classes_follow(struct fence_compiler *compiler)
+{
+    struct fence_plan *plan = compiler->plan;
+    int r = 0;
+
+    for (uint32_t i = 0; r >= 0 && compiler->reclassed && i < plan->peers_list.count; i++) {
+        if (!plan->peers[i].item.live || plan->peers[i].route == FENCE_PLAN_NONE)
+            continue;
+        r = follow(compiler, i);
+        /* its content says where its backends are */
+        if (compiler->relocated)
+            FENCE_PLAN_TOUCH(plan, peers, i);
+    }
+    compiler->reclassed = compiler->relocated = false;
+    return r < 0 ? r : 0;
 }
 
 /* ---- atoms that come ------------------------------------------------------------------------ */
@@ -208,34 +311,57 @@ int fence_classes_refine(struct fence_compiler *compiler)
 
 /* ---- atoms that go -------------------------------------------------------------------------- */
 
-/* What the class is without atoms that nobody uses. */
-static int coarsen(struct fence_compiler *compiler, uint32_t index, uint32_t *ret_class)
+/* What each class of a moment ago is now. */
+struct coarser {
+    uint32_t *classes;
+    size_t count;
+};
+
+/* What the class is without atoms that nobody uses, and leading to what others are without them. */
+static int coarsen(struct fence_compiler *compiler, uint32_t index, const struct coarser *coarser,
+                   uint32_t *ret_class)
 {
     const struct fence_plan_class *class = &compiler->plan->classes[index];
     struct fence_plan_class wanted = *class;
     struct fence_indices *found = &compiler->found;
 
     found->count = 0;
+    compiler->rows.count = 0;
+    for (size_t i = 0; i < class->target_count; i++) {
+        struct fence_plan_target target = class->targets[i];
+
+        if (target.index < coarser->count)
+            target.index = coarser->classes[target.index];
+        if (fence_targets_add(&compiler->rows, &target) < 0)
+            return -ENOMEM;
+    }
     for (size_t i = 0; i < class->atom_count; i++)
         if (compiler->atoms[class->atoms[i]].users && fence_indices_add(found, class->atoms[i]) < 0)
             return -ENOMEM;
     *ret_class = index;
-    if (found->count == class->atom_count)
+    if (found->count == class->atom_count && same_rows(&compiler->rows, class))
         return 0;
     wanted.atoms = found->items;
     wanted.atom_count = found->count;
+    wanted.targets = compiler->rows.items;
+    wanted.target_count = compiler->rows.count;
     return intern(compiler, &wanted, index, ret_class);
 }
 
-static int coarsen_all(struct fence_compiler *compiler, uint32_t *classes, size_t count)
+/* Those that lead to others after these. */
+static int coarsen_all(struct fence_compiler *compiler, const struct coarser *coarser)
 {
     int r = 0;
 
-    for (uint32_t i = 0; r == 0 && i < count; i++) {
-        classes[i] = i;
-        if (compiler->plan->classes[i].item.live)
-            r = coarsen(compiler, i, &classes[i]);
-    }
+    for (uint32_t i = 0; i < coarser->count; i++)
+        coarser->classes[i] = i;
+    for (int leading = 0; leading < 2; leading++)
+        for (uint32_t i = 0; r == 0 && i < coarser->count; i++) {
+            const struct fence_plan_class *class = &compiler->plan->classes[i];
+
+            if (class->item.live && (class->target_count > 0) == leading)
+                r = coarsen(compiler, i, coarser, &coarser->classes[i]);
+        }
     return r;
 }
 
@@ -244,7 +370,8 @@ int fence_classes_coarsen(struct fence_compiler *compiler)
     struct fence_plan *plan = compiler->plan;
     size_t count = plan->classes_list.count;
     FENCE_FREE uint32_t *classes = calloc(count + 1, sizeof(*classes));
-    int r = classes ? coarsen_all(compiler, classes, count) : -ENOMEM;
+    const struct coarser coarser = {classes, count};
+    int r = classes ? coarsen_all(compiler, &coarser) : -ENOMEM;
 
     for (uint32_t i = 0; r >= 0 && i < plan->peers_list.count; i++)
         if (plan->peers[i].item.live && plan->peers[i].class < count)

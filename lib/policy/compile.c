@@ -3,6 +3,7 @@
  * World to plan, step by step with what changes.
  *
  *   objects -> who claims which address -> shape of the pod -> identity -> peer -> class
+ *   services and slices -> where the ports of an address lead -> peer -> class
  *   endpoints -> policies that select them -> rules in use -> what these can tell apart (atoms,
  *   blocks, port names, label keys) -> classes -> sets: a table for each class
  *
@@ -12,6 +13,9 @@
  * - a policy that selects nobody here: a slot.
  * - a policy in use: the sets of those whom it selects; its new atoms are asked about every peer
  *   (distinct label combinations, not pods), its new blocks about every address.
+ * - a service or a slice: its addresses, where their ports now lead to other peers than before; one
+ *   with node ports, the addresses of nodes too. A class of services that is new asks every set,
+ *   which puts its table together out of those of the backends.
  * - a namespace's labels, a port name or system label that was not asked for before: the shapes
  *   concerned, and their addresses.
  *
@@ -46,6 +50,7 @@ static struct fence_plan *dismantle(struct fence_compiler *compiler)
     fence_universe_done(compiler);
     fence_shapes_done(compiler);
     fence_claims_done(compiler);
+    fence_services_done(compiler);
     fence_namespaces_done(compiler);
     fence_text_done(&compiler->text);
     fence_text_done(&compiler->key);
@@ -53,6 +58,11 @@ static struct fence_plan *dismantle(struct fence_compiler *compiler)
     fence_canvas_done(&compiler->shadow);
     free(compiler->found.items);
     free(compiler->new_classes);
+    free(compiler->rows.items);
+    free(compiler->legs.items);
+    free(compiler->reaches.items);
+    free(compiler->tables.items);
+    fence_intern_done(&compiler->route_keys);
     fence_intern_done(&compiler->identity_texts);
     fence_intern_done(&compiler->peer_keys);
     fence_intern_done(&compiler->class_keys);
@@ -100,7 +110,9 @@ static int change_pod(struct fence_compiler *compiler, const struct fence_change
 {
     int r = fence_subjects_pod(compiler, change);
 
-    return r == 0 ? fence_claims_pod(compiler, change) : r;
+    if (r == 0)
+        r = fence_claims_pod(compiler, change);
+    return r == 0 ? fence_services_pod(compiler, change) : r;
 }
 
 int fence_compiler_change(struct fence_compiler *compiler, const struct fence_change *change,
@@ -119,6 +131,8 @@ int fence_compiler_change(struct fence_compiler *compiler, const struct fence_ch
         r = fence_namespace_change(compiler, change);
     else if (kind == FENCE_OBJECT_NODE)
         r = fence_claims_node(compiler, change);
+    else if (kind == FENCE_OBJECT_SERVICE || kind == FENCE_OBJECT_ENDPOINT_SLICE)
+        r = fence_services_change(compiler, change);
     else if (fence_kind_is_policy(kind))
         r = fence_rulebook_change(compiler, change);
     return r < 0 ? fence_out_of_memory(err) : 0;
@@ -166,9 +180,10 @@ static int refresh_blocks(struct fence_compiler *compiler)
 static int run(struct fence_compiler *compiler)
 {
     static int (*const steps[])(struct fence_compiler * compiler) = {
-        fence_subjects_resolve, refresh_shapes,       fence_classes_refine,
-        refresh_blocks,         fence_owners_resolve, fence_prefixes_refresh,
-        fence_subjects_compile, fence_sets_refresh,   fence_owners_note,
+        fence_services_gather,  fence_subjects_resolve, refresh_shapes,
+        fence_classes_refine,   refresh_blocks,         fence_owners_resolve,
+        fence_prefixes_refresh, fence_routes_resolve,   fence_subjects_compile,
+        fence_sets_refresh,     fence_owners_note,
     };
     int r = 0;
 
@@ -195,14 +210,15 @@ typedef void free_fn(struct fence_compiler *compiler, uint32_t index);
 static void sweep(struct fence_compiler *compiler, struct fence_plan_list *list, char *items,
                   size_t size, free_fn *free_item)
 {
-    for (size_t i = 0; i < list->idle_count; i++) {
-        struct fence_plan_item *item = (struct fence_plan_item *)(items + list->idle[i] * size);
+    while (list->idle_count) {
+        /* one may leave another of the list behind, which then is the last */
+        uint32_t index = list->idle[--list->idle_count];
+        struct fence_plan_item *item = (struct fence_plan_item *)(items + index * size);
 
         item->idle = false;
         if (item->live && !item->references)
-            free_item(compiler, list->idle[i]);
+            free_item(compiler, index);
     }
-    list->idle_count = 0;
 }
 #define SWEEP(compiler, name, free_item)                                                           \
     sweep(compiler, &(compiler)->plan->name##_list, (char *)(compiler)->plan->name,                \
@@ -217,6 +233,8 @@ static void sweep_all(struct fence_compiler *compiler)
     SWEEP(compiler, tables, fence_table_free);
     SWEEP(compiler, rules, fence_rule_free);
     SWEEP(compiler, peers, fence_peer_free);
+    SWEEP(compiler, routes, fence_route_free);
+    SWEEP(compiler, peers, fence_peer_free); /* that only routes led to */
     SWEEP(compiler, classes, fence_class_free);
     SWEEP(compiler, identities, fence_identity_free);
     SWEEP(compiler, atoms, fence_atom_free);

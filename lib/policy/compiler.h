@@ -8,7 +8,9 @@
  *   shapes.c     namespace, labels, ports of a pod -> identity
  *   claims.c     who claims which address
  *   owners.c     who of them owns it
- *   peers.c      identity, block, named ports -> peer; prefixes
+ *   services.c   services and slices -> backends of a port; backends.c finds services by backend
+ *   routes.c     where the ports of an address lead
+ *   peers.c      identity, block, named ports, route -> peer; prefixes
  *   classes.c    peers that no rule in use can tell apart
  *   sets.c       rule lists x classes -> tables
  *   tables.c     painted intervals -> a table, one for each content
@@ -102,6 +104,7 @@ struct fence_atom {
     struct fence_peer_spec spec; /* a copy */
     const char *namespace_name;  /* shared; of its policy, "" for cluster-wide kinds */
     enum fence_action action;
+    bool cuts;      /* a block of a Denylist: it means addresses of services too */
     uint32_t users; /* rules in use; 0 = goes when the plan settles */
 };
 
@@ -131,6 +134,37 @@ struct fence_shape {
     uint32_t uses;                     /* claims and subjects */
 };
 
+/* ---- services ------------------------------------------------------------------------------- */
+
+/* A port of an address, and one backend of it. */
+struct fence_reach {
+    uint32_t position;
+    uint32_t port;
+    struct fence_addr addr; /* 0.0.0.0 or :: stands for none at all */
+};
+
+struct fence_reaches {
+    struct fence_reach *items;
+    size_t count;
+    size_t capacity;
+};
+
+struct fence_book_service {
+    const char *namespace_name; /* shared; NULL = free slot */
+    const char *name;           /* shared */
+    const struct fence_object *object;
+    const struct fence_object **slices;
+    size_t slice_count;
+    size_t slice_capacity;
+    struct fence_reaches reaches;      /* by its own ports; sorted, of both families, as the next */
+    struct fence_reaches node_reaches; /* by its node ports */
+    bool changed;
+    bool floating; /* some backend is found by its address alone: blocks decide who it is */
+};
+
+/* Whose backends are those of host ports. */
+#define FENCE_SERVICE_OF_NODES (UINT32_MAX - 1)
+
 /* ---- addresses ------------------------------------------------------------------------------ */
 
 /* Several claim one address. */
@@ -155,6 +189,13 @@ struct fence_book_set {
 struct fence_new_class {
     uint32_t class;
     uint32_t like; /* FENCE_PLAN_NONE = there is none */
+};
+
+/* Ports and where they lead, as they come. */
+struct fence_targets {
+    struct fence_plan_target *items;
+    size_t count;
+    size_t capacity;
 };
 
 struct fence_compiler {
@@ -216,6 +257,25 @@ struct fence_compiler {
     struct fence_indices free_contests;
     bool notes_old;
 
+    struct fence_intern service_names;
+    struct fence_book_service *services;
+    size_t service_count;
+    size_t service_capacity;
+    struct fence_indices free_services;
+    struct fence_indices changed_services;
+    struct fence_addresses backends;    /* address -> services: see backends.c */
+    struct fence_reaches node_reaches;  /* by node ports, of all services */
+    const struct fence_object **hosted; /* pods with host ports */
+    size_t hosted_count;
+    size_t hosted_capacity;
+    bool node_ports_old;
+    bool nodes_marked; /* all of their addresses are, in this run */
+    bool nodes_floating;
+    bool routed; /* some marked address has ports that lead elsewhere */
+    bool reclassed;
+    bool relocated;
+
+    struct fence_intern route_keys;
     struct fence_intern identity_texts;
     struct fence_intern peer_keys;
     struct fence_intern class_keys;
@@ -234,6 +294,10 @@ struct fence_compiler {
     struct fence_labels shown;           /* scratch: borrows its strings */
     struct fence_container_port *chosen; /* scratch: borrows its strings */
     size_t chosen_capacity;
+    struct fence_targets rows;    /* scratch of classes */
+    struct fence_targets legs;    /* scratch of routes */
+    struct fence_reaches reaches; /* scratch */
+    struct fence_indices tables;  /* scratch: of where a class's ports lead */
     struct fence_canvas enforced; /* scratch */
     struct fence_canvas shadow;   /* scratch */
 };
@@ -320,11 +384,44 @@ void fence_claims_done(struct fence_compiler *compiler);
 /* ---- owners.c ---- */
 /* Mark the addresses of pods in stale namespaces, which are then so no more. */
 int fence_owners_refresh(struct fence_compiler *compiler);
-/* Every marked address to the peer of its owner. */
+/* Every marked address to the peer of its owner, but for those that have a route. */
 int fence_owners_resolve(struct fence_compiler *compiler);
-/* The same for one; the entry is marked. */
-int fence_owner_resolve(struct fence_compiler *compiler, struct fence_address *entry);
 int fence_owners_note(struct fence_compiler *compiler);
+
+/* ---- backends.c ---- */
+/* The address is a backend of the service, or is not any more. -ENOMEM. */
+int fence_backend_add(struct fence_compiler *compiler, const struct fence_addr *addr,
+                      uint32_t service);
+int fence_backend_remove(struct fence_compiler *compiler, const struct fence_addr *addr,
+                         uint32_t service);
+/* The services that it is a backend of; borrowed until the next of the above. */
+size_t fence_backend_services(const struct fence_compiler *compiler, const struct fence_addr *addr,
+                              const uint32_t **ret_services);
+void fence_backends_done(struct fence_compiler *compiler);
+
+/* ---- services.c ---- */
+/* A Service or EndpointSlice came, changed or went. */
+int fence_services_change(struct fence_compiler *compiler, const struct fence_change *change);
+/* A Pod did: its host ports. */
+int fence_services_pod(struct fence_compiler *compiler, const struct fence_change *change);
+/* Where the ports of those that have changed lead; what depends on it is marked. */
+int fence_services_gather(struct fence_compiler *compiler);
+/* Somebody else has the address now: addresses that lead there are marked. */
+int fence_backend_moved(struct fence_compiler *compiler, const struct fence_addr *addr);
+/* Blocks or pod ranges are others now. */
+int fence_services_float(struct fence_compiler *compiler);
+/* Index of an object that is known. */
+uint32_t fence_service_of(const struct fence_compiler *compiler, const struct fence_object *object);
+bool fence_nodes_have_ports(const struct fence_compiler *compiler);
+int fence_reaches_add(struct fence_reaches *reaches, const struct fence_reach *reach);
+/* By position, address and port, each once. */
+void fence_reaches_sort(struct fence_reaches *reaches);
+void fence_services_done(struct fence_compiler *compiler);
+
+/* ---- routes.c ---- */
+/* Every marked address whose ports lead elsewhere to its peer. */
+int fence_routes_resolve(struct fence_compiler *compiler);
+void fence_route_free(struct fence_compiler *compiler, uint32_t route);
 
 /* ---- peers.c ---- */
 /* What a peer is made of; everything is borrowed. */
@@ -333,11 +430,12 @@ struct fence_peer_draft {
     enum fence_identity_number reserved;
     struct fence_peer_view view; /* `where` is filled in from the address */
     uint32_t flags;
+    uint32_t route; /* index, or FENCE_PLAN_NONE */
 };
 /* Fills in identity; -ENOMEM. */
 int fence_peer_draft_reserved(struct fence_compiler *compiler, enum fence_identity_number number,
                               struct fence_peer_draft *ret_draft);
-/* `where` is an address with full length, or a prefix: its class is what counts. */
+/* `where` is an address with full length, a prefix, or none: its class is what counts. */
 int fence_peer_get(struct fence_compiler *compiler, const struct fence_peer_draft *draft,
                    const struct fence_prefix *where, uint32_t *ret_peer);
 int fence_peers_reserve(struct fence_compiler *compiler);
@@ -362,9 +460,13 @@ int fence_identity_get(struct fence_compiler *compiler, const struct fence_ident
 void fence_identity_free(struct fence_compiler *compiler, uint32_t identity);
 
 /* ---- classes.c ---- */
-/* Class of a peer that looks like this. */
+/* Class of a peer that looks like this; its route leads to peers that have their classes. */
 int fence_class_get(struct fence_compiler *compiler, const struct fence_peer_view *view,
-                    uint32_t *ret_class);
+                    uint32_t route, uint32_t *ret_class);
+/* One more, unless its port has it already. -ENOMEM. */
+int fence_targets_add(struct fence_targets *targets, const struct fence_plan_target *target);
+/* Peers with a route to others of which some have other classes now. */
+int fence_classes_follow(struct fence_compiler *compiler);
 /* Peers asked about the atoms that have come. */
 int fence_classes_refine(struct fence_compiler *compiler);
 /* Atoms without users go: classes that only they told apart become one. */
@@ -392,6 +494,7 @@ struct fence_judgement {
     const struct fence_book_set *set;
     enum fence_direction direction;
     const struct fence_plan_class *class;
+    const uint32_t *tables; /* of where the class's ports lead, one for each target */
 };
 /* Is the rule one that means the class? */
 bool fence_book_rule_means(const struct fence_book_rule *rule,

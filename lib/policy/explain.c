@@ -101,6 +101,8 @@ static const char *kind_name(enum fence_peer_view_kind kind)
         return "masqueraded";
     case FENCE_VIEW_PENDING:
         return "pending";
+    case FENCE_VIEW_SERVICE:
+        return "a service";
     }
     return "unknown";
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The order of judgement (DESIGN section 4.4): Denylists; the Admin tier by priority; the union of
- * the allow-lists, which closes what it isolates; the Baseline tier; allow.
+ * the allow-lists, which closes what it isolates; the Baseline tier; allow. A port that leads
+ * elsewhere is judged by where it leads.
  */
 #include <errno.h>
 #include <string.h>
@@ -109,6 +110,57 @@ static int paint_policy(const struct fence_judgement *judgement, uint32_t positi
     return r;
 }
 
+/* ---- where a port leads --------------------------------------------------------------------- */
+
+/* What the backends of one port come to: what holds for all, with the words of the first. */
+static void merge(struct fence_decision *all, const struct fence_decision *one, bool first)
+{
+    if (first)
+        *all = *one;
+    else if (all->verdict != one->verdict)
+        *all =
+            (struct fence_decision){.verdict = FENCE_DEFER, .reason = FENCE_REASON_SERVICE_MIXED};
+}
+
+static struct fence_decision look_up(const struct fence_judgement *judgement, size_t target,
+                                     bool shadow)
+{
+    const struct fence_plan_target *where = &judgement->class->targets[target];
+    const struct fence_plan_table *table =
+        &judgement->compiler->plan->tables[judgement->tables[target]];
+    const struct fence_interval *interval =
+        fence_plan_interval(table, FENCE_POSITION(where->position >> 16, where->port));
+
+    if (shadow)
+        return (struct fence_decision){.rule = interval->shadow_rule,
+                                       .verdict = interval->shadow,
+                                       .reason = interval->shadow_reason};
+    return (struct fence_decision){
+        .rule = interval->rule, .verdict = interval->verdict, .reason = interval->reason};
+}
+
+/* Behind the Denylists, which cut an address whatever is behind it, and before all else: rules
+ * judge backends. */
+static int paint_targets(const struct fence_judgement *judgement, bool shadow,
+                         struct fence_canvas *canvas)
+{
+    const struct fence_plan_class *class = judgement->class;
+    struct fence_decision all = {0};
+    int r = 0;
+
+    if (judgement->direction != FENCE_EGRESS)
+        return 0;
+    for (size_t i = 0; r == 0 && i < class->target_count; i++) {
+        uint32_t position = class->targets[i].position;
+        struct fence_decision one = look_up(judgement, i, shadow);
+
+        merge(&all, &one, i == 0 || class->targets[i - 1].position != position);
+        if (i + 1 == class->target_count || class->targets[i + 1].position != position)
+            r = fence_canvas_paint(canvas, position, position + 1, &all);
+    }
+    return r;
+}
+
 /* What the tiers need to know of the selection as a whole. */
 struct summary {
     bool selected;      /* some policy counts */
@@ -180,6 +232,8 @@ int fence_judge(const struct fence_judgement *judgement, bool shadow, struct fen
     for (int tier = 0; r == 0 && tier < FENCE_TIERS; tier++) {
         r = paint_tier(judgement, tier, shadow, canvas);
         fence_canvas_reopen(canvas);
+        if (r == 0 && tier == FENCE_TIER_DENYLIST)
+            r = paint_targets(judgement, shadow, canvas);
         if (r == 0 && tier == FENCE_TIER_ALLOWLIST)
             r = paint_isolation(judgement, &summary, canvas);
     }

@@ -68,7 +68,7 @@ bool fence_peer_matches(const struct fence_peer_spec *spec, const char *policy_n
 
     if (spec->unknown)
         return action == FENCE_ACTION_DENY;
-    if (pending && action != FENCE_ACTION_DENY)
+    if ((pending && action != FENCE_ACTION_DENY) || view->kind == FENCE_VIEW_SERVICE)
         return false;
     if (spec->block)
         return block_holds(spec->block, &view->where);
@@ -78,6 +78,12 @@ bool fence_peer_matches(const struct fence_peer_spec *spec, const char *policy_n
         return (view->kind == FENCE_VIEW_NODE || view->kind == FENCE_VIEW_HOST) &&
                fence_selector_matches(spec->nodes, view->labels);
     return workload_matches(spec, policy_namespace, view);
+}
+
+bool fence_peer_cuts(const struct fence_peer_spec *spec, const struct fence_peer_view *view)
+{
+    return view->kind == FENCE_VIEW_SERVICE && spec->block &&
+           block_holds(spec->block, &view->where);
 }
 
 bool fence_policy_selects(const struct fence_object *policy, const char *namespace_name,

@@ -15,6 +15,7 @@ enum fence_peer_view_kind {
     FENCE_VIEW_WORLD,
     FENCE_VIEW_MASQUERADED,
     FENCE_VIEW_PENDING,
+    FENCE_VIEW_SERVICE, /* an address of a service: rules judge where it leads, not this */
 };
 
 /* Length of a `where` that no block holds. */
@@ -37,10 +38,14 @@ struct fence_peer_view {
 
 /* Does this peer of a rule mean that end? `policy_namespace` is "" for cluster-wide kinds.
  * For a deny rule a view of kind PENDING matches every selector, for any other action none. A peer
- * of an unknown kind matches everything for a deny rule and nothing otherwise.
+ * of an unknown kind matches everything for a deny rule and nothing otherwise. No other peer
+ * matches the address of a service (but see fence_peer_cuts).
  */
 bool fence_peer_matches(const struct fence_peer_spec *spec, const char *policy_namespace,
                         enum fence_action action, const struct fence_peer_view *view);
+
+/* Does this peer of a Denylist cut the address of a service off? */
+bool fence_peer_cuts(const struct fence_peer_spec *spec, const struct fence_peer_view *view);
 
 /* Does this policy select the pod? */
 bool fence_policy_selects(const struct fence_object *policy, const char *namespace_name,

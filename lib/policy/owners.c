@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who owns which address. Of all that claim one: an endpoint of this node, a pod, this node,
- * another node, in this order. Two live pods that claim one address are both judged as pending
- * there: neither may use the other's rights.
+ * Who owns which address. Of all that claim one: a service, an endpoint of this node, a pod, this
+ * node, another node, in this order. Two live pods that claim one address are both judged as
+ * pending there: neither may use the other's rights.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,16 +14,6 @@
 
 /* ---- judgement ------------------------------------------------------------------------------ */
 
-/* What the claims on an address come to. */
-struct verdict {
-    const struct fence_subject *local;
-    const struct fence_object *pod;
-    const struct fence_object *node;
-    const struct fence_object *rival_pod;    /* one more */
-    const struct fence_subject *rival_local; /* one more */
-    bool host;
-};
-
 /* Is this object the pod of an endpoint of this node, which claims for it? */
 static bool is_local(const struct fence_compiler *compiler, const struct fence_object *pod)
 {
@@ -34,8 +24,13 @@ static bool is_local(const struct fence_compiler *compiler, const struct fence_o
 }
 
 static void hear_object(const struct fence_compiler *compiler, const struct fence_object *object,
-                        struct verdict *verdict)
+                        struct fence_ownership *verdict)
 {
+    if (object->kind == FENCE_OBJECT_SERVICE) {
+        if (!verdict->service || fence_object_compare(object, verdict->service) < 0)
+            verdict->service = object;
+        return;
+    }
     if (object->kind == FENCE_OBJECT_NODE) {
         if (fence_is_own_node(compiler, object))
             verdict->host = true;
@@ -52,7 +47,7 @@ static void hear_object(const struct fence_compiler *compiler, const struct fenc
     }
 }
 
-static void hear_local(const struct fence_subject *subject, struct verdict *verdict)
+static void hear_local(const struct fence_subject *subject, struct fence_ownership *verdict)
 {
     if (!verdict->local || subject->local.ifindex < verdict->local->local.ifindex) {
         verdict->rival_local = verdict->local;
@@ -62,7 +57,8 @@ static void hear_local(const struct fence_subject *subject, struct verdict *verd
     }
 }
 
-static void hear(const struct fence_compiler *compiler, uintptr_t owner, struct verdict *verdict)
+static void hear(const struct fence_compiler *compiler, uintptr_t owner,
+                 struct fence_ownership *verdict)
 {
     if (owner == OWNER_HOST)
         verdict->host = true;
@@ -73,7 +69,7 @@ static void hear(const struct fence_compiler *compiler, uintptr_t owner, struct 
 }
 
 static void hear_all(const struct fence_compiler *compiler, const struct fence_contest *contest,
-                     struct verdict *verdict)
+                     struct fence_ownership *verdict)
 {
     for (size_t i = 0; i < contest->count; i++) {
         const struct fence_object *object = object_of(contest->owners[i]);
@@ -83,16 +79,29 @@ static void hear_all(const struct fence_compiler *compiler, const struct fence_c
     }
 }
 
-static struct verdict judge(const struct fence_compiler *compiler, uintptr_t owner)
+struct fence_ownership fence_ownership_of(const struct fence_compiler *compiler, uintptr_t owner)
 {
     const struct fence_contest *contest = contest_of(compiler, owner);
-    struct verdict verdict = {0};
+    struct fence_ownership verdict = {0};
 
     if (contest)
         hear_all(compiler, contest, &verdict);
     else if (owner)
         hear(compiler, owner, &verdict);
     return verdict;
+}
+
+bool fence_ownership_has_base(const struct fence_ownership *ownership)
+{
+    return ownership->local || ownership->pod || ownership->host || ownership->node;
+}
+
+bool fence_ownership_is_routed(const struct fence_compiler *compiler,
+                               const struct fence_ownership *ownership)
+{
+    bool node = !ownership->local && !ownership->pod && (ownership->host || ownership->node);
+
+    return ownership->service || (node && fence_nodes_have_ports(compiler));
 }
 
 /* ---- peers of owners ------------------------------------------------------------------------ */
@@ -115,6 +124,7 @@ static int draft_shape(struct fence_compiler *compiler, uint32_t index,
         return fence_peer_draft_reserved(compiler, FENCE_IDENTITY_INCOMPLETE, draft);
     *draft = (struct fence_peer_draft){
         .identity = shape->identity,
+        .route = FENCE_PLAN_NONE,
         .view = {.kind = FENCE_VIEW_POD,
                  .namespace_name = home->name,
                  .namespace_labels = home->labels,
@@ -175,44 +185,59 @@ static int draft_node(struct fence_compiler *compiler, const struct fence_object
     identity.content = text->data;
     *draft = (struct fence_peer_draft){
         .view = {.kind = FENCE_VIEW_NODE, .labels = node->node.labels},
+        .route = FENCE_PLAN_NONE,
     };
     return fence_identity_get(compiler, &identity, &draft->identity);
 }
 
-static int draft_owner(struct fence_compiler *compiler, const struct verdict *verdict,
-                       struct fence_peer_draft *draft)
+int fence_ownership_draft(struct fence_compiler *compiler, const struct fence_ownership *ownership,
+                          struct fence_peer_draft *draft)
 {
-    if (verdict->rival_local || (!verdict->local && verdict->rival_pod))
+    if (ownership->rival_local || (!ownership->local && ownership->rival_pod))
         return fence_peer_draft_reserved(compiler, FENCE_IDENTITY_PENDING, draft);
-    if (verdict->local)
-        return draft_subject(compiler, verdict->local, draft);
-    if (verdict->pod)
-        return draft_pod(compiler, verdict->pod, draft);
-    return verdict->host ? draft_host(compiler, draft) : draft_node(compiler, verdict->node, draft);
+    if (ownership->local)
+        return draft_subject(compiler, ownership->local, draft);
+    if (ownership->pod)
+        return draft_pod(compiler, ownership->pod, draft);
+    return ownership->host ? draft_host(compiler, draft)
+                           : draft_node(compiler, ownership->node, draft);
 }
 
-int fence_owner_resolve(struct fence_compiler *compiler, struct fence_address *entry)
+int fence_owner_set(struct fence_compiler *compiler, struct fence_address *entry, uint32_t peer)
 {
     struct fence_plan *plan = compiler->plan;
-    struct verdict verdict = judge(compiler, entry->owner);
+    uint32_t before = entry->peer;
+
+    if (peer != FENCE_ADDRESS_NONE)
+        FENCE_PLAN_REF(plan, peers, peer);
+    if (before != FENCE_ADDRESS_NONE)
+        FENCE_PLAN_UNREF(plan, peers, before);
+    entry->peer = peer;
+    return fence_addresses_mark(&plan->addresses, entry);
+}
+
+/* Where its ports lead is seen when every address has its peer: see routes.c. */
+static int resolve(struct fence_compiler *compiler, struct fence_address *entry)
+{
+    struct fence_ownership ownership = fence_ownership_of(compiler, entry->owner);
     struct fence_prefix where = {.addr = entry->addr, .length = 128};
     uint32_t before = entry->peer;
     uint32_t peer = FENCE_ADDRESS_NONE;
     struct fence_peer_draft draft;
     int r = 0;
 
-    if (verdict.local || verdict.pod || verdict.host || verdict.node) {
-        r = draft_owner(compiler, &verdict, &draft);
+    if (fence_ownership_is_routed(compiler, &ownership)) {
+        compiler->routed = true;
+        return fence_backend_moved(compiler, &where.addr);
+    }
+    if (fence_ownership_has_base(&ownership)) {
+        r = fence_ownership_draft(compiler, &ownership, &draft);
         if (r == 0)
             r = fence_peer_get(compiler, &draft, &where, &peer);
-        if (r < 0)
-            return r;
-        FENCE_PLAN_REF(plan, peers, peer);
     }
-    if (before != FENCE_ADDRESS_NONE)
-        FENCE_PLAN_UNREF(plan, peers, before);
-    entry->peer = peer;
-    return fence_addresses_mark(&plan->addresses, entry);
+    if (r == 0)
+        r = fence_owner_set(compiler, entry, peer);
+    return r < 0 || peer == before ? r : fence_backend_moved(compiler, &where.addr);
 }
 
 int fence_owners_resolve(struct fence_compiler *compiler)
@@ -224,7 +249,7 @@ int fence_owners_resolve(struct fence_compiler *compiler)
         struct fence_address *entry = fence_addresses_find(addresses, &addresses->marked[i]);
 
         if (entry)
-            r = fence_owner_resolve(compiler, entry);
+            r = resolve(compiler, entry);
     }
     return r;
 }
@@ -295,7 +320,7 @@ static void describe(const struct fence_subject *subject, const struct fence_obj
 }
 
 static int note(struct fence_compiler *compiler, const struct fence_contest *contest,
-                const struct verdict *verdict)
+                const struct fence_ownership *verdict)
 {
     struct fence_plan *plan = compiler->plan;
     struct fence_plan_note made = {0};
@@ -330,7 +355,7 @@ int fence_owners_note(struct fence_compiler *compiler)
     fence_plan_forget_notes(compiler->plan);
     for (size_t i = 0; r == 0 && i < compiler->contest_count; i++) {
         const struct fence_contest *contest = &compiler->contests[i];
-        struct verdict verdict = {0};
+        struct fence_ownership verdict = {0};
 
         hear_all(compiler, contest, &verdict);
         if (verdict.rival_local || (verdict.local && verdict.pod) || verdict.rival_pod)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A peer is an identity at a class of addresses, with those named ports that some rule asks for.
- * Its content says all of it, so the same peer is found again after a restart, whatever order the
- * objects came in.
+ * A peer is an identity at a class of addresses, with those named ports that some rule asks for,
+ * and the peers that its ports lead to where it is an address of services (routes.c). Its content
+ * says all of it, so the same peer is found again after a restart, whatever order the objects came
+ * in.
  */
 #include <errno.h>
 #include <string.h>
@@ -72,6 +73,7 @@ int fence_peer_draft_reserved(struct fence_compiler *compiler, enum fence_identi
         .reserved = number,
         .view = {.kind = world ? FENCE_VIEW_WORLD : FENCE_VIEW_PENDING},
         .flags = world ? FENCE_PEER_IS_WORLD : 0,
+        .route = FENCE_PLAN_NONE,
     };
     return fence_identity_get(compiler, &identity, &ret_draft->identity);
 }
@@ -87,10 +89,10 @@ struct packed_key {
     uint32_t kind;
     uint32_t length;
     struct fence_addr addr;
-    uint32_t pad;
+    uint32_t route;
 };
 
-static struct packed_key pack(uint32_t identity, const struct fence_peer_view *view)
+static struct packed_key pack(uint32_t identity, const struct fence_peer_view *view, uint32_t route)
 {
     bool host = view->kind == FENCE_VIEW_HOST;
 
@@ -101,14 +103,18 @@ static struct packed_key pack(uint32_t identity, const struct fence_peer_view *v
         .kind = view->kind,
         .length = view->where.length,
         .addr = view->where.addr,
+        .route = route,
     };
 }
 
 struct fence_prefix fence_where_of(const struct fence_compiler *compiler,
                                    const struct fence_prefix *where)
 {
-    uint32_t block = fence_blocks_find(&compiler->blocks, where);
+    uint32_t block;
 
+    if (where->length == FENCE_WHERE_NONE)
+        return *where;
+    block = fence_blocks_find(&compiler->blocks, where);
     return block == FENCE_BLOCK_NONE ? fence_whole_prefix(&where->addr)
                                      : compiler->blocks.items[block].prefix;
 }
@@ -150,11 +156,14 @@ static int add_peer(struct fence_compiler *compiler, const struct fence_peer_dra
     peer->identity = draft->identity;
     peer->class = FENCE_PLAN_NONE;
     peer->flags = draft->flags;
+    peer->route = draft->route;
     share_view(&draft->view, &peer->view);
     FENCE_PLAN_REF(plan, identities, peer->identity);
+    if (peer->route != FENCE_PLAN_NONE)
+        FENCE_PLAN_REF(plan, routes, peer->route);
     if (!peer->view.namespace_name)
         return -ENOMEM;
-    r = fence_class_get(compiler, &peer->view, &peer->class);
+    r = fence_class_get(compiler, &peer->view, peer->route, &peer->class);
     if (r == 0)
         FENCE_PLAN_REF(plan, classes, peer->class);
     return r;
@@ -170,7 +179,7 @@ int fence_peer_get(struct fence_compiler *compiler, const struct fence_peer_draf
     placed.view.where = fence_where_of(compiler, where);
     if (!placed.view.ports)
         placed.view.ports = fence_ports_none();
-    key = pack(placed.identity, &placed.view);
+    key = pack(placed.identity, &placed.view, placed.route);
     if (fence_intern_find(&compiler->peer_keys, &key, sizeof(key), ret_peer))
         return 0;
     r = add_peer(compiler, &placed, ret_peer);
@@ -188,11 +197,13 @@ void fence_peer_free(struct fence_compiler *compiler, uint32_t index)
 {
     struct fence_plan *plan = compiler->plan;
     struct fence_plan_peer *peer = &plan->peers[index];
-    struct packed_key key = pack(peer->identity, &peer->view);
+    struct packed_key key = pack(peer->identity, &peer->view, peer->route);
 
     fence_intern_remove(&compiler->peer_keys, &key, sizeof(key));
     FENCE_PLAN_UNREF(plan, identities, peer->identity);
     FENCE_PLAN_UNREF(plan, classes, peer->class);
+    if (peer->route != FENCE_PLAN_NONE)
+        FENCE_PLAN_UNREF(plan, routes, peer->route);
     fence_plan_peer_done(peer);
     FENCE_PLAN_DROP(plan, peers, index);
 }
@@ -300,7 +311,7 @@ static int relocate(struct fence_compiler *compiler, uint32_t index,
 {
     struct fence_plan *plan = compiler->plan;
     struct fence_plan_peer *peer = &plan->peers[index];
-    struct packed_key old = pack(peer->identity, &peer->view);
+    struct packed_key old = pack(peer->identity, &peer->view, peer->route);
     struct fence_peer_view view = peer->view;
     struct packed_key new;
     uint32_t ignored, class;
@@ -308,7 +319,7 @@ static int relocate(struct fence_compiler *compiler, uint32_t index,
     int r;
 
     view.where = *where;
-    new = pack(peer->identity, &view);
+    new = pack(peer->identity, &view, peer->route);
     if (fence_intern_find(&compiler->peer_keys, &new, sizeof(new), &ignored))
         return 1;
     content = make_content(plan, peer->identity, &view);
@@ -320,12 +331,13 @@ static int relocate(struct fence_compiler *compiler, uint32_t index,
     fence_intern_remove(&compiler->peer_keys, &old, sizeof(old));
     r = fence_intern_put(&compiler->peer_keys, &new, sizeof(new), index, &ignored);
     if (r >= 0)
-        r = fence_class_get(compiler, &peer->view, &class);
+        r = fence_class_get(compiler, &peer->view, peer->route, &class);
     if (r < 0)
         return r;
     FENCE_PLAN_REF(plan, classes, class);
     FENCE_PLAN_UNREF(plan, classes, peer->class);
     peer->class = class;
+    compiler->reclassed = compiler->relocated = true;
     FENCE_PLAN_TOUCH(plan, peers, index);
     return 0;
 }
@@ -462,7 +474,9 @@ int fence_prefixes_refresh(struct fence_compiler *compiler)
 
     if (r < 0 || !compiler->prefixes_old)
         return r;
-    r = add_prefixes(compiler, &prefixes);
+    r = fence_services_float(compiler);
+    if (r == 0)
+        r = add_prefixes(compiler, &prefixes);
     if (r < 0)
         return r;
     for (size_t i = 0; i < plan->prefixes_count; i++)

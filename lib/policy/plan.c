@@ -111,6 +111,7 @@ void fence_plan_identity_done(struct fence_plan_identity *identity)
 void fence_plan_class_done(struct fence_plan_class *class)
 {
     free(TAKE_PTR(class->atoms));
+    free(TAKE_PTR(class->targets));
     fence_ports_unref(&class->ports);
 }
 
@@ -121,6 +122,11 @@ void fence_plan_peer_done(struct fence_plan_peer *peer)
     fence_shared_labels_unref(&peer->view.namespace_labels);
     fence_shared_labels_unref(&peer->view.labels);
     fence_ports_unref(&peer->view.ports);
+}
+
+void fence_plan_route_done(struct fence_plan_route *route)
+{
+    free(TAKE_PTR(route->targets));
 }
 
 void fence_plan_set_done(struct fence_plan_set *set)
@@ -170,6 +176,9 @@ static void free_named(struct fence_plan *plan)
     for (size_t i = 0; i < plan->peers_list.count; i++)
         if (plan->peers[i].item.live)
             fence_plan_peer_done(&plan->peers[i]);
+    for (size_t i = 0; i < plan->routes_list.count; i++)
+        if (plan->routes[i].item.live)
+            fence_plan_route_done(&plan->routes[i]);
     for (size_t i = 0; i < plan->atoms_list.count; i++)
         if (plan->atoms[i].item.live)
             free(plan->atoms[i].content);
@@ -206,6 +215,7 @@ void fence_plan_free(struct fence_plan **plan)
     FREE_LIST(atoms);
     FREE_LIST(classes);
     FREE_LIST(peers);
+    FREE_LIST(routes);
     FREE_LIST(rules);
     FREE_LIST(tables);
     FREE_LIST(sets);
@@ -222,29 +232,84 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* What the class is but for its targets. */
+static void add_class(struct fence_text *text, const struct fence_plan *plan,
+                      const struct fence_plan_class *class)
+{
+    FENCE_FREE const char **atoms = calloc(class->atom_count + 1, sizeof(void *));
+
+    if (!atoms) {
+        text->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < class->atom_count; i++)
+        atoms[i] = plan->atoms[class->atoms[i]].content;
+    qsort(atoms, class->atom_count, sizeof(void *), compare_texts);
+    fence_text_add(text, "class %d %d ", class->host, class->pending);
+    if (class->ports)
+        fence_text_ports(text, class->ports->items, class->ports->count);
+    for (size_t i = 0; i < class->atom_count; i++)
+        fence_text_string(text, atoms[i]);
+}
+
+static int finish(struct fence_text *text, struct fence_text *ret_text)
+{
+    if (text->failed) {
+        fence_text_done(text);
+        return -ENOMEM;
+    }
+    *ret_text = *text;
+    return 0;
+}
+
 int fence_plan_class_content(const struct fence_plan *plan, uint32_t index,
                              struct fence_text *ret_text)
 {
     const struct fence_plan_class *class = &plan->classes[index];
-    FENCE_FREE const char **atoms = calloc(class->atom_count + 1, sizeof(void *));
     struct fence_text text = {0};
 
-    if (!atoms)
-        return -ENOMEM;
-    for (size_t i = 0; i < class->atom_count; i++)
-        atoms[i] = plan->atoms[class->atoms[i]].content;
-    qsort(atoms, class->atom_count, sizeof(void *), compare_texts);
-    fence_text_add(&text, "class %d %d ", class->host, class->pending);
-    if (class->ports)
-        fence_text_ports(&text, class->ports->items, class->ports->count);
-    for (size_t i = 0; i < class->atom_count; i++)
-        fence_text_string(&text, atoms[i]);
-    if (text.failed) {
-        fence_text_done(&text);
-        return -ENOMEM;
+    add_class(&text, plan, class);
+    for (size_t i = 0; i < class->target_count; i++) {
+        const struct fence_plan_target *target = &class->targets[i];
+
+        fence_text_add(&text, " %u to %u ", target->position, target->port);
+        add_class(&text, plan, &plan->classes[target->index]);
     }
-    *ret_text = text;
-    return 0;
+    return finish(&text, ret_text);
+}
+
+int fence_plan_peer_content(const struct fence_plan *plan, uint32_t index,
+                            struct fence_text *ret_text)
+{
+    const struct fence_plan_peer *peer = &plan->peers[index];
+    const struct fence_plan_route *route =
+        peer->route == FENCE_PLAN_NONE ? NULL : &plan->routes[peer->route];
+    struct fence_text text = {0};
+
+    fence_text_raw(&text, peer->content, strlen(peer->content));
+    for (size_t i = 0; route && i < route->count; i++) {
+        const struct fence_plan_target *target = &route->targets[i];
+
+        fence_text_add(&text, " %u to %u ", target->position, target->port);
+        fence_text_string(&text, plan->peers[target->index].content);
+    }
+    return finish(&text, ret_text);
+}
+
+const struct fence_interval *fence_plan_interval(const struct fence_plan_table *table,
+                                                 uint32_t position)
+{
+    size_t low = 0, high = table->count;
+
+    while (low + 1 < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (table->intervals[middle].low <= position)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &table->intervals[low];
 }
 
 /* ---- telling -------------------------------------------------------------------------------- */
@@ -263,6 +328,7 @@ struct row {
     {                                                                                              \
         ROW(plan, identities), ROW(plan, atoms), ROW(plan, classes), ROW(plan, peers),             \
             ROW(plan, rules), ROW(plan, tables), ROW(plan, sets), ROW(plan, endpoints),            \
+            ROW(plan, routes),                                                                     \
     }
 
 void fence_plan_told(struct fence_plan *plan)

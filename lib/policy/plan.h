@@ -57,6 +57,23 @@ struct fence_plan_atom {
     char *content;
 };
 
+/*
+ * A port of an address that leads somewhere else: to a backend, which is what egress rules judge.
+ * All that have one position are its backends, in the order of their addresses.
+ */
+struct fence_plan_target {
+    uint32_t position; /* of what is sent to the address */
+    uint32_t index;    /* peer (in a route) or class (in a class) of the backend */
+    uint32_t port;     /* of the backend */
+};
+
+/* Ports of an address that lead elsewhere; by position, no two alike. */
+struct fence_plan_route {
+    struct fence_plan_item item;
+    struct fence_plan_target *targets; /* peers; these have no route themselves */
+    size_t count;
+};
+
 /* Peers that no rule in use can tell apart. */
 struct fence_plan_class {
     struct fence_plan_item item;
@@ -65,15 +82,18 @@ struct fence_plan_class {
     const struct fence_ports *ports; /* shared: named ports that some egress rule asks for */
     uint32_t *atoms;                 /* that mean it, ascending */
     size_t atom_count;
+    struct fence_plan_target *targets; /* classes; of a route, where they are no more than that */
+    size_t target_count;
 };
 
 struct fence_plan_peer {
     struct fence_plan_item item;
-    char *content;     /* identity, most specific block, named ports */
+    char *content;     /* identity, most specific block, named ports; but for its route */
     uint32_t reserved; /* enum fence_peer_number when it is a reserved one, else 0 */
     uint32_t identity; /* index */
     uint32_t class;    /* index */
     uint32_t flags;    /* enum fence_peer_flag */
+    uint32_t route;    /* index, or FENCE_PLAN_NONE */
     /* What it looks like to a rule; labels, names and ports in it are shared. */
     struct fence_peer_view view;
 };
@@ -135,6 +155,7 @@ struct fence_plan {
     FENCE_PLAN_LIST(fence_plan_atom, atoms);
     FENCE_PLAN_LIST(fence_plan_class, classes);
     FENCE_PLAN_LIST(fence_plan_peer, peers);
+    FENCE_PLAN_LIST(fence_plan_route, routes);
     FENCE_PLAN_LIST(fence_plan_rule, rules);
     FENCE_PLAN_LIST(fence_plan_table, tables);
     FENCE_PLAN_LIST(fence_plan_set, sets);
@@ -174,6 +195,14 @@ static inline size_t fence_plan_live(const struct fence_plan_list *list)
 int fence_plan_class_content(const struct fence_plan *plan, uint32_t class,
                              struct fence_text *ret_text);
 
+/* What the peer is, canonical, its route and where that leads included. -ENOMEM. */
+int fence_plan_peer_content(const struct fence_plan *plan, uint32_t peer,
+                            struct fence_text *ret_text);
+
+/* What the table says of a position. */
+const struct fence_interval *fence_plan_interval(const struct fence_plan_table *table,
+                                                 uint32_t position);
+
 /* Table of a class in a set. */
 static inline uint32_t fence_plan_table_of(const struct fence_plan_set *set,
                                            enum fence_direction direction, uint32_t class)
@@ -210,6 +239,7 @@ void fence_plan_drop_item(struct fence_plan_list *list, struct fence_plan_item *
 void fence_plan_identity_done(struct fence_plan_identity *identity);
 void fence_plan_class_done(struct fence_plan_class *class);
 void fence_plan_peer_done(struct fence_plan_peer *peer);
+void fence_plan_route_done(struct fence_plan_route *route);
 void fence_plan_set_done(struct fence_plan_set *set);
 void fence_plan_forget_notes(struct fence_plan *plan);
 /* A set has to know of this many classes. -ENOMEM. */

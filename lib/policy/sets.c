@@ -102,6 +102,37 @@ static void sign(const struct fence_judgement *judgement, struct fence_text *tex
                 fence_text_raw(text, (const char *)place, sizeof(place));
         }
     }
+    for (size_t i = 0; judgement->tables && i < class->target_count; i++) {
+        const uint32_t target[] = {UINT32_MAX, class->targets[i].position, class->targets[i].port,
+                                   judgement->tables[i]};
+
+        fence_text_raw(text, (const char *)target, sizeof(target));
+    }
+}
+
+/* The table of what the judgement says, painted when its signature is a new one. */
+static int table_of(const struct fence_judgement *judgement, struct fence_intern *signatures,
+                    uint32_t *ret_table)
+{
+    struct fence_compiler *compiler = judgement->compiler;
+    struct fence_text *text = &compiler->text;
+    uint32_t table;
+    int r;
+
+    sign(judgement, text);
+    if (text->failed)
+        return -ENOMEM;
+    if (fence_intern_find(signatures, text->data, text->size, ret_table))
+        return 0;
+    r = fence_table_paint(judgement, &table);
+    if (r != 0)
+        return r;
+    r = fence_intern_put(signatures, text->data, text->size, table, ret_table);
+    if (r < 0)
+        return r;
+    /* the signature is found again: its table stays as long as the set does */
+    FENCE_PLAN_REF(compiler->plan, tables, table);
+    return 0;
 }
 
 static int table_for(struct fence_compiler *compiler, uint32_t set, enum fence_direction direction,
@@ -114,24 +145,22 @@ static int table_for(struct fence_compiler *compiler, uint32_t set, enum fence_d
         .direction = direction,
         .class = fence_class_at(compiler, class),
     };
-    struct fence_text *text = &compiler->text;
+    struct fence_indices *tables = &compiler->tables;
+    struct fence_judgement one = judgement;
     uint32_t table;
-    int r;
+    int r = 0;
 
-    sign(&judgement, text);
-    if (text->failed)
-        return -ENOMEM;
-    if (fence_intern_find(signatures, text->data, text->size, ret_table))
-        return 0;
-    r = fence_table_paint(&judgement, &table);
-    if (r != 0)
-        return r;
-    r = fence_intern_put(signatures, text->data, text->size, table, ret_table);
-    if (r < 0)
-        return r;
-    /* the signature is found again: its table stays as long as the set does */
-    FENCE_PLAN_REF(compiler->plan, tables, table);
-    return 0;
+    tables->count = 0;
+    for (size_t i = 0; direction == FENCE_EGRESS && i < judgement.class->target_count; i++) {
+        one.class = fence_class_at(compiler, judgement.class->targets[i].index);
+        r = table_of(&one, signatures, &table);
+        if (r == 0)
+            r = fence_indices_add(tables, table);
+        if (r < 0)
+            return r;
+    }
+    judgement.tables = tables->items;
+    return table_of(&judgement, signatures, ret_table);
 }
 
 /* Does `table` deny, now and in the shadow, wherever `other` does? */

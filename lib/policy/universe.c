@@ -106,7 +106,7 @@ static int new_atom(struct fence_compiler *compiler, const struct fence_atom *li
                     uint32_t *ret_atom)
 {
     struct fence_plan *plan = compiler->plan;
-    struct fence_atom atom = {.action = like->action};
+    struct fence_atom atom = {.action = like->action, .cuts = like->cuts};
     uint32_t index;
     int r;
 
@@ -140,8 +140,9 @@ static int use_atom(struct fence_compiler *compiler, const struct fence_atom *li
     int r;
 
     fence_text_clear(text);
-    /* the only thing that the action changes is what unknown and pending ends look like */
-    fence_text_add(text, "%d ", like->action == FENCE_ACTION_DENY);
+    /* the only thing that the action changes is what unknown and pending ends look like, and that
+     * Denylists do is services */
+    fence_text_add(text, "%d ", (like->action == FENCE_ACTION_DENY) + like->cuts);
     fence_text_string(text, like->namespace_name);
     fence_text_peer(text, &like->spec);
     if (text->failed)
@@ -234,7 +235,9 @@ static int add_rule(struct fence_compiler *compiler, const struct fence_object *
     for (size_t i = 0; r == 0 && i < rule->peer_count; i++) {
         struct fence_atom like = {.spec = rule->peers[i],
                                   .namespace_name = implied_namespace(object, &rule->peers[i]),
-                                  .action = rule->action};
+                                  .action = rule->action,
+                                  .cuts = object->policy.tier == FENCE_TIER_DENYLIST &&
+                                          rule->peers[i].block};
 
         r = use_atom(compiler, &like, &book->atoms[i]);
         if (r == 0)

@@ -256,6 +256,49 @@ static const char *check_sets(const struct fence_plan *plan)
     return NULL;
 }
 
+static bool same_content(const struct fence_plan *plan, uint32_t a, uint32_t b)
+{
+    struct fence_text one = {0}, other = {0};
+    bool same = false;
+
+    /* what is not even alike without its route is not asked for it */
+    if (strcmp(plan->peers[a].content, plan->peers[b].content) == 0)
+        same = fence_plan_peer_content(plan, a, &one) == 0 &&
+               fence_plan_peer_content(plan, b, &other) == 0 && strcmp(one.data, other.data) == 0;
+    fence_text_done(&one);
+    fence_text_done(&other);
+    return same;
+}
+
+/* Where a peer's ports lead, and that its class says the same. */
+static const char *check_route(const struct fence_plan *plan, const struct fence_plan_peer *peer)
+{
+    const struct fence_plan_class *class = &plan->classes[peer->class];
+    const struct fence_plan_route *route = &plan->routes[peer->route];
+    size_t found = 0;
+
+    if (peer->route == FENCE_PLAN_NONE)
+        return class->target_count ? "a class leads where its peer does not" : NULL;
+    if (peer->route >= plan->routes_list.count || !route->item.live)
+        return "a peer's route is not there";
+    for (size_t i = 0; i < route->count; i++) {
+        const struct fence_plan_target *leg = &route->targets[i];
+        const struct fence_plan_peer *to = &plan->peers[leg->index];
+        size_t j = 0;
+
+        if (!to->item.live || to->route != FENCE_PLAN_NONE)
+            return "a route leads to no peer, or on from there";
+        while (j < class->target_count &&
+               (class->targets[j].position != leg->position ||
+                class->targets[j].index != to->class || class->targets[j].port != leg->port))
+            j++;
+        if (j == class->target_count)
+            return "a class does not lead where its peer does";
+        found += j >= found;
+    }
+    return found == class->target_count ? NULL : "a class leads where its peer does not";
+}
+
 static const char *check_peers(const struct fence_plan *plan)
 {
     static const struct fence_addr v4 = {.bytes = {[10] = 0xff, 0xff, 192, 0, 2, 1}};
@@ -278,8 +321,10 @@ static const char *check_peers(const struct fence_plan *plan)
             return "a peer's identity is not there";
         if (peer->class >= plan->classes_list.count || !plan->classes[peer->class].item.live)
             return "a peer's class is not there";
-        for (size_t j = 0; j < i; j++)
-            if (plan->peers[j].item.live && strcmp(peer->content, plan->peers[j].content) == 0)
+        if (check_route(plan, peer))
+            return check_route(plan, peer);
+        for (uint32_t j = 0; j < i; j++)
+            if (plan->peers[j].item.live && same_content(plan, (uint32_t)i, j))
                 return "two peers are equal";
     }
     while ((entry = fence_addresses_next(&plan->addresses, &position)))
