@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is at an end, as the data path would find out: pods before nodes, nodes before blocks. Slow
+ * Who is at an end, as the data path would find out: services before pods, pods before nodes, nodes
+ * before blocks. Slow
  * and simple on purpose: every question looks at the objects afresh.
  */
 #include <errno.h>
@@ -190,7 +191,7 @@ int fence_end_find(const struct fence_world *world, const char *text, struct fen
     if (fence_addr_parse(text, &end->addr) == 0) {
         struct claims claims = claims_of(world, &end->addr, NULL);
 
-        if (is_settled(&claims))
+        if (is_settled(&claims) && !fence_service_at(world, &end->addr))
             end->pod = claims.owner;
     } else {
         r = find_pod(world, text, &end->pod, err);
@@ -266,9 +267,9 @@ static void locate_elsewhere(const struct fence_world *world, const struct fence
         end->kind = in_pod_range(world, addr) ? FENCE_VIEW_PENDING : FENCE_VIEW_WORLD;
 }
 
-int fence_end_locate(const struct fence_world *world, const struct fence_addr *addr,
-                     const struct fence_end_pod *viewer, struct fence_end *end,
-                     struct fence_err *err)
+int fence_end_locate_backend(const struct fence_world *world, const struct fence_addr *addr,
+                             const struct fence_end_pod *viewer, struct fence_end *end,
+                             struct fence_err *err)
 {
     struct claims claims = claims_of(world, addr, viewer);
     int r = 0;
@@ -276,6 +277,7 @@ int fence_end_locate(const struct fence_world *world, const struct fence_addr *a
     fence_labels_done(&end->owner.bare_namespace);
     end->addr = *addr;
     end->owner = (struct fence_end_pod){0};
+    end->service = NULL;
     end->node_object = NULL;
     end->node = "";
     end->this_host = false;
@@ -289,6 +291,24 @@ int fence_end_locate(const struct fence_world *world, const struct fence_addr *a
             end->kind = FENCE_VIEW_POD;
     }
     return r;
+}
+
+int fence_end_locate(const struct fence_world *world, const struct fence_addr *addr,
+                     const struct fence_end_pod *viewer, struct fence_end *end,
+                     struct fence_err *err)
+{
+    int r = fence_end_locate_backend(world, addr, viewer, end, err);
+
+    end->service = fence_service_at(world, addr);
+    if (r < 0 || !end->service)
+        return r;
+    fence_labels_done(&end->owner.bare_namespace);
+    end->owner = (struct fence_end_pod){0};
+    end->node_object = NULL;
+    end->node = "";
+    end->this_host = false;
+    end->kind = FENCE_VIEW_SERVICE;
+    return 0;
 }
 
 bool fence_end_has_addr(const struct fence_end_pod *pod, const struct fence_addr *addr)
@@ -319,7 +339,7 @@ bool fence_end_is_own_node(const struct fence_world *world, const struct fence_e
 {
     bool here = pod->local || (world->node_name && strcmp(pod->node, world->node_name) == 0);
 
-    if (other->owner.namespace_name)
+    if (other->owner.namespace_name || other->kind == FENCE_VIEW_SERVICE)
         return false;
     return (other->this_host && here) || (*other->node && strcmp(other->node, pod->node) == 0) ||
            is_host_network_addr(world, pod->node, &other->addr);

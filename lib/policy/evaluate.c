@@ -37,7 +37,7 @@ static int compare_policies(const void *a, const void *b)
     return compare_names(left, right);
 }
 
-static int collect_policies(struct fence_ask *ask)
+int fence_ask_collect(struct fence_ask *ask)
 {
     const struct fence_world *world = ask->world;
     const struct fence_end_pod *pod = ask->subject;
@@ -112,20 +112,14 @@ bool fence_ask_peer_matches(const struct fence_ask *ask, const struct fence_obje
                             const struct fence_rule *rule)
 {
     for (size_t i = 0; i < rule->peer_count; i++)
-        if (fence_peer_matches(&rule->peers[i], policy->namespace_name, rule->action, &ask->view))
+        if (fence_peer_matches(&rule->peers[i], policy->namespace_name, rule->action, &ask->view) ||
+            (policy->policy.tier == FENCE_TIER_DENYLIST &&
+             fence_peer_cuts(&rule->peers[i], &ask->view)))
             return true;
     return rule->any_peer;
 }
 
 /* ---- the order of judgement ----------------------------------------------------------------- */
-
-/* What decided: `policy` NULL when no policy did. */
-struct finding {
-    uint8_t verdict;
-    uint8_t reason;
-    const struct fence_object *policy;
-    uint32_t rule;
-};
 
 /* The first rule of the policy that means this connection; FENCE_RULE_NONE when none does. */
 static uint32_t first_rule(const struct fence_ask *ask, const struct fence_object *policy)
@@ -145,7 +139,7 @@ static uint32_t first_rule(const struct fence_ask *ask, const struct fence_objec
 
 /* True when the tier decides. */
 static bool judge_tier(const struct fence_ask *ask, enum fence_tier tier, bool shadow,
-                       struct finding *finding)
+                       struct fence_finding *finding)
 {
     for (size_t i = 0; i < ask->policy_count; i++) {
         const struct fence_object *policy = ask->policies[i];
@@ -160,10 +154,10 @@ static bool judge_tier(const struct fence_ask *ask, enum fence_tier tier, bool s
         action = policy->policy.rules[ask->direction][rule].action;
         if (action == FENCE_ACTION_PASS)
             return false;
-        *finding = (struct finding){.verdict = action == FENCE_ACTION_ALLOW,
-                                    .reason = FENCE_REASON_RULE,
-                                    .policy = policy,
-                                    .rule = rule};
+        *finding = (struct fence_finding){.verdict = action == FENCE_ACTION_ALLOW,
+                                          .reason = FENCE_REASON_RULE,
+                                          .policy = policy,
+                                          .rule = rule};
         if (action == FENCE_ACTION_DENY)
             finding->reason =
                 tier == FENCE_TIER_DENYLIST ? FENCE_REASON_DENYLIST : FENCE_REASON_DENY_RULE;
@@ -192,13 +186,13 @@ static bool any_counts(const struct fence_ask *ask, bool shadow)
     return false;
 }
 
-static struct finding judge(const struct fence_ask *ask, bool shadow)
+struct fence_finding fence_ask_judge(const struct fence_ask *ask, bool shadow)
 {
     const struct fence_object *isolating = first_isolating(ask, shadow);
     bool exempt = ask->direction == FENCE_EGRESS && ask->view.kind == FENCE_VIEW_HOST &&
                   !ask->world->own_node_egress_is_policy;
     bool pending = ask->view.kind == FENCE_VIEW_PENDING;
-    struct finding finding = {.verdict = FENCE_ALLOW, .rule = FENCE_RULE_NONE};
+    struct fence_finding finding = {.verdict = FENCE_ALLOW, .rule = FENCE_RULE_NONE};
 
     if (judge_tier(ask, FENCE_TIER_DENYLIST, shadow, &finding) ||
         judge_tier(ask, FENCE_TIER_ADMIN, shadow, &finding) ||
@@ -220,73 +214,9 @@ static struct finding judge(const struct fence_ask *ask, bool shadow)
     return finding;
 }
 
-/* ---- one side ------------------------------------------------------------------------------- */
-
-static struct fence_side plain_side(uint8_t verdict, uint8_t reason)
+bool fence_ask_is_cut(const struct fence_ask *ask, bool shadow, struct fence_finding *finding)
 {
-    return (struct fence_side){.verdict = verdict,
-                               .shadow = verdict,
-                               .reason = reason,
-                               .rule = FENCE_RULE_NONE,
-                               .nearest_rule = FENCE_RULE_NONE};
-}
-
-static int ask_policies(struct fence_ask *ask, struct fence_side *side, struct fence_err *err)
-{
-    struct finding finding;
-    int r = collect_policies(ask);
-
-    if (r < 0)
-        return fence_err_set(err, r, "out of memory");
-    finding = judge(ask, false);
-    *side = plain_side(finding.verdict, finding.reason);
-    side->shadow = judge(ask, true).verdict;
-    side->rule = finding.rule;
-    if (finding.policy) {
-        FENCE_FREE char *id = fence_object_id(finding.policy);
-
-        if (!id)
-            return fence_err_set(err, -ENOMEM, "out of memory");
-        snprintf(side->policy, sizeof(side->policy), "%s", id);
-    }
-    if (finding.reason == FENCE_REASON_NO_RULE || finding.reason == FENCE_REASON_PEER_PENDING)
-        r = fence_explain(ask, side, err);
-    return r;
-}
-
-/* True when the answer is settled before any policy. */
-static bool is_settled(const struct fence_ask *ask, struct fence_side *side)
-{
-    const struct fence_end_pod *pod = ask->subject;
-
-    /* a pod's packet to its own address never leaves it, whoever else claims that address */
-    if (!pod->namespace_name || !pod->endpoint || ask->itself)
-        *side = plain_side(FENCE_ALLOW, FENCE_REASON_NOT_AN_ENDPOINT);
-    else if (pod->local && pod->local->exempt)
-        *side = plain_side(FENCE_ALLOW, FENCE_REASON_EXEMPT);
-    else if (ask->martian)
-        *side = plain_side(FENCE_DENY, FENCE_REASON_MARTIAN);
-    else if (ask->direction == FENCE_INGRESS && ask->view.kind == FENCE_VIEW_HOST)
-        *side = plain_side(FENCE_ALLOW, FENCE_REASON_FROM_HOST);
-    else if (!pod->labels)
-        *side = plain_side(FENCE_DENY, FENCE_REASON_PENDING);
-    else if (pod->incomplete)
-        *side = plain_side(FENCE_DENY, FENCE_REASON_INCOMPLETE);
-    else
-        return false;
-    return true;
-}
-
-static int ask_side(struct fence_ask *ask, struct fence_side *side, struct fence_err *err)
-{
-    int r = 0;
-
-    if (ask->subject->namespace_name)
-        ask->view = fence_end_view(ask->world, ask->subject, ask->other);
-    if (!is_settled(ask, side))
-        r = ask_policies(ask, side, err);
-    free(ask->policies);
-    return r;
+    return judge_tier(ask, FENCE_TIER_DENYLIST, shadow, finding);
 }
 
 /* ---- the whole question --------------------------------------------------------------------- */
@@ -314,6 +244,14 @@ static bool is_martian(const struct fence_addr *from, const struct fence_addr *t
     return no_source || is_loopback(from) || is_loopback(to);
 }
 
+/* Of a connection that both hooks judge. */
+static uint8_t both(uint8_t one, uint8_t other)
+{
+    if (one == FENCE_DENY || other == FENCE_DENY)
+        return FENCE_DENY;
+    return one == FENCE_DEFER || other == FENCE_DEFER ? FENCE_DEFER : FENCE_ALLOW;
+}
+
 static int ask_both(struct inquiry *inquiry, struct fence_answer *answer, struct fence_err *err)
 {
     struct fence_ask egress = {.world = inquiry->world,
@@ -330,12 +268,13 @@ static int ask_both(struct inquiry *inquiry, struct fence_answer *answer, struct
                                 .other = &inquiry->from,
                                 .itself = egress.itself,
                                 .martian = egress.martian};
-    int r = ask_side(&egress, &answer->sides[FENCE_EGRESS], err);
+    int r = fence_ask_side(&egress, &answer->sides[FENCE_EGRESS], err);
 
     if (r == 0)
-        r = ask_side(&ingress, &answer->sides[FENCE_INGRESS], err);
-    answer->verdict = answer->sides[FENCE_EGRESS].verdict && answer->sides[FENCE_INGRESS].verdict;
-    answer->shadow = answer->sides[FENCE_EGRESS].shadow && answer->sides[FENCE_INGRESS].shadow;
+        r = fence_ask_side(&ingress, &answer->sides[FENCE_INGRESS], err);
+    answer->verdict =
+        both(answer->sides[FENCE_EGRESS].verdict, answer->sides[FENCE_INGRESS].verdict);
+    answer->shadow = both(answer->sides[FENCE_EGRESS].shadow, answer->sides[FENCE_INGRESS].shadow);
     return r;
 }
 

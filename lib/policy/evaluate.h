@@ -8,7 +8,9 @@
 #include "lib/base/err.h"
 #include "lib/policy/world.h"
 
-#define FENCE_EXPLAIN_MAX 512
+#define FENCE_EXPLAIN_MAX  512
+#define FENCE_SERVICE_MAX  320 /* "namespace/name" */
+#define FENCE_BACKENDS_MAX 16
 
 /* An end: "ns/pod" or an address. */
 struct fence_query {
@@ -19,8 +21,16 @@ struct fence_query {
     int family;            /* 4, 6, or 0: all that both ends have */
 };
 
+/* A backend of a service, judged by itself. */
+struct fence_backend_verdict {
+    struct fence_addr addr;
+    uint16_t port;
+    uint8_t verdict; /* enum fence_verdict, but never FENCE_DEFER */
+    uint8_t shadow;
+};
+
 struct fence_side {
-    uint8_t verdict; /* enum fence_verdict */
+    uint8_t verdict; /* enum fence_verdict; FENCE_DEFER: the backends of a service differ */
     uint8_t shadow;
     uint8_t reason;                 /* enum fence_reason */
     bool unknown;                   /* this side could not be asked (not on this node) */
@@ -30,6 +40,10 @@ struct fence_side {
     char nearest_policy[FENCE_EXPLAIN_MAX];
     uint32_t nearest_rule;
     char nearest_failed[FENCE_EXPLAIN_MAX];
+    /* Egress to an address of a service, or to a port of a node that leads to one. */
+    char service[FENCE_SERVICE_MAX];                           /* namespace/name, "" = none */
+    struct fence_backend_verdict backends[FENCE_BACKENDS_MAX]; /* the first of them */
+    size_t backend_count;                                      /* all of them */
 };
 
 struct fence_answer {
