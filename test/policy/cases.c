@@ -50,6 +50,10 @@ static void add_container(cJSON *containers, const cJSON *item)
     cJSON_AddStringToObject(port, "protocol", text_of(item, "protocol"));
     if (*text_of(item, "name"))
         cJSON_AddStringToObject(port, "name", text_of(item, "name"));
+    if (member(item, "hostPort"))
+        cJSON_AddItemToObject(port, "hostPort", cJSON_Duplicate(member(item, "hostPort"), true));
+    if (*text_of(item, "hostIP"))
+        cJSON_AddStringToObject(port, "hostIP", text_of(item, "hostIP"));
 }
 
 static void add_pod(cJSON *list, const cJSON *pod)
@@ -98,6 +102,9 @@ static void add_node(cJSON *list, const cJSON *node)
     }
 }
 
+/* Lists of the file that hold plain Kubernetes objects. */
+static const char *const whole[] = {"services", "endpointSlices", "policies"};
+
 static char *to_stream(const cJSON *json)
 {
     cJSON *stream = cJSON_CreateObject();
@@ -112,8 +119,9 @@ static char *to_stream(const cJSON *json)
         new_object(list, "Namespace", item->string, "", item);
     cJSON_ArrayForEach(item, member(json, "nodes")) add_node(list, item);
     cJSON_ArrayForEach(item, member(json, "pods")) add_pod(list, item);
-    cJSON_ArrayForEach(item, member(json, "policies"))
-        cJSON_AddItemToArray(list, cJSON_Duplicate(item, true));
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(whole); i++)
+        cJSON_ArrayForEach(item, member(json, whole[i]))
+            cJSON_AddItemToArray(list, cJSON_Duplicate(item, true));
     text = cJSON_PrintUnformatted(stream);
     cJSON_Delete(stream);
     return text;

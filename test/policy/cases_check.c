@@ -76,15 +76,23 @@ struct hearing {
     size_t reference; /* the first leg that explains itself: the evaluator */
 };
 
+/* true, false, or "mixed": where the backends of a service differ. */
+static uint8_t wanted(const cJSON *line, const char *key)
+{
+    if (strcmp(string_of(line, key), "mixed") == 0)
+        return FENCE_DEFER;
+    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, key)) ? FENCE_ALLOW : FENCE_DENY;
+}
+
 static bool is_expected(const cJSON *line, const struct leg_answer *answer)
 {
-    const struct leg_side *sides = answer->sides;
-    const cJSON *audit = cJSON_GetObjectItemCaseSensitive(line, "audit");
-    bool allowed = sides[FENCE_EGRESS].allowed && sides[FENCE_INGRESS].allowed;
-    bool shadow = sides[FENCE_EGRESS].shadow && sides[FENCE_INGRESS].shadow;
+    const struct leg_side *from = &answer->sides[FENCE_EGRESS];
+    const struct leg_side *to = &answer->sides[FENCE_INGRESS];
 
-    return allowed == cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "allowed")) &&
-           (!audit || shadow == cJSON_IsTrue(audit));
+    if (leg_verdict_of_both(from->verdict, to->verdict) != wanted(line, "allowed"))
+        return false;
+    return !cJSON_HasObjectItem(line, "audit") ||
+           leg_verdict_of_both(from->shadow, to->shadow) == wanted(line, "audit");
 }
 
 static int hear(const struct leg_stage *stage, const struct fence_query *query,
@@ -130,15 +138,14 @@ static bool judge(const struct hearing *hearing, struct case_outcome *outcome)
 
 static void tell(const struct hearing *hearing, struct case_outcome *outcome)
 {
-    const cJSON *audit = cJSON_GetObjectItemCaseSensitive(hearing->line, "audit");
-    bool allowed = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(hearing->line, "allowed"));
     char *text = outcome->text;
     size_t size = sizeof(outcome->text);
-    size_t used = (size_t)snprintf(text, size, "expected %s", fence_verdict_name(allowed));
+    size_t used = (size_t)snprintf(text, size, "expected %s",
+                                   fence_verdict_name(wanted(hearing->line, "allowed")));
 
-    if (audit)
+    if (cJSON_HasObjectItem(hearing->line, "audit"))
         used += (size_t)snprintf(text + used, size - used, ", with Audit policies %s",
-                                 fence_verdict_name(cJSON_IsTrue(audit)));
+                                 fence_verdict_name(wanted(hearing->line, "audit")));
     for (size_t i = 0; i < LEGS && used < size; i++) {
         if (!outcome->asked[i])
             continue;

@@ -20,7 +20,7 @@ static int ask_naive(const struct leg_stage *stage, const struct fence_query *qu
     if (r < 0)
         return fence_err_set(err, r, "naive: no such end");
     for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
-        ret_answer->sides[direction].allowed = answer.sides[direction].allowed;
+        ret_answer->sides[direction].verdict = answer.sides[direction].verdict;
         ret_answer->sides[direction].shadow = answer.sides[direction].shadow;
     }
     snprintf(ret_answer->note, sizeof(ret_answer->note), "egress: %s, ingress: %s",
@@ -40,8 +40,8 @@ static int ask_evaluator(const struct leg_stage *stage, const struct fence_query
         const struct fence_side *side = &answer.sides[direction];
         struct leg_side *to = &ret_answer->sides[direction];
 
-        to->allowed = side->verdict == FENCE_ALLOW;
-        to->shadow = side->shadow == FENCE_ALLOW;
+        to->verdict = side->verdict;
+        to->shadow = side->shadow;
         to->reason = side->reason;
         to->rule = side->rule;
         memcpy(to->policy, side->policy, sizeof(to->policy));
@@ -68,11 +68,23 @@ static bool is_claimed(const struct fence_pod *pod, const struct fence_addr *add
     return false;
 }
 
-/* The pod that alone claims the address. */
+static bool is_service(const struct fence_object *object, const struct fence_addr *addr)
+{
+    for (size_t i = 0; object->kind == FENCE_OBJECT_SERVICE && i < object->service.addrs.count; i++)
+        if (fence_addr_equal(&object->service.addrs.items[i], addr))
+            return true;
+    return false;
+}
+
+/* The pod that alone claims the address, no service doing so. */
 static const struct fence_object *owner_of(const struct case_file *file,
                                            const struct fence_addr *addr)
 {
     const struct fence_object *owner = NULL;
+
+    for (size_t i = 0; i < file->lab.world.object_count; i++)
+        if (is_service(file->lab.objects[i], addr))
+            return NULL;
 
     for (size_t i = 0; i < file->lab.world.object_count; i++) {
         const struct fence_object *object = file->lab.objects[i];
@@ -141,7 +153,7 @@ static int answer_without_set(const struct fence_plan *plan, uint32_t ifindex,
 
     if (!endpoint || !(endpoint->flags & FENCE_EP_PENDING))
         return -ENOENT;
-    ret_side->allowed = ret_side->shadow = false;
+    ret_side->verdict = ret_side->shadow = FENCE_DENY;
     ret_side->reason = FENCE_REASON_PENDING;
     if (endpoint->flags & FENCE_EP_INCOMPLETE)
         ret_side->reason = FENCE_REASON_INCOMPLETE;
@@ -156,8 +168,8 @@ static int answer_by_set(const struct fence_plan *plan, const struct plan_query 
 
     if (!interval)
         return answer_without_set(plan, query->ifindex, ret_side);
-    ret_side->allowed = interval->verdict == FENCE_ALLOW;
-    ret_side->shadow = interval->shadow == FENCE_ALLOW;
+    ret_side->verdict = interval->verdict;
+    ret_side->shadow = interval->shadow;
     ret_side->reason = interval->reason;
     if (!interval->rule)
         return 0;
@@ -188,8 +200,8 @@ static int ask_hook(const struct hook hooks[FENCE_DIRECTIONS], enum fence_direct
                                .port = question->port};
     uint32_t peer;
 
-    *ret_side = (struct leg_side){.allowed = true,
-                                  .shadow = true,
+    *ret_side = (struct leg_side){.verdict = FENCE_ALLOW,
+                                  .shadow = FENCE_ALLOW,
                                   .reason = FENCE_REASON_NOT_AN_ENDPOINT,
                                   .rule = FENCE_RULE_NONE};
     if (!hook->plan || stays_inside(&hooks[FENCE_EGRESS], &hooks[FENCE_INGRESS].addr))
@@ -248,8 +260,8 @@ static int ask_probe(const struct hook hooks[FENCE_DIRECTIONS], enum fence_direc
     r = reconciler_ask(hook->live, &query, &answer, err);
     if (r < 0)
         return r;
-    side->allowed = answer.result.verdict == FENCE_ALLOW;
-    side->shadow = answer.result.shadow == FENCE_ALLOW;
+    side->verdict = answer.result.verdict;
+    side->shadow = answer.result.shadow;
     /* a Denylist that would have hit the node is said by the kernel alone */
     if (answer.result.reason != FENCE_REASON_WOULD_BE_DENIED)
         side->reason = answer.result.reason;
@@ -285,6 +297,13 @@ const struct leg leg_table[LEGS] = {
     {"kernel", true, true, ask_kernel},
 };
 
+uint8_t leg_verdict_of_both(uint8_t one, uint8_t other)
+{
+    if (one == FENCE_DENY || other == FENCE_DENY)
+        return FENCE_DENY;
+    return one == FENCE_ALLOW && other == FENCE_ALLOW ? FENCE_ALLOW : FENCE_DEFER;
+}
+
 bool leg_can_answer(const struct leg *leg, const struct leg_stage *stage)
 {
     return !leg->live || stage->file.nodes[0].live;
@@ -309,7 +328,7 @@ void leg_stage_done(struct leg_stage *stage)
 
 static bool sides_agree(const struct leg_side *a, const struct leg_side *b, bool explained)
 {
-    if (a->allowed != b->allowed || a->shadow != b->shadow)
+    if (a->verdict != b->verdict || a->shadow != b->shadow)
         return false;
     return !explained ||
            (a->reason == b->reason && a->rule == b->rule && strcmp(a->policy, b->policy) == 0);
@@ -330,7 +349,7 @@ void leg_describe(const struct leg *leg, const struct leg_answer *answer, char *
 
         used += (size_t)snprintf(
             text + used, size - used, " %s %s/%s", fence_direction_name((unsigned int)direction),
-            fence_verdict_name(side->allowed), fence_verdict_name(side->shadow));
+            fence_verdict_name(side->verdict), fence_verdict_name(side->shadow));
         if (leg->explains && used < size)
             used += (size_t)snprintf(text + used, size - used, " (%s, %s rule %d)",
                                      fence_reason_name(side->reason),

@@ -9,8 +9,8 @@
 #include "test/policy/naive.h"
 
 struct leg_side {
-    bool allowed;
-    bool shadow;
+    uint8_t verdict; /* enum fence_verdict */
+    uint8_t shadow;
     /* of legs that explain themselves */
     uint8_t reason;
     uint32_t rule;
@@ -41,6 +41,8 @@ struct leg {
 #define LEGS 4
 extern const struct leg leg_table[LEGS];
 
+/* What two hooks, or two families, come to. */
+uint8_t leg_verdict_of_both(uint8_t one, uint8_t other);
 /* Live legs need a data path at the stage's nodes. */
 bool leg_can_answer(const struct leg *leg, const struct leg_stage *stage);
 /* Verdict and shadow verdict of each side; reason, rule and policy too when both `explain`. */

@@ -249,22 +249,63 @@ static struct outcome judge(const struct naive_trial *trial)
 
 /* ---- a question ----------------------------------------------------------------------------- */
 
+/* An address of no workload, in no block. */
+static const struct naive_peer nobody = {.who = NAIVE_SERVICE};
+
+/* Every backend as a destination of its own: all of them, none of them, or some. */
+static uint8_t judge_backends(const struct naive_trial *trial,
+                              const struct naive_backends *backends)
+{
+    unsigned int allowed = 0;
+
+    for (unsigned int i = 0; i < backends->count; i++) {
+        struct naive_trial one = *trial;
+
+        one.peer = naive_resolve_backend(trial->naive, trial->pod, &backends->items[i].addr);
+        one.port = backends->items[i].port;
+        allowed += judge(&one).allowed;
+    }
+    if (allowed == backends->count)
+        return FENCE_ALLOW;
+    return allowed ? FENCE_DEFER : FENCE_DENY;
+}
+
+/* Also says why: of a service with backends only that it is one. */
+static uint8_t judge_way(const struct naive_trial *trial, struct outcome *outcome)
+{
+    struct naive_backends backends = {.count = 0};
+    struct naive_trial nowhere = *trial;
+
+    *outcome = judge_denylists(trial);
+    if (trial->direction == FENCE_INGRESS || !naive_leads(trial, &backends)) {
+        *outcome = judge(trial);
+    } else if (!outcome->decided && !backends.count) {
+        nowhere.peer = nobody;
+        *outcome = judge(&nowhere);
+    } else if (!outcome->decided) {
+        outcome->why = "a service";
+        return judge_backends(trial, &backends);
+    }
+    return outcome->allowed ? FENCE_ALLOW : FENCE_DENY;
+}
+
 static void ask_side(struct naive_trial *trial, struct naive_side *side)
 {
-    struct outcome outcome = judge(trial);
+    struct outcome outcome;
+    struct outcome unused;
 
     side->asked = true;
-    side->allowed = outcome.allowed;
+    side->verdict = judge_way(trial, &outcome);
     side->why = outcome.why;
     side->policy = outcome.policy;
     trial->shadow = true;
-    side->shadow = judge(trial).allowed;
+    side->shadow = judge_way(trial, &unused);
 }
 
 int naive_ask(const struct naive *naive, const struct fence_query *query,
               struct naive_answer *ret_answer)
 {
-    static const struct naive_side nobody = {false, true, true, "no endpoint", NULL};
+    static const struct naive_side unasked = {false, FENCE_ALLOW, FENCE_ALLOW, "no endpoint", NULL};
     const cJSON *pods[FENCE_DIRECTIONS] = {0};
     struct naive_addr addrs[FENCE_DIRECTIONS];
 
@@ -280,7 +321,7 @@ int naive_ask(const struct naive *naive, const struct fence_query *query,
                                     .protocol = query->protocol,
                                     .port = query->port};
 
-        ret_answer->sides[direction] = nobody;
+        ret_answer->sides[direction] = unasked;
         /* a packet to the sender's own address never leaves the pod */
         if (!trial.pod || naive_has_addr(pods[FENCE_EGRESS], &addrs[FENCE_INGRESS]))
             continue;

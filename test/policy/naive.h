@@ -18,9 +18,9 @@ struct naive *naive_new(const cJSON *world);
 void naive_free(struct naive **naive);
 
 struct naive_side {
-    bool asked; /* false: this end is no endpoint, or the packet never leaves the pod */
-    bool allowed;
-    bool shadow;
+    bool asked;      /* false: this end is no endpoint, or the packet never leaves the pod */
+    uint8_t verdict; /* enum fence_verdict */
+    uint8_t shadow;
     const char *why;     /* static text for the enforced verdict */
     const cJSON *policy; /* the one that decided it, NULL = none */
 };

@@ -23,6 +23,7 @@ enum naive_who {
     NAIVE_NODE, /* another one */
     NAIVE_PENDING,
     NAIVE_WORLD,
+    NAIVE_SERVICE, /* an address that belongs to services */
 };
 
 /* What an address means to a pod that looks at it. */
@@ -45,7 +46,9 @@ struct naive_trial {
 
 /* naive_match.c */
 const cJSON *naive_get(const cJSON *object, const char *key);
-const char *naive_text(const cJSON *object, const char *key); /* "" when absent */
+const char *naive_text(const cJSON *object, const char *key);    /* "" when absent */
+unsigned int naive_number(const cJSON *object, const char *key); /* 0 when absent */
+unsigned int naive_protocol(const char *name);                   /* TCP when it says nothing */
 bool naive_addr_parse(const char *text, struct naive_addr *ret_addr);
 bool naive_in_prefix(const struct naive_addr *addr, const char *prefix);
 bool naive_selects(const cJSON *selector, const cJSON *labels);
@@ -67,4 +70,25 @@ bool naive_find_end(const struct naive *naive, const char *text, int family, con
 bool naive_has_addr(const cJSON *pod, const struct naive_addr *addr); /* pod may be NULL */
 struct naive_peer naive_resolve(const struct naive *naive, const cJSON *subject,
                                 const struct naive_addr *addr);
+/* The same where services do not count. */
+struct naive_peer naive_resolve_backend(const struct naive *naive, const cJSON *subject,
+                                        const struct naive_addr *addr);
 bool naive_is_incomplete(const struct naive *naive, const cJSON *pod);
+
+/* naive_services.c */
+bool naive_is_service(const struct naive *naive, const struct naive_addr *addr);
+
+struct naive_backend {
+    struct naive_addr addr;
+    unsigned int port;
+};
+
+#define NAIVE_BACKENDS 128
+
+struct naive_backends {
+    struct naive_backend items[NAIVE_BACKENDS];
+    unsigned int count;
+};
+
+/* Is it a port that leads elsewhere, and where to? It may lead nowhere. */
+bool naive_leads(const struct naive_trial *trial, struct naive_backends *backends);

@@ -19,7 +19,7 @@ const char *naive_text(const cJSON *object, const char *key)
     return text ? text : "";
 }
 
-static unsigned int number(const cJSON *object, const char *key)
+unsigned int naive_number(const cJSON *object, const char *key)
 {
     const cJSON *item = naive_get(object, key);
 
@@ -119,7 +119,7 @@ const cJSON *naive_namespace(const struct naive *naive, const cJSON *pod)
 
 /* ---- ports ---------------------------------------------------------------------------------- */
 
-static unsigned int protocol_number(const char *name)
+unsigned int naive_protocol(const char *name)
 {
     if (strcmp(name, "UDP") == 0)
         return IPPROTO_UDP;
@@ -149,8 +149,8 @@ static bool is_named(const struct naive_trial *trial, const char *name, bool den
     cJSON_ArrayForEach(port, naive_get(destination, "ports"))
     {
         if (strcmp(naive_text(port, "name"), name) == 0 &&
-            protocol_number(naive_text(port, "protocol")) == trial->protocol &&
-            number(port, "port") == trial->port)
+            naive_protocol(naive_text(port, "protocol")) == trial->protocol &&
+            naive_number(port, "port") == trial->port)
             return true;
     }
     return false;
@@ -158,16 +158,16 @@ static bool is_named(const struct naive_trial *trial, const char *name, bool den
 
 static bool icmp_matches(const struct naive_trial *trial, const cJSON *port)
 {
-    if (naive_get(port, "type") && number(port, "type") != trial->port >> 8)
+    if (naive_get(port, "type") && naive_number(port, "type") != trial->port >> 8)
         return false;
-    return !naive_get(port, "code") || number(port, "code") == (trial->port & 255);
+    return !naive_get(port, "code") || naive_number(port, "code") == (trial->port & 255);
 }
 
 static bool port_matches(const struct naive_trial *trial, const cJSON *port, bool deny)
 {
-    unsigned int protocol = protocol_number(naive_text(port, "protocol"));
-    unsigned int first = number(port, "port");
-    unsigned int last = naive_get(port, "endPort") ? number(port, "endPort") : first;
+    unsigned int protocol = naive_protocol(naive_text(port, "protocol"));
+    unsigned int first = naive_number(port, "port");
+    unsigned int last = naive_get(port, "endPort") ? naive_number(port, "endPort") : first;
 
     if (naive_get(port, "unknownField") || protocol != trial->protocol)
         return false;
@@ -227,7 +227,8 @@ static bool peer_matches(const struct naive_trial *trial, const cJSON *policy, c
     if (naive_get(peer, "unknownField"))
         return deny;
     if (block)
-        return in_block(&trial->peer.addr, block) && (deny || trial->peer.who != NAIVE_PENDING);
+        return in_block(&trial->peer.addr, block) && (deny || trial->peer.who != NAIVE_PENDING) &&
+               (deny || trial->peer.who != NAIVE_SERVICE);
     if (!namespaces && !cluster && trial->peer.who == NAIVE_POD &&
         strcmp(naive_text(trial->peer.object, "ns"), *home ? home : "default") != 0)
         return false;
@@ -257,8 +258,9 @@ static bool destination_matches(const struct naive_trial *trial, const cJSON *pr
     const cJSON *range = naive_get(destination, "range");
 
     if (range)
-        return number(range, "start") <= trial->port && trial->port <= number(range, "end");
-    return number(destination, "number") == trial->port;
+        return naive_number(range, "start") <= trial->port &&
+               trial->port <= naive_number(range, "end");
+    return naive_number(destination, "number") == trial->port;
 }
 
 static bool cluster_protocol_matches(const struct naive_trial *trial, const cJSON *entry, bool deny)
@@ -292,7 +294,8 @@ static bool in_networks(const struct naive_trial *trial, const cJSON *networks, 
 {
     const cJSON *network;
 
-    if (trial->peer.who == NAIVE_PENDING && !deny)
+    /* of a service it is the backends that are judged */
+    if (trial->peer.who == NAIVE_SERVICE || (trial->peer.who == NAIVE_PENDING && !deny))
         return false;
     cJSON_ArrayForEach(network, networks)
     {

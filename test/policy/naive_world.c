@@ -95,7 +95,7 @@ bool naive_find_end(const struct naive *naive, const char *text, int family, con
     if (!pod) {
         if (!naive_addr_parse(text, ret_addr) || ret_addr->family != family)
             return false;
-        *ret_pod = owner_of(naive, ret_addr);
+        *ret_pod = naive_is_service(naive, ret_addr) ? NULL : owner_of(naive, ret_addr);
         return true;
     }
     cJSON_ArrayForEach(item, naive_get(pod, "ips"))
@@ -203,8 +203,8 @@ static bool in_pod_range(const struct naive *naive, const struct naive_addr *add
     return false;
 }
 
-struct naive_peer naive_resolve(const struct naive *naive, const cJSON *subject,
-                                const struct naive_addr *addr)
+struct naive_peer naive_resolve_backend(const struct naive *naive, const cJSON *subject,
+                                        const struct naive_addr *addr)
 {
     const char *node = naive_text(subject, "node");
     struct naive_peer peer = {.who = NAIVE_WORLD, .addr = *addr};
@@ -214,4 +214,12 @@ struct naive_peer naive_resolve(const struct naive *naive, const cJSON *subject,
     if (in_pod_range(naive, addr))
         peer.who = NAIVE_PENDING;
     return peer;
+}
+
+struct naive_peer naive_resolve(const struct naive *naive, const cJSON *subject,
+                                const struct naive_addr *addr)
+{
+    if (naive_is_service(naive, addr))
+        return (struct naive_peer){.who = NAIVE_SERVICE, .addr = *addr};
+    return naive_resolve_backend(naive, subject, addr);
 }

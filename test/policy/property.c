@@ -21,6 +21,17 @@ static bool is_addr(const struct question_end *end)
     return strchr(end->text, '/') == NULL;
 }
 
+/* The n-th packet of all, or where something leads on mostly one that does. */
+static struct question_packet choose(const struct questions *questions, struct rng *rng,
+                                     const struct question_end *to)
+{
+    bool lead = to->leads && questions->leading_count && rng_chance(rng, 70);
+    size_t count = lead ? questions->leading_count : questions->packet_count;
+    const struct question_packet *from = lead ? questions->leading : questions->packets;
+
+    return from[rng_below(rng, (unsigned int)count)];
+}
+
 /* Between two addresses nobody is asked, unless everything is. */
 int property_for_each(struct property *property, const struct questions *questions, struct rng *rng,
                       const struct property_visitor *visitor)
@@ -38,10 +49,11 @@ int property_for_each(struct property *property, const struct questions *questio
         if (!from->has[i % 2] || !to->has[i % 2] || (is_addr(from) && is_addr(to) && !all))
             continue;
         for (size_t j = 0; r == 0 && j < (all ? packets : property->packets); j++) {
-            size_t at = all ? j : rng_below(rng, (unsigned int)packets);
+            struct question_packet packet =
+                all ? questions->packets[j] : choose(questions, rng, to);
 
-            query.protocol = questions->packets[at].protocol;
-            query.port = questions->packets[at].port;
+            query.protocol = packet.protocol;
+            query.port = packet.port;
             property->tally.questions++;
             r = visitor->visit(visitor->context, &query);
         }

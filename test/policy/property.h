@@ -18,6 +18,7 @@ struct property_tally {
     uint64_t failures;
     uint64_t counted; /* of the worlds that stand still; what follows is about them */
     uint64_t allowed;
+    uint64_t mixed;
     uint64_t shadow_differs;
     uint64_t reasons[FENCE_DIRECTIONS][FENCE_REASON_COUNT];
 };

@@ -30,8 +30,8 @@
 struct probe {
     struct reconciler *live;
     struct reconciler_query query;
-    bool before;
-    bool after;
+    uint8_t before; /* enum fence_verdict */
+    uint8_t after;
     bool restarts; /* the daemon */
 };
 
@@ -53,7 +53,7 @@ struct view {
     const struct fence_plan *plan;
     const struct fence_plan_endpoint *endpoint;
     const struct fence_plan_peer *peer;
-    bool allowed;
+    uint8_t verdict;
 };
 
 static bool is_plain(const struct fence_plan_endpoint *endpoint)
@@ -74,7 +74,7 @@ static bool look(struct view *view, const struct plan_query *query)
     if (view->peer->flags & FENCE_PEER_IS_HOST)
         return false;
     interval = plan_interval(view->plan, query, peer);
-    view->allowed = interval && interval->verdict == FENCE_ALLOW;
+    view->verdict = interval ? interval->verdict : FENCE_DENY;
     return interval != NULL;
 }
 
@@ -159,8 +159,8 @@ static bool choose(const struct property_step *step, size_t node, struct rng *rn
         .live = step->live->nodes[node],
         .query = {query.ifindex, query.direction, FENCE_ORIGIN_FORWARDED, *own, query.remote,
                   query.protocol, query.port},
-        .before = before.allowed,
-        .after = after.allowed,
+        .before = before.verdict,
+        .after = after.verdict,
         .restarts = step->restarts || !engine_can_follow(&nodes[0]->world, &nodes[1]->world),
     };
     return true;
@@ -218,16 +218,16 @@ static void ask_all(void *context, int fd)
     for (size_t i = 0; moments->result == 0 && i < moments->count; i++) {
         const struct probe *probe = &moments->probes[i];
         struct reconciler_answer answer;
-        bool allowed;
+        uint8_t verdict;
 
         moments->result = reconciler_ask(probe->live, &probe->query, &answer, moments->err);
         if (moments->result < 0)
             return;
         moments->asked++;
-        allowed = answer.result.verdict == FENCE_ALLOW;
-        if (allowed == probe->before || allowed == probe->after)
+        verdict = answer.result.verdict;
+        if (verdict == probe->before || verdict == probe->after)
             continue;
-        if (!allowed && probe->restarts) {
+        if (verdict == FENCE_DENY && probe->restarts) {
             moments->refused++;
             continue;
         }

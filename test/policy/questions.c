@@ -38,6 +38,16 @@ static int add_addr(struct questions *questions, const char *text)
     return add_end(questions, text, !ipv6, ipv6);
 }
 
+static int add_leading(struct questions *questions, const char *text)
+{
+    int r = add_addr(questions, text);
+
+    for (size_t i = 0; r == 0 && i < questions->end_count; i++)
+        if (strcmp(questions->ends[i].text, text) == 0)
+            questions->ends[i].leads = true;
+    return r;
+}
+
 static int add_addrs(struct questions *questions, const cJSON *list)
 {
     const cJSON *item;
@@ -183,7 +193,8 @@ struct walk {
 
 static int visit(struct walk *walk, const cJSON *item)
 {
-    static const char *const numbers[] = {"port", "endPort", "number", "start", "end"};
+    static const char *const numbers[] = {"port", "endPort",  "number",  "start",
+                                          "end",  "nodePort", "hostPort"};
     int r = 0;
 
     if (cJSON_IsString(item) && strchr(item->valuestring, '/') && walk->edges &&
@@ -227,6 +238,70 @@ static int add_policies(struct walk *walk, const cJSON *world)
     return r;
 }
 
+/* By which one gets elsewhere: of a service's port, or of a pod's. */
+static int add_ports(struct questions *questions, const cJSON *port)
+{
+    static const char *const keys[] = {"port", "nodePort", "hostPort"};
+    const cJSON *protocol = member(port, "protocol");
+    unsigned int number = IPPROTO_TCP;
+
+    if (protocol && strcmp(protocol->valuestring, "TCP") != 0)
+        number = strcmp(protocol->valuestring, "UDP") == 0 ? IPPROTO_UDP : IPPROTO_SCTP;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(keys); i++) {
+        const cJSON *item = member(port, keys[i]);
+
+        if (!item)
+            continue;
+        if (FENCE_GROW(questions->leading, questions->leading_capacity, questions->leading_count) <
+            0)
+            return -ENOMEM;
+        questions->leading[questions->leading_count++] =
+            (struct question_packet){number, (unsigned int)item->valueint};
+    }
+    return 0;
+}
+
+static int add_hosted(struct questions *questions, const cJSON *pod)
+{
+    const cJSON *port;
+    int r = 0;
+
+    cJSON_ArrayForEach(port, member(pod, "ports"))
+    {
+        if (r == 0 && member(port, "hostPort"))
+            r = add_ports(questions, port);
+    }
+    return r;
+}
+
+/* The addresses that a service states, its ports and those of nodes. */
+static int add_service(struct walk *walk, const cJSON *service)
+{
+    const cJSON *spec = member(service, "spec");
+    const cJSON *ingress = member(member(member(service, "status"), "loadBalancer"), "ingress");
+    const cJSON *item;
+    int r = 0;
+
+    cJSON_ArrayForEach(item, member(spec, "clusterIPs"))
+    {
+        if (r == 0 && strcmp(item->valuestring, "None") != 0)
+            r = add_leading(walk->questions, item->valuestring);
+    }
+    cJSON_ArrayForEach(item, member(spec, "externalIPs"))
+    {
+        r = r == 0 ? add_leading(walk->questions, item->valuestring) : r;
+    }
+    cJSON_ArrayForEach(item, ingress)
+    {
+        r = r == 0 ? add_leading(walk->questions, member(item, "ip")->valuestring) : r;
+    }
+    cJSON_ArrayForEach(item, member(spec, "ports"))
+    {
+        r = r == 0 ? add_ports(walk->questions, item) : r;
+    }
+    return r == 0 ? walk_json(walk, member(spec, "ports")) : r;
+}
+
 static int add_constants(struct questions *questions)
 {
     static const struct question_packet packets[] = {
@@ -252,10 +327,24 @@ int questions_make(struct questions *questions, struct rng *rng, const cJSON *wo
     {
         r = r == 0 ? add_pod(questions, rng, item) : r;
         r = r == 0 ? walk_json(&walk, member(item, "ports")) : r;
+        r = r == 0 ? add_hosted(questions, item) : r;
     }
     cJSON_ArrayForEach(item, member(world, "nodes"))
     {
-        r = r == 0 ? add_addrs(questions, member(item, "ips")) : r;
+        const cJSON *addr;
+
+        cJSON_ArrayForEach(addr, member(item, "ips"))
+        {
+            r = r == 0 ? add_leading(questions, addr->valuestring) : r;
+        }
+    }
+    cJSON_ArrayForEach(item, member(world, "services"))
+    {
+        r = r == 0 ? add_service(&walk, item) : r;
+    }
+    cJSON_ArrayForEach(item, member(world, "endpointSlices"))
+    {
+        r = r == 0 ? walk_json(&walk, member(item, "ports")) : r;
     }
     if (r == 0)
         r = add_outsiders(questions);
@@ -266,5 +355,6 @@ void questions_done(struct questions *questions)
 {
     free(questions->ends);
     free(questions->packets);
+    free(questions->leading);
     *questions = (struct questions){0};
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 
 #include "test/policy/rng.h"
 
@@ -11,6 +12,7 @@
 struct question_end {
     char text[QUESTION_TEXT]; /* "ns/pod" or an address */
     bool has[2];              /* IPv4, IPv6 */
+    bool leads;               /* an address of a service or of a node */
 };
 
 struct question_packet {
@@ -25,6 +27,9 @@ struct questions {
     struct question_packet *packets;
     size_t packet_count;
     size_t packet_capacity;
+    struct question_packet *leading; /* ports of services, and of nodes that lead elsewhere */
+    size_t leading_count;
+    size_t leading_capacity;
 };
 
 /* Zeroed `questions` in. Live pods, and addresses of nodes, of finished pods, outside, unknown,

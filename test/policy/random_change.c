@@ -254,7 +254,7 @@ static const char *change_policy(struct rng *rng, cJSON *world)
 const char *random_change(struct rng *rng, cJSON *world)
 {
     static const int leaps[] = {1, 1, 60, -1};
-    unsigned int what = rng_below(rng, 20);
+    unsigned int what = rng_below(rng, 26);
     cJSON *now = member(world, "now");
 
     if (what < 8)
@@ -265,6 +265,8 @@ const char *random_change(struct rng *rng, cJSON *world)
         return change_node(rng, world);
     if (what < 19)
         return change_policy(rng, world);
+    if (what < 25)
+        return random_change_service(rng, world);
     cJSON_SetNumberHelper(now, cJSON_GetNumberValue(now) + RNG_PICK(rng, leaps));
     return "the time";
 }

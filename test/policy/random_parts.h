@@ -26,6 +26,14 @@ cJSON *random_object(const char *api_version, const char *kind, const char *name
                      unsigned int number);
 void random_annotation(struct rng *rng, cJSON *policy);
 
+/* random_services.c */
+void random_add_services(struct rng *rng, cJSON *world);
+const char *random_change_service(struct rng *rng, cJSON *world);
+/* `name` NULL: one of a few. */
+cJSON *random_service(struct rng *rng, const cJSON *world, const char *name);
+cJSON *random_slice(struct rng *rng, const cJSON *world, unsigned int number);
+void random_host_port(struct rng *rng, cJSON *port); /* mostly none */
+
 /* random_cluster.c */
 cJSON *random_cluster_policy(struct rng *rng, const cJSON *world, unsigned int number);
 

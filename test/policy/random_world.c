@@ -70,6 +70,7 @@ void random_container_ports(struct rng *rng, cJSON *pod)
         cJSON_AddStringToObject(port, "name", RNG_PICK(rng, random_port_names));
         cJSON_AddNumberToObject(port, "port", RNG_PICK(rng, random_ports));
         cJSON_AddStringToObject(port, "protocol", RNG_PICK(rng, protocols));
+        random_host_port(rng, port);
         cJSON_AddItemToArray(list, port);
     }
 }
@@ -191,6 +192,7 @@ cJSON *random_world(struct rng *rng)
     list = cJSON_AddArrayToObject(world, "pods");
     for (unsigned int i = 0; i < pods; i++)
         cJSON_AddItemToArray(list, random_pod(rng, world, i));
+    random_add_services(rng, world);
     list = cJSON_AddArrayToObject(world, "policies");
     for (unsigned int i = 0; i < policies; i++)
         cJSON_AddItemToArray(list, random_policy(rng, world, i));

@@ -94,6 +94,14 @@ static void add_packet(cJSON *line, const struct fence_query *query)
     }
 }
 
+static void add_verdict(cJSON *line, const char *key, uint8_t verdict)
+{
+    if (verdict == FENCE_DEFER)
+        cJSON_AddStringToObject(line, key, "mixed");
+    else
+        cJSON_AddBoolToObject(line, key, verdict == FENCE_ALLOW);
+}
+
 void shrink_describe(cJSON *world, const char *name, const struct fence_query *query)
 {
     struct naive *naive = naive_new(world);
@@ -107,9 +115,10 @@ void shrink_describe(cJSON *world, const char *name, const struct fence_query *q
     cJSON_AddStringToObject(line, "to", query->to);
     add_packet(line, query);
     cJSON_AddStringToObject(line, "family", query->family == 4 ? "v4" : "v6");
-    cJSON_AddBoolToObject(line, "allowed",
-                          sides[FENCE_EGRESS].allowed && sides[FENCE_INGRESS].allowed);
-    cJSON_AddBoolToObject(line, "audit", sides[FENCE_EGRESS].shadow && sides[FENCE_INGRESS].shadow);
+    add_verdict(line, "allowed",
+                leg_verdict_of_both(sides[FENCE_EGRESS].verdict, sides[FENCE_INGRESS].verdict));
+    add_verdict(line, "audit",
+                leg_verdict_of_both(sides[FENCE_EGRESS].shadow, sides[FENCE_INGRESS].shadow));
     cJSON_AddStringToObject(world, "name", name);
     cJSON_AddStringToObject(world, "source", "test/policy/property.c");
     cJSON_AddItemToArray(cJSON_AddArrayToObject(world, "expect"), line);
