@@ -10,16 +10,21 @@
 
 static const char *summarize(const struct fence_answer *answer, bool shadow)
 {
-    bool unknown = false;
+    bool unknown = false, mixed = false;
 
     for (int i = 0; i < FENCE_DIRECTIONS; i++) {
         const struct fence_side *side = &answer->sides[i];
+        uint8_t verdict = shadow ? side->shadow : side->verdict;
 
         if (side->unknown)
             unknown = true;
-        else if ((shadow ? side->shadow : side->verdict) != FENCE_ALLOW)
+        else if (verdict == FENCE_DENY)
             return "deny";
+        else if (verdict == FENCE_DEFER)
+            mixed = true;
     }
+    if (mixed)
+        return "mixed";
     return unknown ? "unknown" : "allow";
 }
 
@@ -93,6 +98,41 @@ static bool add_nearest(cJSON *object, const struct fence_side *side)
            cJSON_AddStringToObject(nearest, "failed", side->nearest_failed);
 }
 
+static bool add_backend(cJSON *list, const struct fence_backend_verdict *backend)
+{
+    cJSON *value = cJSON_CreateObject();
+    char text[FENCE_ADDR_TEXT];
+
+    if (!cJSON_AddItemToArray(list, value)) {
+        cJSON_Delete(value);
+        return false;
+    }
+    return cJSON_AddStringToObject(value, "address", fence_addr_format(&backend->addr, text)) &&
+           cJSON_AddNumberToObject(value, "port", backend->port) &&
+           cJSON_AddStringToObject(value, "verdict", fence_verdict_name(backend->verdict)) &&
+           cJSON_AddStringToObject(value, "audit", fence_verdict_name(backend->shadow));
+}
+
+/* Where it leads: at an address of a service, or at a port of a node. */
+static bool add_service(cJSON *object, const struct fence_side *side)
+{
+    size_t shown =
+        side->backend_count < FENCE_BACKENDS_MAX ? side->backend_count : FENCE_BACKENDS_MAX;
+    cJSON *list;
+
+    if (!*side->service && !side->backend_count)
+        return true;
+    if (!add_text_or_null(object, "service", side->service))
+        return false;
+    list = cJSON_AddArrayToObject(object, "backends");
+    for (size_t i = 0; i < shown; i++)
+        if (!add_backend(list, &side->backends[i]))
+            return false;
+    return list && (shown == side->backend_count ||
+                    cJSON_AddNumberToObject(object, "backendsLeftOut",
+                                            (double)(side->backend_count - shown)));
+}
+
 static bool add_side(cJSON *object, const char *name, const struct fence_side *side)
 {
     cJSON *value = cJSON_AddObjectToObject(object, name);
@@ -105,7 +145,7 @@ static bool add_side(cJSON *object, const char *name, const struct fence_side *s
            add_text_or_null(value, "policy", side->policy) &&
            add_rule(value, *side->policy ? side->rule : FENCE_RULE_NONE) &&
            cJSON_AddStringToObject(value, "reason", fence_reason_name(side->reason)) &&
-           (side->verdict == FENCE_ALLOW || add_nearest(value, side));
+           (side->verdict != FENCE_DENY || add_nearest(value, side)) && add_service(value, side);
 }
 
 cJSON *trace_json(const struct trace_answer *answer)
@@ -143,6 +183,7 @@ static const char *explain(const char *reason)
         {FENCE_REASON_INCOMPLETE, "it misses a required label"},
         {FENCE_REASON_PEER_PENDING, "it is isolated, and the other end is not known yet"},
         {FENCE_REASON_NOT_APPLIED, "its policy could not be written, so it is closed"},
+        {FENCE_REASON_SERVICE_MIXED, "the service has backends that are allowed and others"},
         {FENCE_REASON_MARTIAN,
          "no packet with such an address passes (loopback, multicast source)"},
         {FENCE_REASON_WOULD_BE_DENIED, "its own node may reach it although a Denylist matches"},
@@ -177,6 +218,32 @@ static void print_policy(const cJSON *object)
     fence_print_safe(stdout, ctl_member_text(object, "policy"));
 }
 
+static void print_service(const struct ctl *ctl, const cJSON *side)
+{
+    const cJSON *backend, *left_out = ctl_member(side, "backendsLeftOut");
+
+    if (!ctl_member(side, "backends"))
+        return;
+    if (*ctl_member_text(side, "service")) {
+        fputs("    service ", stdout);
+        fence_print_safe(stdout, ctl_member_text(side, "service"));
+    } else {
+        fputs("    a port of the node", stdout);
+    }
+    fputs(cJSON_GetArraySize(ctl_member(side, "backends")) ? ", which leads to\n"
+                                                           : ": nothing is behind this port\n",
+          stdout);
+    cJSON_ArrayForEach(backend, ctl_member(side, "backends"))
+    {
+        printf("      %s port %.0f: ", ctl_member_text(backend, "address"),
+               ctl_member(backend, "port")->valuedouble);
+        print_word(ctl, ctl_member_text(backend, "verdict"));
+        putchar('\n');
+    }
+    if (left_out)
+        printf("      and %.0f more\n", left_out->valuedouble);
+}
+
 static void print_side(const struct ctl *ctl, const char *way, const char *end, const cJSON *side)
 {
     const char *verdict = ctl_member_text(side, "verdict");
@@ -197,6 +264,7 @@ static void print_side(const struct ctl *ctl, const char *way, const char *end, 
         print_policy(side);
     }
     putchar('\n');
+    print_service(ctl, side);
     if (!cJSON_IsObject(nearest))
         return;
     fputs("    closest to allowing it: ", stdout);
@@ -230,7 +298,8 @@ void trace_print(const struct ctl *ctl, const struct fence_query *query, const c
     fputs(": ", stdout);
     print_word(ctl, verdict);
     putchar('\n');
-    if (strcmp(verdict, "mixed") == 0)
+    if (strcmp(verdict, "mixed") == 0 &&
+        strcmp(ctl_member_text(ctl_member(answer, "egress"), "verdict"), "mixed") != 0)
         fputs("  IPv4 and IPv6 differ; what follows is IPv4, see --family\n", stdout);
     print_side(ctl, "out of", query->from, ctl_member(answer, "egress"));
     print_side(ctl, "into", query->to, ctl_member(answer, "ingress"));

@@ -10,7 +10,7 @@
 
 #define FENCE_EXPLAIN_MAX  512
 #define FENCE_SERVICE_MAX  320 /* "namespace/name" */
-#define FENCE_BACKENDS_MAX 16
+#define FENCE_BACKENDS_MAX 64
 
 /* An end: "ns/pod" or an address. */
 struct fence_query {
