@@ -27,6 +27,14 @@ static void identity_of(const cJSON *end, char text[CTL_SHOW_MAX])
         snprintf(text, CTL_SHOW_MAX, "%s", label->valuestring + sizeof(reserved) - 1);
 }
 
+/* Of the pod or of the service, "" when it is neither. */
+static const char *name_of(const cJSON *end)
+{
+    const char *service = ctl_member_text(end, "service");
+
+    return *service ? service : ctl_member_text(end, "pod_name");
+}
+
 /* The ports are in a member that is named by the protocol. */
 static const cJSON *l4_of(const cJSON *event)
 {
@@ -41,7 +49,7 @@ static bool end_fits(const cJSON *event, const char *name, const char *wanted)
     char identity[CTL_SHOW_MAX];
     struct ctl_end fits = {
         .namespace_name = ctl_member_text(end, "namespace"),
-        .pod = ctl_member_text(end, "pod_name"),
+        .pod = name_of(end),
         .identity = identity,
         .addr = ctl_member_text(ctl_member(event, "IP"), name),
     };
@@ -89,9 +97,10 @@ static void print_end(FILE *out, const cJSON *event, const char *name, const cha
     char *text = ip ? ctl_cell_text(ip, &address) : NULL;
 
     identity_of(end, identity);
-    if (*ctl_member_text(end, "pod_name"))
-        snprintf(identity, sizeof(identity), "%s/%s", ctl_member_text(end, "namespace"),
-                 ctl_member_text(end, "pod_name"));
+    if (*name_of(end))
+        snprintf(identity, sizeof(identity), "%s%s/%s",
+                 *ctl_member_text(end, "service") ? "service " : "",
+                 ctl_member_text(end, "namespace"), name_of(end));
     fence_print_safe(out, *identity ? identity : "?");
     if (text && cJSON_IsNumber(number))
         fprintf(out, strchr(text, ':') ? " ([%s]:%.0f)" : " (%s:%.0f)", text, number->valuedouble);

@@ -8,11 +8,19 @@
 
 #include "lib/base/memory.h"
 
+struct name {
+    const char *namespace_name;
+    const char *name;
+    bool service;
+};
+
 /* The first to claim an address keeps it. */
 static void add(struct fence_pod_index *index, const struct fence_addr *addr,
-                const char *namespace_name, const char *pod)
+                const struct name *name)
 {
-    struct fence_pod_entry entry = {.namespace_name = strdup(namespace_name), .pod = strdup(pod)};
+    struct fence_pod_entry entry = {.namespace_name = strdup(name->namespace_name),
+                                    .pod = strdup(name->name),
+                                    .service = name->service};
     uint32_t known;
 
     if (entry.namespace_name && entry.pod &&
@@ -28,31 +36,46 @@ static void add(struct fence_pod_index *index, const struct fence_addr *addr,
 
 static void add_local(struct fence_pod_index *index, const struct fence_local *local)
 {
+    const struct name name = {local->namespace_name, local->pod, false};
+
     for (size_t i = 0; *local->pod && i < local->addr_count; i++)
-        add(index, &local->addrs[i], local->namespace_name, local->pod);
+        add(index, &local->addrs[i], &name);
 }
 
-static void add_object(struct fence_pod_index *index, const struct fence_object *object)
+static void add_pod(struct fence_pod_index *index, const struct fence_object *object)
 {
+    const struct name name = {object->namespace_name, object->name, false};
     const struct fence_pod *pod = &object->pod;
 
     if (pod->host_network || pod->finished)
         return;
     for (size_t i = 0; i < pod->addr_count; i++)
-        add(index, &pod->addrs[i], object->namespace_name, object->name);
+        add(index, &pod->addrs[i], &name);
+}
+
+static void add_service(struct fence_pod_index *index, const struct fence_object *object)
+{
+    const struct name name = {object->namespace_name, object->name, true};
+    const struct fence_addr_list *addrs = &object->service.addrs;
+
+    for (size_t i = 0; i < addrs->count; i++)
+        add(index, &addrs->items[i], &name);
 }
 
 void fence_pod_index_fill(struct fence_pod_index *index, const struct fence_store *store,
                           const struct fence_locals *locals)
 {
     const struct fence_object *const *objects;
-    size_t count = fence_store_kind(store, FENCE_OBJECT_POD, &objects);
+    size_t count = fence_store_kind(store, FENCE_OBJECT_SERVICE, &objects);
 
     fence_pod_index_done(index);
+    for (size_t i = 0; i < count; i++)
+        add_service(index, objects[i]);
     for (size_t i = 0; i < locals->count; i++)
         add_local(index, &locals->items[i]);
+    count = fence_store_kind(store, FENCE_OBJECT_POD, &objects);
     for (size_t i = 0; i < count; i++)
-        add_object(index, objects[i]);
+        add_pod(index, objects[i]);
 }
 
 int fence_pod_index_find(const struct fence_pod_index *index, const struct fence_addr *addr,
@@ -67,6 +90,7 @@ int fence_pod_index_find(const struct fence_pod_index *index, const struct fence
     snprintf(ret_name->namespace_name, sizeof(ret_name->namespace_name), "%s",
              entry->namespace_name);
     snprintf(ret_name->pod, sizeof(ret_name->pod), "%s", entry->pod);
+    ret_name->service = entry->service;
     return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which pod has an address: for showing only, never for a verdict. */
+/* Which pod or service has an address: for showing only, never for a verdict. */
 #pragma once
 
 #include "cni/daemon/locals.h"
@@ -10,6 +10,7 @@
 struct fence_pod_entry {
     char *namespace_name;
     char *pod;
+    bool service;
 };
 
 /* Zeroed = empty. */

@@ -229,14 +229,15 @@ static bool add_identity(cJSON *end, const struct context *context, __u32 identi
            add_labels(end, info.labels);
 }
 
-/* The pod's own namespace is said once, also when its identity is not known yet. */
-static bool add_pod(cJSON *end, const char *namespace_name, const char *pod)
+/* The pod's own namespace is said once, also when its identity is not known yet. `key`: what it is.
+ */
+static bool add_name(cJSON *end, const char *namespace_name, const char *key, const char *name)
 {
-    if (!*pod)
+    if (!*name)
         return true;
     if (!cJSON_HasObjectItem(end, "namespace") && !add_text(end, "namespace", namespace_name))
         return false;
-    return add_text(end, "pod_name", pod);
+    return add_text(end, key, name);
 }
 
 static bool add_endpoint(cJSON *object, const char *name, const struct context *context)
@@ -245,7 +246,7 @@ static bool add_endpoint(cJSON *object, const char *name, const struct context *
 
     return add_identity(end, context, context->event->identity) &&
            (!context->have_endpoint ||
-            add_pod(end, context->info.namespace_name, context->info.pod));
+            add_name(end, context->info.namespace_name, "pod_name", context->info.pod));
 }
 
 static bool add_peer(cJSON *object, const char *name, const struct context *context)
@@ -254,14 +255,14 @@ static bool add_peer(cJSON *object, const char *name, const struct context *cont
     const struct fence_event *event = context->event;
     const struct fence_addr *addr =
         event->direction == FENCE_EGRESS ? &event->destination : &event->source;
-    struct fence_pod_name pod;
+    struct fence_pod_name pod = {.service = false};
     cJSON *end = cJSON_AddObjectToObject(object, name);
 
     if (!add_identity(end, context, event->peer_identity))
         return false;
     if (!is_ip(event) || !names->namer || names->namer(names->context, addr, &pod) < 0)
         return true;
-    return add_pod(end, pod.namespace_name, pod.pod);
+    return add_name(end, pod.namespace_name, pod.service ? "service" : "pod_name", pod.pod);
 }
 
 static bool add_ends(cJSON *object, const struct context *context)

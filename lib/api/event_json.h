@@ -3,15 +3,17 @@
 #pragma once
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 
 #include "lib/datapath/pins.h"
 
 struct fence_pod_name {
     char namespace_name[FENCE_NAMESPACE_MAX];
     char pod[FENCE_POD_NAME_MAX];
+    bool service; /* that is what has this name */
 };
 
-/* Which pod has this address? 0, or -ENOENT when nobody knows. */
+/* Which pod or service has this address? 0, or -ENOENT when nobody knows. */
 typedef int (*fence_pod_namer)(void *context, const struct fence_addr *addr,
                                struct fence_pod_name *ret_name);
 

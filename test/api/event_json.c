@@ -201,6 +201,7 @@ static int name_pod(void *context, const struct fence_addr *addr, struct fence_p
         return -ENOENT;
     snprintf(ret_name->namespace_name, sizeof(ret_name->namespace_name), "shop");
     snprintf(ret_name->pod, sizeof(ret_name->pod), "db-0");
+    ret_name->service = *(int *)context > 2;
     return 0;
 }
 
@@ -230,6 +231,14 @@ static void with_namer(void **state)
     end = cJSON_GetObjectItemCaseSensitive(value, "source");
     assert_null(cJSON_GetObjectItemCaseSensitive(end, "pod_name"));
     assert_int_equal(asked, 2);
+    cJSON_Delete(value);
+
+    event.direction = FENCE_EGRESS;
+    value = fence_event_json(&event, &names);
+    end = cJSON_GetObjectItemCaseSensitive(value, "destination");
+    assert_null(cJSON_GetObjectItemCaseSensitive(end, "pod_name"));
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(end, "service")),
+                        "db-0");
     cJSON_Delete(value);
 }
 
