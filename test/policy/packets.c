@@ -17,7 +17,7 @@ static const struct {
     const char *name;
     const char *why;
 } gaps[] = {
-    {"packets-22-a-packet-to-the-pod-after-dnat", "Service addresses are not resolved to backends"},
+    {NULL, NULL}, /* the end: there are none */
 };
 
 static const unsigned char gateway_mac[6] = {2, [5] = 1};
@@ -36,7 +36,7 @@ static const char *text_of(const cJSON *object, const char *key)
 
 const char *packets_known_gap(const cJSON *file)
 {
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(gaps); i++)
+    for (size_t i = 0; gaps[i].name; i++)
         if (strcmp(text_of(file, "name"), gaps[i].name) == 0)
             return gaps[i].why;
     return NULL;
