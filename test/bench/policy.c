@@ -108,8 +108,8 @@ static int expect_no_problem(struct bench *bench, struct fence_err *err)
     const struct fence_problem *problems;
     const struct fence_object *const *objects;
     size_t count = fence_store_problems(bench->store, &problems);
-    size_t expected =
-        bench->run.world.pods + bench->run.world.policies + BENCH_NODES + BENCH_NAMESPACES;
+    size_t expected = bench->run.world.pods + bench->run.world.policies + BENCH_NODES +
+                      BENCH_NAMESPACES + 2 * (size_t)bench->run.world.services;
 
     if (count)
         return fence_err_set(err, -EINVAL, "%s: %s: %s", problems[0].unit, problems[0].id,
@@ -234,6 +234,7 @@ static void done(struct bench *bench)
 
 static const char usage[] = "bench-policy [OPTION...], as root\n"
                             "  --pods N, --policies N  the cluster (100000, 10000)\n"
+                            "  --services N            each with a slice (0)\n"
                             "  --dual-stack            IPv4 and IPv6\n"
                             "  --rounds N              how often each change is made (101)\n"
                             "  --seconds N             but not for longer than that (300)\n"
@@ -242,11 +243,15 @@ static const char usage[] = "bench-policy [OPTION...], as root\n"
 
 static int parse(struct bench_run *run, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"pods", required_argument, NULL, 'p'},   {"policies", required_argument, NULL, 'q'},
-        {"rounds", required_argument, NULL, 'r'}, {"seconds", required_argument, NULL, 's'},
-        {"csv", required_argument, NULL, 'c'},    {"dual-stack", no_argument, NULL, 'd'},
-        {"check", no_argument, NULL, 'k'},        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"pods", required_argument, NULL, 'p'},
+                                            {"policies", required_argument, NULL, 'q'},
+                                            {"rounds", required_argument, NULL, 'r'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"csv", required_argument, NULL, 'c'},
+                                            {"dual-stack", no_argument, NULL, 'd'},
+                                            {"check", no_argument, NULL, 'k'},
+                                            {"services", required_argument, NULL, 'v'},
+                                            {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -258,6 +263,8 @@ static int parse(struct bench_run *run, int argc, char **argv)
             run->world.pods = number;
         else if (option == 'q')
             run->world.policies = number;
+        else if (option == 'v')
+            run->world.services = number;
         else if (option == 'r')
             run->rounds = number;
         else if (option == 's')

@@ -269,6 +269,52 @@ void bench_namespace_write(FILE *out, unsigned int number, unsigned int step)
             name, name, (number + step) % TEAMS, environments[number % 4]);
 }
 
+/* ---- services ------------------------------------------------------------------------------- */
+
+static void write_backend(FILE *out, const struct bench_world *world, unsigned int label_set)
+{
+    struct bench_pod pod = bench_pod_at(world, world->locals + label_set);
+    struct fence_addr addr = bench_pod_addr(&pod, AF_INET);
+    char text[FENCE_ADDR_TEXT];
+
+    fprintf(out, "{\"addresses\":[\"%s\"],\"conditions\":{\"ready\":true}}",
+            fence_addr_format(&addr, text));
+}
+
+void bench_service_write(FILE *out, const struct bench_world *world, unsigned int number)
+{
+    unsigned int label_set = number % world->label_sets;
+    char space[32];
+
+    fprintf(out,
+            "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"svc-%05u\","
+            "\"namespace\":\"%s\"},\"spec\":{\"type\":\"ClusterIP\",\"clusterIP\":"
+            "\"10.100.%u.%u\",\"ports\":[{\"name\":\"http\",\"port\":80,"
+            "\"targetPort\":\"http\"}]}}",
+            number, bench_namespace_name(bench_namespace_of(label_set), space), number / 250 % 250,
+            number % 250 + 1);
+}
+
+void bench_slice_write(FILE *out, const struct bench_world *world, unsigned int number)
+{
+    unsigned int label_set = number % world->label_sets;
+    char space[32];
+
+    fprintf(out,
+            "{\"apiVersion\":\"discovery.k8s.io/v1\",\"kind\":\"EndpointSlice\","
+            "\"metadata\":{\"name\":\"svc-%05u-x\",\"namespace\":\"%s\",\"labels\":"
+            "{\"kubernetes.io/service-name\":\"svc-%05u\"}},\"addressType\":\"IPv4\","
+            "\"ports\":[{\"name\":\"http\",\"port\":%u}],\"endpoints\":[",
+            number, bench_namespace_name(bench_namespace_of(label_set), space), number,
+            8080 + bench_app_of(label_set) % 3);
+    write_backend(out, world, label_set);
+    if (number % 20 == 0) {
+        fprintf(out, ",");
+        write_backend(out, world, bench_mix(number) % world->label_sets);
+    }
+    fprintf(out, "]}");
+}
+
 /* ---- files ---------------------------------------------------------------------------------- */
 
 struct files {
@@ -338,11 +384,17 @@ int bench_world_write(const struct bench_world *world, const char *folder)
     const struct files pods = {world, folder, "pods", write_pod};
     const struct files nodes = {world, folder, "nodes", bench_node_write};
     const struct files policies = {world, folder, "policies", write_policy};
+    const struct files services = {world, folder, "services", bench_service_write};
+    const struct files slices = {world, folder, "slices", bench_slice_write};
     int r = write_files(&pods, world->pods - world->loose_pods);
 
     if (r == 0)
         r = write_files(&nodes, BENCH_NODES);
     if (r == 0)
         r = write_files(&policies, world->policies);
+    if (r == 0)
+        r = write_files(&services, world->services);
+    if (r == 0)
+        r = write_files(&slices, world->services);
     return r;
 }

@@ -25,6 +25,7 @@ struct bench_world {
     unsigned int policies;
     unsigned int locals;     /* pods 0 to locals - 1 run on node 0 */
     unsigned int label_sets; /* in use */
+    unsigned int services;   /* each with a slice */
     bool dual_stack;
     /*
      * What will be changed is a unit of its own, as an object of the API is, and in no file: the
@@ -83,6 +84,11 @@ void bench_policy_write(FILE *out, const struct bench_world *world,
                         const struct bench_policy *policy);
 /* A policy of label set `label_set` that lets in block `number`, a /24 with pods of a node. */
 void bench_block_policy_write(FILE *out, unsigned int number, unsigned int label_set);
+
+/* Of a label set: its first pod is the backend, and in one of 20 services one of another set too.
+ */
+void bench_service_write(FILE *out, const struct bench_world *world, unsigned int number);
+void bench_slice_write(FILE *out, const struct bench_world *world, unsigned int number);
 
 /* All that is not loose, into files of 500 objects. 0 or -errno. */
 int bench_world_write(const struct bench_world *world, const char *folder);
