@@ -191,6 +191,15 @@ static void tell_progress(const struct diff *diff, size_t done)
         fputs("\r\033[K", stderr);
 }
 
+/* Nothing is opened from an address of a service, and what has no policy reaches every one. */
+static bool is_settled(const struct diff_question *question)
+{
+    const struct diff_policies *policies = question->from->policies;
+
+    return question->from->service ||
+           (question->to->service && !policies[DIFF_OLD].count && !policies[DIFF_NEW].count);
+}
+
 static int add_changes(const struct diff *diff, cJSON *changes, size_t *ret_pairs,
                        struct fence_err *err)
 {
@@ -202,6 +211,8 @@ static int add_changes(const struct diff *diff, cJSON *changes, size_t *ret_pair
             const struct diff_question question = {
                 .from = &diff->workloads[i], .to = &diff->workloads[j], .sides = DIFF_BOTH};
 
+            if (is_settled(&question))
+                continue;
             r = add_pair(diff, &question, changes, err);
             *ret_pairs += r == 1;
         }
@@ -236,12 +247,16 @@ static bool add_summary(const struct diff *diff, cJSON *value, size_t pairs)
 {
     const cJSON *changes = ctl_member(value, "changes");
     cJSON *summary = cJSON_AddObjectToObject(value, "summary");
-    size_t workloads = 0;
+    size_t workloads = 0, services = 0;
 
-    for (size_t i = 0; i < diff->count; i++)
+    for (size_t i = 0; i < diff->count; i++) {
         workloads += diff->workloads[i].count != 0;
+        services += diff->workloads[i].service;
+    }
     return cJSON_AddNumberToObject(summary, "workloads", (double)workloads) &&
-           cJSON_AddNumberToObject(summary, "addresses", (double)(diff->count - workloads)) &&
+           cJSON_AddNumberToObject(summary, "addresses",
+                                   (double)(diff->count - workloads - services)) &&
+           cJSON_AddNumberToObject(summary, "services", (double)services) &&
            cJSON_AddNumberToObject(summary, "pairs", (double)pairs) &&
            cJSON_AddNumberToObject(summary, "changes", cJSON_GetArraySize(changes)) &&
            cJSON_AddNumberToObject(summary, "allowed", (double)count_changes(changes, "allow")) &&
@@ -306,12 +321,12 @@ static void print_text(const struct ctl *ctl, const cJSON *value)
 
     if (cJSON_GetArraySize(changes))
         ctl_table_print(stdout, ctl->output.color, changes, columns, FENCE_ARRAY_SIZE(columns));
-    printf("%.0f changes: %.0f to allow, %.0f to deny, %.0f to mixed; %.0f pairs of %.0f workloads "
-           "and %.0f blocks of addresses\n",
+    printf("%.0f changes: %.0f to allow, %.0f to deny, %.0f to mixed; %.0f pairs of %.0f "
+           "workloads, %.0f addresses of services and %.0f blocks of addresses\n",
            ctl_member_number(summary, "changes"), ctl_member_number(summary, "allowed"),
            ctl_member_number(summary, "denied"), ctl_member_number(summary, "mixed"),
            ctl_member_number(summary, "pairs"), ctl_member_number(summary, "workloads"),
-           ctl_member_number(summary, "addresses"));
+           ctl_member_number(summary, "services"), ctl_member_number(summary, "addresses"));
     print_names(summary, "onlyOld", "only in OLD");
     print_names(summary, "onlyNew", "only in NEW");
     print_expectations(ctl_member(value, "expectations"));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What changes between two sets of objects. Pods that no rule of either set can tell apart are one
- * workload, addresses outside the cluster that no block can tell apart are another; each pair of
- * these is asked once for each range of ports that no rule can tell apart. So the answer is
- * complete, and it does not grow with the number of pods.
+ * workload, addresses outside the cluster that no block can tell apart are another, and so is each
+ * address of a service; each pair of these is asked once for each range of ports that no rule can
+ * tell apart. So the answer is complete, and it does not grow with the number of pods.
  */
 #pragma once
 
@@ -36,11 +36,32 @@ struct diff_workload {
     char address[FENCE_ADDR_TEXT];             /* one for all, of a workload without pods */
     struct diff_policies policies[DIFF_SIDES]; /* that select it */
     bool host_network;
+    bool service; /* an address of services */
+};
+
+struct diff_owner {
+    struct fence_addr addr;
+    const struct fence_object *object;
+};
+
+struct diff_owners {
+    struct diff_owner *items; /* by address */
+    size_t count;
+    size_t capacity;
+};
+
+/* Who is at which address, and where that leads. */
+struct diff_reach {
+    struct diff_owners pods;
+    struct diff_owners services;
+    struct diff_owners
+        of_nodes; /* services with node ports and pods with host ports, in no order */
 };
 
 struct diff {
     struct trace_objects *objects[DIFF_SIDES];
     const struct fence_world *worlds[DIFF_SIDES];
+    struct diff_reach reach[DIFF_SIDES];
     struct diff_workload *workloads;
     size_t count;
     size_t capacity;
@@ -56,6 +77,22 @@ struct diff_blocks {
 int diff_blocks_find(const struct diff *diff, struct diff_blocks *ret_blocks);
 /* A workload for each block that has addresses of its own outside the cluster. -ENOMEM. */
 int diff_addresses_add(struct diff *diff, const struct diff_blocks *blocks);
+
+/* Fill in diff->reach; diff_reach_done afterwards, whatever the result. -ENOMEM. */
+int diff_services_find(struct diff *diff);
+void diff_reach_done(struct diff_reach *reach);
+/* A workload for each address of a service of either side. -ENOMEM. */
+int diff_services_add(struct diff *diff);
+bool diff_is_service(const struct diff *diff, enum diff_side side, const struct fence_addr *addr);
+
+struct diff_object_visitor {
+    int (*visit)(void *context, const struct fence_object *object);
+    void *context;
+};
+/* All objects that say where ports of this end lead, some of them twice. What `visit` returned. */
+int diff_reach_visit(const struct diff *diff, enum diff_side side,
+                     const struct diff_workload *workload,
+                     const struct diff_object_visitor *visitor);
 
 /* Find the workloads of both worlds. -ENOMEM. */
 int diff_workloads_find(struct diff *diff);

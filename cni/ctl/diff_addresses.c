@@ -118,7 +118,7 @@ static bool is_inside(const struct diff *diff, const char *address, enum diff_si
     struct fence_object_range pods = fence_world_kind(world, FENCE_OBJECT_POD);
     struct fence_addr addr;
 
-    if (fence_addr_parse(address, &addr) < 0)
+    if (fence_addr_parse(address, &addr) < 0 || diff_is_service(diff, side, &addr))
         return true;
     for (size_t i = 0; i < pods.count; i++)
         for (size_t j = 0; j < pods.items[i]->pod.addr_count; j++)

@@ -101,6 +101,11 @@ static void name_end(const struct diff_workload *workload, const struct fence_ob
         snprintf(text, MAX_END, "%s", workload->address);
 }
 
+static int visit_put(void *context, const struct fence_object *object)
+{
+    return put(context, object);
+}
+
 static bool is_outside(const struct diff_workload *workload)
 {
     return !workload->count || workload->host_network;
@@ -118,6 +123,9 @@ static int set_stage(struct stage *stage, const struct diff *diff,
         r = put_end(stage, world, question->to, to, side);
     if (r == 0 && (is_outside(question->from) || is_outside(question->to)))
         r = put_nodes(stage, world);
+    if (r == 0)
+        r = diff_reach_visit(diff, side, question->to,
+                             &(struct diff_object_visitor){visit_put, stage});
     sort(stage);
     stage->world = (struct fence_world){
         .objects = stage->objects, .object_count = stage->count, .now = world->now};
@@ -257,6 +265,37 @@ static int add_policies(struct starts *starts, const struct diff_policies *polic
     return r;
 }
 
+struct service_ports {
+    struct starts *starts;
+    unsigned int protocol;
+};
+
+/* By which one gets elsewhere. */
+static int add_leading(void *context, const struct fence_object *object)
+{
+    const struct service_ports *ports = context;
+    int r = 0;
+
+    for (size_t i = 0; object->kind == FENCE_OBJECT_SERVICE && i < object->service.port_count;
+         i++) {
+        const struct fence_service_port *port = &object->service.ports[i];
+
+        if (port->protocol != ports->protocol)
+            continue;
+        if (r == 0)
+            r = add_range(ports->starts, port->port, port->port);
+        if (r == 0 && port->node_port)
+            r = add_range(ports->starts, port->node_port, port->node_port);
+    }
+    for (size_t i = 0; object->kind == FENCE_OBJECT_POD && i < object->pod.host_port_count; i++) {
+        const struct fence_host_port *port = &object->pod.host_ports[i];
+
+        if (r == 0 && port->protocol == ports->protocol)
+            r = add_range(ports->starts, port->port, port->port);
+    }
+    return r;
+}
+
 static int compare_numbers(const void *a, const void *b)
 {
     unsigned int left = *(const unsigned int *)a, right = *(const unsigned int *)b;
@@ -264,9 +303,12 @@ static int compare_numbers(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-static int find_starts(struct starts *starts, const struct diff_question *question,
-                       const struct diff_pod pods[2], unsigned int protocol)
+static int find_starts(const struct diff *diff, const struct diff_question *question,
+                       const struct diff_pod pods[2], struct service_ports *ports)
 {
+    const struct diff_object_visitor visitor = {add_leading, ports};
+    struct starts *starts = ports->starts;
+    unsigned int protocol = ports->protocol;
     size_t kept = 0;
     int r = 0;
 
@@ -277,6 +319,8 @@ static int find_starts(struct starts *starts, const struct diff_question *questi
             r = add_policies(starts, &question->from->policies[side], to, protocol);
         if (r == 0)
             r = add_policies(starts, &question->to->policies[side], to, protocol);
+        if (r == 0)
+            r = diff_reach_visit(diff, side, question->to, &visitor);
     }
     if (starts->count)
         qsort(starts->items, starts->count, sizeof(*starts->items), compare_numbers);
@@ -290,6 +334,7 @@ static int find_starts(struct starts *starts, const struct diff_question *questi
 /* ---- asking --------------------------------------------------------------------------------- */
 
 struct asker {
+    const struct diff *diff;
     const struct diff_question *question;
     struct stage stages[DIFF_SIDES];
     int (*visit)(void *context, const struct diff_span *span);
@@ -327,11 +372,12 @@ static int ask_protocol(struct asker *asker, const struct diff_pod pods[2], size
 {
     struct diff_span span = {.protocol = protocols[index].protocol};
     struct starts starts = {0};
+    struct service_ports ports = {&starts, span.protocol};
     unsigned int start = protocols[index].first;
     int r = 0;
 
     if (!protocols[index].bare)
-        r = find_starts(&starts, asker->question, pods, span.protocol);
+        r = find_starts(asker->diff, asker->question, pods, &ports);
     for (size_t i = 0; r == 0 && i <= starts.count; i++) {
         unsigned int end = i < starts.count ? starts.items[i] : 65536;
 
@@ -352,7 +398,8 @@ int diff_ask(const struct diff *diff, const struct diff_question *question,
              int (*visit)(void *context, const struct diff_span *span), void *context,
              struct fence_err *err)
 {
-    struct asker asker = {.question = question, .visit = visit, .context = context, .err = err};
+    struct asker asker = {
+        .diff = diff, .question = question, .visit = visit, .context = context, .err = err};
     struct diff_pod pods[2];
     int r = 0;
 

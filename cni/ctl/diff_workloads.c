@@ -296,12 +296,16 @@ int diff_workloads_find(struct diff *diff)
     struct finder finder = {.diff = diff};
     int r = diff_blocks_find(diff, &finder.blocks);
 
+    if (r == 0)
+        r = diff_services_find(diff);
     for (int side = 0; r == 0 && side < DIFF_SIDES; side++)
         r = add_pods(&finder, (enum diff_side)side);
     if (r == 0)
         r = join_successors(diff);
     if (r == 0)
         r = diff_addresses_add(diff, &finder.blocks);
+    if (r == 0)
+        r = diff_services_add(diff);
     if (r == 0)
         r = give_names(diff);
     for (size_t i = 0; r == 0 && i < diff->count; i++)
@@ -332,7 +336,9 @@ void diff_done(struct diff *diff)
     for (size_t i = 0; i < diff->count; i++)
         diff_workload_done(&diff->workloads[i]);
     free(diff->workloads);
-    for (int side = 0; side < DIFF_SIDES; side++)
+    for (int side = 0; side < DIFF_SIDES; side++) {
+        diff_reach_done(&diff->reach[side]);
         trace_objects_free(&diff->objects[side]);
+    }
     *diff = (struct diff){0};
 }

@@ -46,6 +46,27 @@ static const char cluster[] =
 #define ADDRESSES(cidr)                                                                            \
     POLICY("db-in", "db",                                                                          \
            "{ from: [ { ipBlock: { cidr: " cidr " } } ], ports: [ { port: 5432 } ] }")
+#define SERVICE(backends)                                                                          \
+    "---\n"                                                                                        \
+    "apiVersion: v1\n"                                                                             \
+    "kind: Service\n"                                                                              \
+    "metadata: { name: s, namespace: shop }\n"                                                     \
+    "spec: { clusterIP: 10.96.0.1, ports: [ { port: 80 } ] }\n"                                    \
+    "---\n"                                                                                        \
+    "apiVersion: discovery.k8s.io/v1\n"                                                            \
+    "kind: EndpointSlice\n"                                                                        \
+    "metadata: { name: s-1, namespace: shop, labels: { kubernetes.io/service-name: s } }\n"        \
+    "addressType: IPv4\n"                                                                          \
+    "endpoints: [ " backends " ]\n"                                                                \
+    "ports: [ { port: 5432 } ]\n"
+#define BACKEND(address) "{ addresses: [ " address " ] }"
+#define TO(name, app)                                                                              \
+    "---\n"                                                                                        \
+    "apiVersion: networking.k8s.io/v1\n"                                                           \
+    "kind: NetworkPolicy\n"                                                                        \
+    "metadata: { name: " name ", namespace: shop }\n"                                              \
+    "spec: { podSelector: { matchLabels: { app: web } }, policyTypes: [ Egress ], egress: [ { "    \
+    "to: [ { podSelector: { matchLabels: { app: " app " } } } ] } ] }\n"
 #define NONE "---\n"
 
 /* A change is "FROM TO PROTOCOL PORTS BEFORE AFTER POLICY". */
@@ -105,6 +126,20 @@ static const struct {
      BY_NAME POD("api-77c4-q2", "api", "10.0.0.8", "")
          POLICY("db-api", "db", "{ from: [ { podSelector: { matchLabels: { app: api } } } ] }"),
      {"shop/api shop/db any all deny allow NetworkPolicy/shop/db-api"}},
+    {"an address of a service follows its backends",
+     SERVICE(BACKEND("10.0.0.3")) TO("out", "web"),
+     SERVICE(BACKEND("10.0.0.3")) TO("out", "db"),
+     {"shop/web shop/db any all deny allow NetworkPolicy/shop/out",
+      "shop/web shop/web any all allow deny NetworkPolicy/shop/out",
+      "shop/web service shop/s (10.96.0.1) TCP 80 deny allow NetworkPolicy/shop/out"}},
+    {"a service has other backends",
+     SERVICE(BACKEND("10.0.0.3")) TO("out", "db"),
+     SERVICE(BACKEND("10.0.0.3") ", " BACKEND("10.0.0.1")) TO("out", "db"),
+     {"shop/web service shop/s (10.96.0.1) TCP 80 allow mixed -"}},
+    {"a service goes, and with it the way to its backends",
+     SERVICE(BACKEND("10.0.0.3")) TO("out", "db"),
+     TO("out", "db"),
+     {"shop/web service shop/s (10.96.0.1) TCP 80 allow deny NetworkPolicy/shop/out"}},
     {"a pod that is relabelled",
      BY_NAME POD("job-1", "job", "10.0.0.9", ""),
      BY_NAME POD("job-1", "web", "10.0.0.9", ""),
