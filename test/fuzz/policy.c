@@ -36,10 +36,10 @@ static const char cluster[] =
     "\"labels\":{\"app\":\"mon\"}},\"spec\":{\"nodeName\":\"n1\"},\"status\":{\"podIPs\":[{\"ip\":"
     "\"10.1.0.3\"},{\"ip\":\"fd00::3\"}]}}]}";
 
-/* Pods of the cluster, a pod range's unknown address, the node, others' addresses. */
-static const char *const ends[] = {"shop/web",    "shop/db",      "ops/mon",
-                                   "10.1.0.77",   "192.168.0.1",  "10.2.3.4",
-                                   "203.0.113.9", "2001:db8::17", "fd00::abcd"};
+/* Pods of the cluster, a pod range's unknown address, the node, others' addresses, services. */
+static const char *const ends[] = {"shop/web",    "shop/db",   "ops/mon",     "10.1.0.77",
+                                   "192.168.0.1", "10.2.3.4",  "203.0.113.9", "2001:db8::17",
+                                   "fd00::abcd",  "10.96.0.1", "fd00:96::1"};
 static const struct {
     unsigned int protocol, port;
 } packets[] = {{IPPROTO_TCP, 80},  {IPPROTO_TCP, 5432},    {IPPROTO_UDP, 53},
