@@ -68,7 +68,9 @@ bool fence_peer_matches(const struct fence_peer_spec *spec, const char *policy_n
 
     if (spec->unknown)
         return action == FENCE_ACTION_DENY;
-    if ((pending && action != FENCE_ACTION_DENY) || view->kind == FENCE_VIEW_SERVICE)
+    if (pending && action != FENCE_ACTION_DENY)
+        return false;
+    if (view->kind == FENCE_VIEW_SERVICE)
         return false;
     if (spec->block)
         return block_holds(spec->block, &view->where);
