@@ -274,13 +274,14 @@ static bool same_content(const struct fence_plan *plan, uint32_t a, uint32_t b)
 static const char *check_route(const struct fence_plan *plan, const struct fence_plan_peer *peer)
 {
     const struct fence_plan_class *class = &plan->classes[peer->class];
-    const struct fence_plan_route *route = &plan->routes[peer->route];
+    const struct fence_plan_route *route;
     size_t found = 0;
 
     if (peer->route == FENCE_PLAN_NONE)
         return class->target_count ? "a class leads where its peer does not" : NULL;
-    if (peer->route >= plan->routes_list.count || !route->item.live)
+    if (peer->route >= plan->routes_list.count || !plan->routes[peer->route].item.live)
         return "a peer's route is not there";
+    route = &plan->routes[peer->route];
     for (size_t i = 0; i < route->count; i++) {
         const struct fence_plan_target *leg = &route->targets[i];
         const struct fence_plan_peer *to = &plan->peers[leg->index];
