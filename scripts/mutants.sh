@@ -58,7 +58,7 @@ stages = [
     ("cases in the kernel", "run-cases", [os.path.join(test, "run-cases"), *cases], 300),
     ("maps", "tests-of-mutants",
      ["ctest", "--test-dir", build, "-R", r"^(datapath\.(apply|moves|sweep|restart|takeover|full)|"
-      r"policy\.(compile|judge|endpoints|match|paint)|bpf\.policy)$"], 300),
+      r"policy\.(compile|judge|endpoints|match|paint|services)|bpf\.policy)$"], 300),
 ]
 
 
