@@ -20,8 +20,7 @@
 #define ND_MAX_BYTES               256 /* with options */
 #define ND_BARE_BYTES              32  /* with one link-layer address */
 
-#define ICMP_REDIRECT             5
-#define ICMP_ROUTER_ADVERTISEMENT 9
+#define ICMP_REDIRECT 5
 
 #define ARP_MAX_BYTES 64 /* the frame, padded */
 
@@ -161,12 +160,10 @@ fence_inline int check_arp(const struct __sk_buff *skb, const struct fence_endpo
 }
 
 /* Of a router, which a pod is not; for ICMPv6 see check_neighbour. */
-fence_inline int is_router_message(const struct packet *packet)
+fence_inline int is_redirect(const struct packet *packet)
 {
-    const struct tuple *tuple = &packet->outer;
-
-    return tuple->protocol == IPPROTO_ICMP && packet->fragment != PACKET_LATER &&
-           (tuple->icmp_type == ICMP_REDIRECT || tuple->icmp_type == ICMP_ROUTER_ADVERTISEMENT);
+    return packet->outer.protocol == IPPROTO_ICMP && packet->fragment != PACKET_LATER &&
+           packet->outer.icmp_type == ICMP_REDIRECT;
 }
 
 /*
@@ -257,7 +254,7 @@ fence_inline int check_source(const struct __sk_buff *skb, const struct packet *
 
     if (!reason)
         reason = check_address(packet, endpoint);
-    if (!reason && is_router_message(packet))
+    if (!reason && is_redirect(packet))
         reason = FENCE_REASON_ROUTER_ADVERTISEMENT;
     if (!reason && icmp_is_nd(packet->outer.protocol, packet->outer.icmp_type) &&
         packet->fragment == PACKET_WHOLE)

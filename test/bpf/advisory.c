@@ -305,6 +305,35 @@ static void row12_one_family_says_nothing_of_the_other(void **state)
     }
 }
 
+/* No row, but the same kind of gap: a port that is open for TCP is open for nothing else, neither
+ * by the rule nor by the entry of a connection with the same numbers. */
+static void ports_are_of_one_protocol(void **state)
+{
+    static const unsigned int others[] = {IPPROTO_SCTP, IPPROTO_UDP, IPPROTO_UDPLITE, IPPROTO_DCCP};
+    const struct lab_interval intervals[] = {
+        {0, FENCE_DENY, FENCE_REASON_NO_RULE, 0},
+        {FENCE_POSITION(IPPROTO_TCP, 80), FENCE_ALLOW, FENCE_REASON_RULE, 1},
+        {FENCE_POSITION(IPPROTO_TCP, 81), FENCE_DENY, FENCE_REASON_NO_RULE, 0}};
+
+    (void)state;
+    for (int family = 4; family <= 6; family += 2) {
+        struct fence_packet packet =
+            lab_packet(FENCE_INGRESS, lab_friend(family), IPPROTO_TCP, 40000, 80);
+
+        lab_reset();
+        lab_table(LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_INGRESS, intervals, 3);
+        lab_expect("TCP", lab_run(FENCE_INGRESS, packet), true, FENCE_REASON_RULE);
+        for (size_t i = 0; i < FENCE_ARRAY_SIZE(others); i++) {
+            packet = lab_packet(FENCE_INGRESS, lab_friend(family), others[i], 40000, 80);
+            lab_expect("another protocol", lab_run(FENCE_INGRESS, packet), false,
+                       FENCE_REASON_NO_RULE);
+            packet = lab_packet(FENCE_EGRESS, lab_friend(family), others[i], 80, 40000);
+            lab_expect("an answer in another protocol", lab_run(FENCE_EGRESS, packet), false,
+                       FENCE_REASON_NO_RULE);
+        }
+    }
+}
+
 /* The stranger and the pod, both ways, so that it counts as established. */
 static void fill_one(unsigned int i)
 {
@@ -422,6 +451,7 @@ int main(void)
         cmocka_unit_test(row11_both_ends_of_one_node_judge),
         cmocka_unit_test(row12_both_families_are_judged_alike),
         cmocka_unit_test(row12_one_family_says_nothing_of_the_other),
+        cmocka_unit_test(ports_are_of_one_protocol),
         cmocka_unit_test(row25_a_full_table_cuts_nothing_and_opens_nothing),
         cmocka_unit_test(row27_one_tuple_at_two_interfaces),
         cmocka_unit_test(row27_a_cleared_entry_cuts_nothing),

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# evade.sh bridge|ptp: two pods that are isolated and work together, each with a raw socket. Nothing
-# that one writes reaches the other, or anybody outside, by a way that no rule allows.
+# evade.sh bridge|ptp: pods that are isolated and work together, each with a raw socket. Nothing that one
+# writes reaches another, or anybody outside, by a way that no rule allows.
 # shellcheck source=test/e2e/lab.sh
 source "$(dirname "$0")/lab.sh"
 lab_enter "$@"
@@ -49,10 +49,28 @@ spec:
   egress:
   - to: [ { ipBlock: { cidr: 192.0.2.0/24 } }, { ipBlock: { cidr: "2001:db8:2::/64" } } ]
     ports: [ { protocol: UDP, port: $allowed } ]
+---
+apiVersion: podfence.io/v1alpha1
+kind: SegmentPolicy
+metadata: { name: not-web, namespace: shop }
+spec:
+  mode: Denylist
+  enforcement: Enforce
+  appliesTo: { podSelector: { matchLabels: { app: shy } } }
+  ingress: [ { from: [ { podSelector: { matchLabels: { app: other } } } ] } ]
+---
+apiVersion: podfence.io/v1alpha1
+kind: SegmentPolicy
+metadata: { name: not-to-shy, namespace: shop }
+spec:
+  mode: Denylist
+  enforcement: Enforce
+  appliesTo: { podSelector: { matchLabels: { app: other } } }
+  egress: [ { to: [ { podSelector: { matchLabels: { app: shy } } } ] } ]
 YAML
 lab_swap
 lab_daemon_start
-lab_pods_add web friend
+lab_pods_add web friend other shy
 friend=$(mac_of friend)
 gateway=$(ip -j link show dev "$([ "$1" = bridge ] && echo cni0 || lab_host_veth web)" | jq -r '.[0].address')
 listen friend sniff letter-arp letter-4 letter-6 own-4 own-6
@@ -69,6 +87,19 @@ for family in 4 6; do
     send web "$friend" -l "letter-$family" plain "$(lab_address web "$family")" "$(lab_address outside "$family")" "$allowed"
     nothing "to an allowed address over IPv$family" friend "letter-$family"
 done
+
+lab_say "under a link-local address, which no label stands behind"
+local_of() {
+    ip -n "$1" -j -6 addr show dev eth0 scope link | jq -r '[.[].addr_info[]?.local // empty][0]'
+}
+lab_background shy at-shy "$LAB_TOOLS/netprobe" hear "$allowed" "$denied"
+listeners+=("$LAB_PID")
+eventually "shy listens" 5 grep -q ready "$LAB/out/at-shy"
+shy=$(mac_of shy)
+send other "$shy" -l shy-global plain "$(lab_address other 6)" "$(lab_address shy 6)" "$allowed"
+nothing "a datagram that a Denylist denies" shy shy-global
+send other "$shy" -l shy-local plain "$(local_of other)" "$(local_of shy)" "$allowed"
+nothing "the same under a link-local address" shy shy-local
 
 lab_say "in a neighbour solicitation that is routed"
 send web "$gateway" -l LETTER solicitation-letter "$(lab_address web 6)" "$(lab_address outside 6)" 1
