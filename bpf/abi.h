@@ -544,6 +544,7 @@ enum fence_setting_flag {
     FENCE_SETTING_ADDRESSES_INCOMPLETE = 1
                                          << 0, /* an address could not be written: see peer.bpf.h */
     FENCE_SETTING_SAME_NODE = 1 << 1,          /* see handover.bpf.h */
+    FENCE_SETTING_PLAIN = 1 << 2, /* the programs go without the kernel's structs: kernel.bpf.h */
 };
 
 /* The same-node path: see bpf/handover.bpf.h and cni/daemon/samenode.h. */

@@ -3,7 +3,7 @@
  * What __sk_buff does not show of a packet, read from the kernel's own structs: their offsets are
  * found when the programs are loaded. It takes two kernel functions, in every kernel since 6.2; the
  * object that is built with FENCE_PLAIN does without, and user space loads the one that fits
- * (lib/datapath/load.c).
+ * (lib/datapath/object.c).
  */
 #pragma once
 

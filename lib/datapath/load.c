@@ -18,20 +18,20 @@
 #include "lib/datapath/connections.h"
 #include "lib/datapath/epochs.h"
 #include "lib/datapath/load_pins.h"
+#include "lib/datapath/object.h"
 #include "lib/datapath/program.h"
 #include "lib/datapath/read.h"
 #include "lib/datapath/refresh.h"
 #include "lib/datapath/settings.h"
 #include "lib/datapath/walk.h"
-#include "podfence.skel.h"
 
 #define LOG_MAX         65536
 #define CLOCK_SAMPLE_NS 200000000L
 
-static void destroy_skeleton(struct podfence_bpf **skeleton)
+static void close_object(struct bpf_object **object)
 {
-    podfence_bpf__destroy(*skeleton);
-    *skeleton = NULL;
+    bpf_object__close(*object);
+    *object = NULL;
 }
 
 static bool asks_size(const struct fence_load_options *options, enum fence_map number)
@@ -125,12 +125,12 @@ static int prepare_map(struct bpf_map *map, enum fence_map number, struct fence_
     return fence_err_set(err, pins->maps[number], "%s: %s", path, strerror(-pins->maps[number]));
 }
 
-static int prepare_maps(struct podfence_bpf *skeleton, const struct fence_load_options *options,
+static int prepare_maps(struct bpf_object *object, const struct fence_load_options *options,
                         struct fence_pins *pins, struct fence_err *warning, struct fence_err *err)
 {
     for (unsigned int i = 0; i < FENCE_MAP_COUNT; i++) {
         const char *name = fence_map_name((enum fence_map)i);
-        struct bpf_map *map = bpf_object__find_map_by_name(skeleton->obj, name);
+        struct bpf_map *map = bpf_object__find_map_by_name(object, name);
         __u32 wanted;
         int r;
 
@@ -148,11 +148,11 @@ static int prepare_maps(struct podfence_bpf *skeleton, const struct fence_load_o
     return 0;
 }
 
-static int pin_maps(struct podfence_bpf *skeleton, struct fence_pins *pins, struct fence_err *err)
+static int pin_maps(struct bpf_object *object, struct fence_pins *pins, struct fence_err *err)
 {
     for (unsigned int i = 0; i < FENCE_MAP_COUNT; i++) {
         const char *name = fence_map_name((enum fence_map)i);
-        const struct bpf_map *map = bpf_object__find_map_by_name(skeleton->obj, name);
+        const struct bpf_map *map = bpf_object__find_map_by_name(object, name);
         int r;
 
         if (pins->maps[i] >= 0)
@@ -203,11 +203,11 @@ static int pin_prog(int fd, const char *name, struct fence_pins *pins, int *ret_
     return *ret_fd < 0 ? fence_err_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;
 }
 
-static int pin_progs(struct podfence_bpf *skeleton, struct fence_pins *pins, struct fence_err *err)
+static int pin_progs(struct bpf_object *object, struct fence_pins *pins, struct fence_err *err)
 {
     for (unsigned int i = 0; i < FENCE_PROG_COUNT; i++) {
         const char *name = fence_prog_name((enum fence_prog)i);
-        const struct bpf_program *prog = bpf_object__find_program_by_name(skeleton->obj, name);
+        const struct bpf_program *prog = bpf_object__find_program_by_name(object, name);
         int r;
 
         if (!prog)
@@ -268,7 +268,7 @@ static int size_connections(const struct fence_pins *pins, struct fence_settings
     return 0;
 }
 
-static int complete_settings(const struct fence_pins *pins, struct fence_err *err)
+static int complete_settings(const struct fence_pins *pins, bool plain, struct fence_err *err)
 {
     struct fence_settings settings;
     int r = fence_settings_read(pins, &settings);
@@ -281,6 +281,8 @@ static int complete_settings(const struct fence_pins *pins, struct fence_err *er
         return fence_err_set(err, -EIO, "getrandom: %s", strerror(errno));
     if (settings.next_set == 0)
         settings.next_set = 1;
+    settings.flags &= ~(__u32)FENCE_SETTING_PLAIN;
+    settings.flags |= plain ? FENCE_SETTING_PLAIN : 0;
     r = size_connections(pins, &settings);
     if (r < 0)
         return fence_err_set(err, r, "connections map: %s", strerror(-r));
@@ -329,24 +331,25 @@ static int load_error(int code, struct fence_err *err)
     return fence_err_set(err, code, "loading the BPF programs: %s (%s)", strerror(-code), text);
 }
 
-static int load_into(struct podfence_bpf *skeleton, const struct fence_load_options *options,
-                     struct fence_pins *pins, struct fence_err *err)
+static int load_into(struct bpf_object *object, bool plain,
+                     const struct fence_load_options *options, struct fence_pins *pins,
+                     struct fence_err *err)
 {
     struct fence_err warning = {""};
-    int r = prepare_maps(skeleton, options, pins, &warning, err);
+    int r = prepare_maps(object, options, pins, &warning, err);
 
     if (r < 0)
         return r;
-    r = podfence_bpf__load(skeleton);
+    r = bpf_object__load(object);
     if (r < 0)
         return load_error(r, err);
-    r = pin_maps(skeleton, pins, err);
+    r = pin_maps(object, pins, err);
     if (r == 0)
         r = map_epochs(pins, err);
     if (r == 0)
-        r = pin_progs(skeleton, pins, err);
+        r = pin_progs(object, pins, err);
     if (r == 0)
-        r = complete_settings(pins, err);
+        r = complete_settings(pins, plain, err);
     if (r == 0)
         r = fence_attach_refresh(pins, err);
     if (r < 0 || !warning.text[0])
@@ -357,8 +360,9 @@ static int load_into(struct podfence_bpf *skeleton, const struct fence_load_opti
 int fence_load(const struct fence_load_options *options, struct fence_pins *ret_pins,
                struct fence_err *err)
 {
-    FENCE_CLEANUP(destroy_skeleton) struct podfence_bpf *skeleton = NULL;
+    FENCE_CLEANUP(close_object) struct bpf_object *object = NULL;
     struct fence_pins pins;
+    bool plain = false;
     int r;
 
     fence_pins_init(&pins);
@@ -368,10 +372,10 @@ int fence_load(const struct fence_load_options *options, struct fence_pins *ret_
     log_used = 0;
     log_text[0] = '\0';
     libbpf_set_print(keep_log);
-    skeleton = podfence_bpf__open();
-    if (!skeleton)
-        return load_error(-errno, err);
-    r = load_into(skeleton, options, &pins, err);
+    r = fence_object_open(options->kernel_structs, &object, &plain);
+    if (r < 0)
+        return load_error(r, err);
+    r = load_into(object, plain, options, &pins, err);
     libbpf_set_print(NULL);
     if (r < 0) {
         fence_pins_close(&pins);

@@ -6,6 +6,7 @@
 
 #include <linux/types.h>
 
+#include "lib/datapath/object.h"
 #include "lib/datapath/pins.h"
 
 /* Entries of a map other than the default. */
@@ -23,14 +24,15 @@ struct fence_load_options {
     const char *bpffs;
     const struct fence_map_size *sizes; /* only used when the map does not exist yet */
     size_t size_count;
+    enum fence_kernel_structs kernel_structs;
 };
 
 /*
  * Reuse what is pinned, create what is missing. Programs of another build replace the pinned ones:
  * TCX links are updated, clsact filters replaced in place, nothing is ever detached. Afterwards
- * settings hold the hash key and hz. Returns 1 when all is loaded but a map is pinned with another
- * size than `sizes` asks for: `err` then holds that warning. -EMEDIUMTYPE: `bpffs` is not on a BPF
- * file system (the text gives the mount command).
+ * settings hold the hash key, hz and whether the programs are the plain ones. Returns 1 when all is
+ * loaded but a map is pinned with another size than `sizes` asks for: `err` then holds that
+ * warning. -EMEDIUMTYPE: `bpffs` is not on a BPF file system (the text gives the mount command).
  */
 int fence_load(const struct fence_load_options *options, struct fence_pins *ret_pins,
                struct fence_err *err);

@@ -4,6 +4,11 @@
 
 #include "lib/datapath/pins.h"
 
+/* What is missing where the programs go without the kernel's structs (FENCE_SETTING_PLAIN). */
+#define FENCE_PLAIN_COST                                                                           \
+    "ports that a left-over checksum rewrites are not noticed, and what comes from outside the "   \
+    "node masqueraded is judged as world-masqueraded"
+
 /* Writes only when something differs. Returns 1 when it was written, else 0. */
 int fence_settings_write(const struct fence_pins *pins, const struct fence_settings *settings,
                          struct fence_err *err);

@@ -146,7 +146,8 @@ static void test_pinned_sizes(void **state)
     bpffs_of(&pins, bpffs);
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
         bool all = rows[i].count == 3;
-        struct fence_load_options options = {bpffs, rows[i].sizes, rows[i].count};
+        struct fence_load_options options = {
+            .bpffs = bpffs, .sizes = rows[i].sizes, .size_count = rows[i].count};
         struct fence_map_shape shape;
         struct fence_err err = {{0}};
         struct fence_pins again;
@@ -284,6 +285,48 @@ static void test_upgrade(void **state)
     }
 }
 
+/* From one object to the other and back: what is attached follows, and settings say which it is.
+ * The same once more changes nothing. */
+static void test_kernel_structs(void **state)
+{
+    static const struct {
+        enum fence_kernel_structs structs;
+        bool same;
+    } rows[] = {
+        {FENCE_KERNEL_STRUCTS_OFF, false},
+        {FENCE_KERNEL_STRUCTS_OFF, true},
+        {FENCE_KERNEL_STRUCTS_AUTO, false},
+        {FENCE_KERNEL_STRUCTS_OFF, false},
+    };
+    enum fence_attach attach = FENCE_ATTACH_NONE;
+    struct fence_pins pins = node_load(NULL, 0);
+    __u32 id, before = prog_id(pins.progs[FENCE_PROG_TO_POD]);
+    struct fence_err err = {{0}};
+    char bpffs[256];
+
+    (void)state;
+    bpffs_of(&pins, bpffs);
+    node_check(fence_attach(&pins, node_ifindex(0), FENCE_ATTACH_MODE_AUTO, &attach, &err), &err);
+    node_add(&pins, 0, "web", "10.0.0.1");
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
+        struct fence_load_options options = {.bpffs = bpffs, .kernel_structs = rows[i].structs};
+        struct fence_settings settings;
+        struct fence_pins again;
+
+        assert_int_equal(fence_load(&options, &again, &err), 0);
+        assert_int_equal(fence_settings_read(&again, &settings), 0);
+        assert_int_equal(!!(settings.flags & FENCE_SETTING_PLAIN),
+                         rows[i].structs == FENCE_KERNEL_STRUCTS_OFF);
+        id = prog_id(again.progs[FENCE_PROG_TO_POD]);
+        assert_int_equal(id == before, rows[i].same);
+        before = id;
+        node_check(fence_attach_check(&again, node_ifindex(0), attach, &err), &err);
+        fence_pins_close(&again);
+    }
+    node_check(fence_detach(&pins, node_ifindex(0), &err), &err);
+    fence_pins_close(&pins);
+}
+
 /* The link of a device that has gone does not stand in the way. */
 static void test_upgrade_without_device(void **state)
 {
@@ -316,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_foreign_map),
         cmocka_unit_test(test_half_loaded),
         cmocka_unit_test(test_upgrade),
+        cmocka_unit_test(test_kernel_structs),
         cmocka_unit_test(test_upgrade_without_device),
     };
 

@@ -82,9 +82,9 @@ static int work(const struct fence_load_options *options)
 }
 
 /* In a process of its own, so that the rights are back afterwards. */
-static int run_with(__u64 capabilities)
+static int run_with(__u64 capabilities, enum fence_kernel_structs kernel_structs)
 {
-    struct fence_load_options options = {.bpffs = node_bpffs()};
+    struct fence_load_options options = {.bpffs = node_bpffs(), .kernel_structs = kernel_structs};
     int status = -1;
     pid_t child = fork();
 
@@ -99,15 +99,18 @@ static int run_with(__u64 capabilities)
 
 static void test_enough(void **state)
 {
+    const __u64 enough = BIT(CAP_BPF) | BIT(CAP_NET_ADMIN) | BIT(CAP_PERFMON);
+
     (void)state;
-    assert_int_equal(run_with(BIT(CAP_BPF) | BIT(CAP_NET_ADMIN) | BIT(CAP_PERFMON)), 0);
+    assert_int_equal(run_with(enough, FENCE_KERNEL_STRUCTS_AUTO), 0);
+    assert_int_equal(run_with(enough, FENCE_KERNEL_STRUCTS_OFF), 0);
 }
 
 static void test_too_little(void **state)
 {
     (void)state;
-    assert_int_equal(run_with(BIT(CAP_NET_ADMIN)), -EPERM);
-    assert_int_equal(run_with(0), -EPERM);
+    assert_int_equal(run_with(BIT(CAP_NET_ADMIN), FENCE_KERNEL_STRUCTS_AUTO), -EPERM);
+    assert_int_equal(run_with(0, FENCE_KERNEL_STRUCTS_AUTO), -EPERM);
 }
 
 int main(void)
