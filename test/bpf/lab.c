@@ -17,14 +17,14 @@
 #include "lib/base/memory.h"
 #include "lib/datapath/connections.h"
 #include "lib/datapath/epochs.h"
+#include "lib/datapath/object.h"
 #include "lib/net/links.h"
-#include "podfence.skel.h"
 #include "test/cmocka.h"
 
 const unsigned char lab_pod_mac[6] = {0x02, 0, 0, 0, 0, 0x0a};
 const unsigned char lab_gateway_mac[6] = {0x02, 0, 0, 0, 0, 0x01};
 
-static struct podfence_bpf *skeleton;
+static struct bpf_object *object;
 static __u32 ifindex;
 static __u32 came_in_by;
 static struct fence_pins pins; /* nothing is pinned; for the library */
@@ -41,12 +41,36 @@ static int make_link(void)
     return fence_link_index("lab1", &came_in_by) < 0 ? -ENODEV : fence_link_index("lab0", &ifindex);
 }
 
-static void find_maps(void)
+static void find_pins(void)
 {
 #define FIND_MAP(symbol, name)                                                                     \
-    pins.maps[FENCE_MAP_##symbol] = bpf_map__fd(bpf_object__find_map_by_name(skeleton->obj, name));
+    pins.maps[FENCE_MAP_##symbol] = bpf_map__fd(bpf_object__find_map_by_name(object, name));
     FENCE_MAPS(FIND_MAP)
 #undef FIND_MAP
+#define FIND_PROG(symbol, name)                                                                    \
+    pins.progs[FENCE_PROG_##symbol] =                                                              \
+        bpf_program__fd(bpf_object__find_program_by_name(object, name));
+    FENCE_PROGS(FIND_PROG)
+#undef FIND_PROG
+}
+
+bool lab_is_plain(void)
+{
+    return getenv("LAB_PLAIN") != NULL;
+}
+
+static int load_object(void)
+{
+    enum fence_kernel_structs structs =
+        lab_is_plain() ? FENCE_KERNEL_STRUCTS_OFF : FENCE_KERNEL_STRUCTS_AUTO;
+    bool plain;
+
+    if (fence_object_open(structs, &object, &plain) < 0)
+        return -1;
+    if (bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "connections"),
+                                 LAB_CONNECTIONS / FENCE_BUCKET_WAYS) < 0)
+        return -1;
+    return bpf_object__load(object);
 }
 
 int lab_setup(void **state)
@@ -58,13 +82,9 @@ int lab_setup(void **state)
     }
     if (make_link() < 0)
         return -1;
-    skeleton = podfence_bpf__open();
-    if (!skeleton ||
-        bpf_map__set_max_entries(skeleton->maps.connections, LAB_CONNECTIONS / FENCE_BUCKET_WAYS) <
-            0 ||
-        podfence_bpf__load(skeleton) < 0)
+    if (load_object() < 0)
         return -1;
-    find_maps();
+    find_pins();
     if (fence_epochs_map(pins.maps[FENCE_MAP_EPOCHS], &pins.epochs) < 0)
         return -1;
     return fence_connections_open(&pins, &tracked, NULL);
@@ -75,7 +95,7 @@ int lab_teardown(void **state)
     (void)state;
     fence_connections_close(&tracked);
     fence_epochs_unmap(&pins.epochs);
-    podfence_bpf__destroy(skeleton);
+    bpf_object__close(object);
     return 0;
 }
 
@@ -398,14 +418,14 @@ struct place {
 
 static int run_program(const struct place *place, const void *frame, size_t size)
 {
-    struct bpf_program *program =
-        place->direction == FENCE_EGRESS ? skeleton->progs.from_pod : skeleton->progs.to_pod;
+    int program =
+        pins.progs[place->direction == FENCE_EGRESS ? FENCE_PROG_FROM_POD : FENCE_PROG_TO_POD];
     struct __sk_buff context = {.ifindex = place->ifindex,
                                 .ingress_ifindex = place->ingress_ifindex,
                                 .gso_size = place->segment};
     LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (__u32)size,
                 .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
-    int r = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
+    int r = bpf_prog_test_run_opts(program, &opts);
 
     if (r < 0)
         fail_msg("test run of %zu bytes: %s", size, strerror(-r));
@@ -474,15 +494,15 @@ struct lab_result lab_run_second(enum fence_direction direction, struct fence_pa
 struct fence_probe_result lab_probe(enum fence_direction direction, enum fence_origin origin,
                                     struct fence_packet packet)
 {
-    struct bpf_program *program =
-        direction == FENCE_EGRESS ? skeleton->progs.probe_from_pod : skeleton->progs.probe_to_pod;
+    int program =
+        pins.progs[direction == FENCE_EGRESS ? FENCE_PROG_PROBE_FROM_POD : FENCE_PROG_PROBE_TO_POD];
     unsigned char frame[FENCE_PACKET_MAX];
     size_t size = fence_packet_build(&packet, frame);
     struct fence_prog_context context = {.ifindex = ifindex, .cb = {origin}};
     const __u32 *cb = context.cb;
     struct fence_err err = {""};
 
-    if (fence_prog_run(bpf_program__fd(program), &context, frame, size, &err) < 0)
+    if (fence_prog_run(program, &context, frame, size, &err) < 0)
         fail_msg("%s", err.text);
     return (struct fence_probe_result){
         .verdict = (__u8)cb[FENCE_PROBE_VERDICT],

@@ -13,6 +13,8 @@
 /* Exits with 77 when not root. Returns 0 or -1. */
 int lab_setup(void **state);
 int lab_teardown(void **state);
+/* With LAB_PLAIN in the environment it is the object that goes without the kernel's structs. */
+bool lab_is_plain(void);
 
 /* Empty every map and put back one enforced endpoint: addresses of lab_pod, policy set 1. */
 void lab_reset(void);
