@@ -116,6 +116,7 @@ static void add_settings(cJSON *object, const struct fence_pins *pins)
     cJSON_AddStringToObject(list, "sourceCheck", source_check(settings.source_flags));
     cJSON_AddStringToObject(list, "trustDomain", settings.trust_domain);
     cJSON_AddNumberToObject(list, "hz", settings.hz);
+    cJSON_AddBoolToObject(list, "kernelStructs", !(settings.flags & FENCE_SETTING_PLAIN));
     cJSON_AddBoolToObject(list, "addressesIncomplete",
                           (settings.flags & FENCE_SETTING_ADDRESSES_INCOMPLETE) != 0);
 }

@@ -4,6 +4,7 @@
 #include "cni/ctl/text.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
+#include "lib/datapath/settings.h"
 
 static void safe(const char *text)
 {
@@ -74,6 +75,10 @@ static void print_pins(const cJSON *pins)
            ctl_member_text(pins, "settings.sourceCheck"));
     safe(ctl_member_text(pins, "settings.trustDomain"));
     putchar('\n');
+    title("programs:");
+    puts(cJSON_IsTrue(ctl_member(pins, "settings.kernelStructs"))
+             ? "read the kernel's structs"
+             : "go without the kernel's structs: " FENCE_PLAIN_COST);
     if (cJSON_IsTrue(ctl_member(pins, "settings.addressesIncomplete")))
         puts("ADDRESSES INCOMPLETE: one could not be written, so unknown ones count as pending");
     print_counts("endpoints:", ctl_member(pins, "endpoints"));

@@ -15,8 +15,8 @@
 #include <sys/signalfd.h>
 
 #include "cni/daemon/daemon.h"
-#include "cni/daemon/samenode.h"
 #include "cni/daemon/ready.h"
+#include "cni/daemon/samenode.h"
 #include "lib/base/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
@@ -95,6 +95,7 @@ static int load(struct fence_daemon *daemon, struct fence_err *err)
         .bpffs = daemon->options.bpffs,
         .sizes = daemon->options.sizes,
         .size_count = daemon->options.size_count,
+        .kernel_structs = daemon->options.kernel_structs,
     };
     int result = fence_load(&options, &daemon->pins, err);
 
@@ -103,6 +104,15 @@ static int load(struct fence_daemon *daemon, struct fence_err *err)
         err->text[0] = '\0';
     }
     return result < 0 ? result : 0;
+}
+
+static void log_programs(const struct fence_settings *settings)
+{
+    if (settings->flags & FENCE_SETTING_PLAIN)
+        fence_log(FENCE_LOG_WARNING,
+                  "the programs go without the kernel's structs: " FENCE_PLAIN_COST);
+    else
+        fence_log(FENCE_LOG_INFO, "the programs read the kernel's structs");
 }
 
 /* What the plugin and podfencectl have to know of our options. */
@@ -121,6 +131,8 @@ static int write_settings(struct fence_daemon *daemon, struct fence_err *err)
     snprintf(settings.trust_domain, sizeof(settings.trust_domain), "%s",
              daemon->options.trust_domain);
     result = fence_settings_write(&daemon->pins, &settings, err);
+    if (result >= 0)
+        log_programs(&settings);
     return result < 0 ? result : 0;
 }
 

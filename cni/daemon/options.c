@@ -84,6 +84,14 @@ static int set_attach(struct fence_options *options, const char *value, struct f
     return 0;
 }
 
+static int set_kernel_structs(struct fence_options *options, const char *value,
+                              struct fence_err *err)
+{
+    if (fence_kernel_structs_parse(value, &options->kernel_structs) < 0)
+        return fence_err_set(err, -EINVAL, "%s is none of auto, off", value);
+    return 0;
+}
+
 static int set_own_node_egress(struct fence_options *options, const char *value,
                                struct fence_err *err)
 {
@@ -253,6 +261,9 @@ static const struct option_row rows[] = {
      "this node's name in Kubernetes [NODE_NAME of the environment, else the host name]"},
     {"attach", "auto|tcx|clsact", set_attach,
      "how filters of new pods are attached; auto: TCX where the kernel has it [auto]"},
+    {"kernel-structs", "auto|off", set_kernel_structs,
+     "read what the kernel knows of a packet from its own structs, where it shows them (6.2 and\n"
+     "newer): who is behind a masqueraded address, and what a left-over checksum rewrites [auto]"},
     {"own-node-egress", "exempt|policy", set_own_node_egress,
      "pod to its own node: exempt from allow-lists, or ordinary egress [exempt]"},
     {"source-check", "strict|report|off", set_source_check,

@@ -45,6 +45,7 @@ static const struct bad_option bad_options[] = {
     {{"--trust-domain", ""}, {"--trust-domain: "}},
     {{"--log-level", "loud"}, {"--log-level: loud", "error, warning, info, debug"}},
     {{"--node-name", ""}, {"--node-name: "}},
+    {{"--kernel-structs", "on"}, {"--kernel-structs: on is none of auto, off"}},
     {{"--map-size", "policies"}, {"--map-size: policies is not NAME=ENTRIES"}},
     {{"--map-size", "polices=4"}, {"--map-size: polices is none of", "policies"}},
     {{"--map-size", "settings=4"}, {"--map-size: settings is none of"}},
