@@ -82,7 +82,7 @@ static void sort_unique(struct addr_list *list)
 
 int fence_local_addrs(struct fence_addr **ret_addrs, size_t *ret_count, struct fence_err *err)
 {
-    FENCE_NL_SOCKET struct nl_sock *socket = fence_nl_open();
+    FENCE_NL_SOCKET struct nl_sock *socket = fence_nl_open(NETLINK_ROUTE);
     struct addr_list list = {0};
     int r = -EINTR;
 

@@ -226,7 +226,7 @@ static int find_in(__s32 nsid, struct nl_sock *socket, const char *ifname,
 
 static struct nl_sock *open_socket(struct fence_err *err)
 {
-    struct nl_sock *socket = fence_nl_open();
+    struct nl_sock *socket = fence_nl_open(NETLINK_ROUTE);
 
     if (!socket)
         fence_err_set(err, -EIO, "cannot open a netlink socket: %s", strerror(errno));
@@ -304,7 +304,7 @@ int fence_link_index(const char *name, __u32 *ret_ifindex)
 
 int fence_link_is_veth(__u32 ifindex)
 {
-    FENCE_NL_SOCKET struct nl_sock *socket = fence_nl_open();
+    FENCE_NL_SOCKET struct nl_sock *socket = fence_nl_open(NETLINK_ROUTE);
     struct device device = {0};
     int r = socket ? get_device(socket, NSID_NONE, NULL, ifindex, &device) : -EIO;
 

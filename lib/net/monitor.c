@@ -27,7 +27,7 @@ int fence_net_monitor_new(struct fence_net_monitor **ret_monitor, struct fence_e
 
     if (!monitor)
         return fence_err_set(err, -ENOMEM, "out of memory");
-    monitor->socket = fence_nl_open();
+    monitor->socket = fence_nl_open(NETLINK_ROUTE);
     if (!monitor->socket || subscribe(monitor->socket) < 0) {
         fence_err_set(err, -EIO, "cannot follow links and addresses by netlink: %s",
                       strerror(errno));

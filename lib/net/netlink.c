@@ -12,13 +12,13 @@ struct request {
     bool done;
 };
 
-struct nl_sock *fence_nl_open(void)
+struct nl_sock *fence_nl_open(int protocol)
 {
     struct nl_sock *socket = nl_socket_alloc();
 
     if (!socket)
         return NULL;
-    if (nl_connect(socket, NETLINK_ROUTE) < 0) {
+    if (nl_connect(socket, protocol) < 0) {
         nl_socket_free(socket);
         return NULL;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One rtnetlink request and its answers over libnl. Used inside lib/net only. */
+/* One netlink request and its answers over libnl. Used inside lib/net only. */
 #pragma once
 
 #include <netlink/msg.h>
@@ -22,8 +22,8 @@ static inline void fence_nl_msg_p(struct nl_msg **message)
 #define FENCE_NL_SOCKET FENCE_CLEANUP(fence_nl_socket_p)
 #define FENCE_NL_MSG    FENCE_CLEANUP(fence_nl_msg_p)
 
-/* A route socket of the caller's namespace; NULL when out of memory or descriptors (errno). */
-struct nl_sock *fence_nl_open(void);
+/* A socket of the caller's namespace, NETLINK_ROUTE or another; NULL when there is none (errno). */
+struct nl_sock *fence_nl_open(int protocol);
 
 /* Takes one answer; a negative errno ends the request with it. */
 typedef int (*fence_nl_answer)(void *context, struct nlmsghdr *header);
