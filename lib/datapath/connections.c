@@ -133,23 +133,43 @@ static int add_to(const struct fence_connection_table *table, struct fence_conne
     return 1;
 }
 
+/* Where an entry may be: every way of both its buckets. */
+struct ways {
+    struct fence_bucket *buckets[2];
+};
+#define WAYS_COUNT ((size_t)2 * FENCE_BUCKET_WAYS)
+
+static struct ways ways_of(const struct fence_connection_table *table,
+                           const struct fence_settings *settings,
+                           const struct fence_connection *entry)
+{
+    struct fence_connection_key key;
+    __u64 hash;
+
+    memcpy(&key, entry, sizeof(key));
+    hash = fence_table_hash(&key, settings->hash_key);
+    return (struct ways){
+        {&table->buckets[fence_table_first(hash, settings->bucket_mask)],
+         &table->buckets[fence_table_second(hash, settings->bucket_mask)]},
+    };
+}
+
+static struct fence_connection *way_of(const struct ways *ways, size_t i)
+{
+    return &ways->buckets[i / FENCE_BUCKET_WAYS]->ways[i % FENCE_BUCKET_WAYS];
+}
+
 int fence_connections_add(const struct fence_connection_table *table,
                           const struct fence_settings *settings,
                           const struct fence_connection *entry, __u64 now)
 {
-    struct fence_connection_key key;
-    __u64 hash;
-    __u32 buckets[2];
+    struct ways ways;
 
     if (entry->slot >= table->slot_count)
         return -EINVAL;
-    memcpy(&key, entry, sizeof(key));
-    hash = fence_table_hash(&key, settings->hash_key);
-    buckets[0] = fence_table_first(hash, settings->bucket_mask);
-    buckets[1] = fence_table_second(hash, settings->bucket_mask);
-    for (size_t i = 0; i < 2 * FENCE_BUCKET_WAYS; i++) {
-        struct fence_bucket *bucket = &table->buckets[buckets[i / FENCE_BUCKET_WAYS]];
-        struct fence_connection *place = &bucket->ways[i % FENCE_BUCKET_WAYS];
+    ways = ways_of(table, settings, entry);
+    for (size_t i = 0; i < WAYS_COUNT; i++) {
+        struct fence_connection *place = way_of(&ways, i);
         __u64 state = __atomic_load_n(&place->state, __ATOMIC_RELAXED);
 
         if (!(state & FENCE_CONN_BUSY) &&
@@ -157,12 +177,70 @@ int fence_connections_add(const struct fence_connection_table *table,
              fence_connection_expired(place->protocol, state, now, settings->hz)) &&
             add_to(table, place, entry)) {
             if (i >= FENCE_BUCKET_WAYS)
-                __atomic_fetch_or(&table->buckets[buckets[0]].ways[0].state, FENCE_CONN_SPILLED,
-                                  __ATOMIC_SEQ_CST);
+                __atomic_fetch_or(&way_of(&ways, 0)->state, FENCE_CONN_SPILLED, __ATOMIC_SEQ_CST);
             return 0;
         }
     }
     return -ENOSPC;
+}
+
+/* What two that saw one connection know of it: `mine` says who opened it. */
+static __u64 merge_states(__u64 mine, __u64 theirs)
+{
+    const __u64 way = FENCE_CONN_REPLIED | FENCE_CONN_ESTABLISHED | FENCE_CONN_FIN_OPENER |
+                      FENCE_CONN_FIN_OTHER | FENCE_CONN_CLOSED | FENCE_CONN_FROM_HOST |
+                      FENCE_CONN_TRANSLATED;
+    __u64 flags = FENCE_STATE_FLAGS(mine) | FENCE_CONN_LIVE | (theirs & FENCE_CONN_SPILLED);
+    __u32 seen = FENCE_STATE_SEEN(mine);
+
+    /* what it says of the opener is the other's, if it took that for the opener */
+    if (!((mine ^ theirs) & FENCE_CONN_INGRESS))
+        flags |= theirs & way;
+    if ((__s32)(FENCE_STATE_SEEN(theirs) - seen) > 0)
+        seen = FENCE_STATE_SEEN(theirs);
+    return FENCE_STATE(seen, FENCE_STATE_SEQUENCE(theirs), flags);
+}
+
+/* 1: the place has this connection, and says now what `entry` says. */
+static int merge_into(struct fence_connection *place, const struct fence_connection *entry)
+{
+    struct fence_connection copy;
+    __u64 state;
+
+    while (read_entry(place, &copy) &&
+           memcmp(&copy, entry, offsetof(struct fence_connection, state)) == 0) {
+        state = copy.state;
+        if (__atomic_compare_exchange_n(&place->state, &state, merge_states(entry->state, state),
+                                        false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            return 1;
+    }
+    return 0;
+}
+
+static int merge(const struct fence_connection_table *table, const struct fence_settings *settings,
+                 const struct fence_connection *entry)
+{
+    struct ways ways = ways_of(table, settings, entry);
+    int found = 0;
+
+    for (size_t i = 0; i < WAYS_COUNT; i++)
+        found |= merge_into(way_of(&ways, i), entry);
+    return found;
+}
+
+int fence_connections_put(const struct fence_connection_table *table,
+                          const struct fence_settings *settings,
+                          const struct fence_connection *entry, __u64 now)
+{
+    int r;
+
+    if (merge(table, settings, entry))
+        return 0;
+    r = fence_connections_add(table, settings, entry, now);
+    /* a packet may have been here in between: both then say the same */
+    if (r == 0)
+        (void)merge(table, settings, entry);
+    return r;
 }
 
 /* The entry that `copy` was read from, unless it has changed since. */
@@ -178,7 +256,8 @@ static void free_entry(const struct fence_connection_table *table, struct fence_
         __atomic_fetch_sub(&table->usage[copy->slot].connections, 1, __ATOMIC_RELAXED);
 }
 
-void fence_connections_forget(const struct fence_connection_table *table, __u32 slot)
+void fence_connections_keep(const struct fence_connection_table *table, __u32 slot,
+                            fence_connection_test is_kept, const void *context)
 {
     struct fence_connection copy;
 
@@ -187,10 +266,23 @@ void fence_connections_forget(const struct fence_connection_table *table, __u32 
             struct fence_connection *entry = &table->buckets[i].ways[way];
 
             /* a packet in flight may change the time of one: look again */
-            while (entry->slot == slot && read_entry(entry, &copy) && copy.slot == slot)
+            while (entry->slot == slot && read_entry(entry, &copy) && copy.slot == slot &&
+                   !is_kept(context, &copy))
                 free_entry(table, entry, &copy);
         }
     }
+}
+
+static bool is_nothing(const void *context, const struct fence_connection *entry)
+{
+    (void)context;
+    (void)entry;
+    return false;
+}
+
+void fence_connections_forget(const struct fence_connection_table *table, __u32 slot)
+{
+    fence_connections_keep(table, slot, is_nothing, NULL);
     if (slot < table->slot_count)
         __atomic_store_n(&table->usage[slot].connections, 0, __ATOMIC_RELAXED);
 }

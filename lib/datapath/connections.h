@@ -43,8 +43,20 @@ int fence_connections_add(const struct fence_connection_table *table,
                           const struct fence_settings *settings,
                           const struct fence_connection *entry, __u64 now);
 
+/*
+ * The same where a packet may have made one of this key: that one gets the direction of `entry` and
+ * all of its flags besides those that it has, and the later time.
+ */
+int fence_connections_put(const struct fence_connection_table *table,
+                          const struct fence_settings *settings,
+                          const struct fence_connection *entry, __u64 now);
+
 /* Free all entries of the endpoint with this slot, which has none afterwards. */
 void fence_connections_forget(const struct fence_connection_table *table, __u32 slot);
+/* Those alone for which `is_kept` does not hold. */
+typedef bool (*fence_connection_test)(const void *context, const struct fence_connection *entry);
+void fence_connections_keep(const struct fence_connection_table *table, __u32 slot,
+                            fence_connection_test is_kept, const void *context);
 
 struct fence_connection_clock {
     __u64 now; /* jiffies */
