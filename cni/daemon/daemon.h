@@ -16,6 +16,7 @@
 #include "cni/daemon/observe.h"
 #include "cni/daemon/options.h"
 #include "cni/daemon/reconcile.h"
+#include "cni/daemon/seeding.h"
 #include "cni/daemon/server.h"
 #include "cni/daemon/sources.h"
 #include "cni/daemon/unenforced.h"
@@ -32,6 +33,7 @@ struct fence_daemon {
     struct fence_node_watch node;
     struct fence_reconcile reconcile;
     struct fence_unenforced unenforced;
+    struct fence_seeding seeding;
     struct fence_filters filters;
     struct fence_observe observe;
     struct fence_server server;

@@ -183,7 +183,7 @@ static int run(struct fence_daemon *daemon, struct fence_err *err)
         if (daemon->dirty)
             fence_reconcile_run(daemon);
         fence_server_answer_waiters(daemon);
-        if (daemon->reconcile.problems_changed)
+        if (daemon->reconcile.problems_changed && !daemon->seeding.dump)
             fence_ready_log(daemon);
         fence_server_reap(daemon);
         result = fence_loop_turn(&daemon->loop, daemon->dirty ? 0 : -1, err);
@@ -198,6 +198,7 @@ static void stop(struct fence_daemon *daemon)
     fence_sources_done(daemon);
     fence_node_done(daemon);
     fence_unenforced_done(&daemon->unenforced);
+    fence_seeding_done(daemon);
     fence_filters_done(daemon);
     fence_reconcile_done(daemon);
     fence_conditions_done(&daemon->conditions);
@@ -219,6 +220,7 @@ static void init(struct fence_daemon *daemon)
         .reconcile = {.expiry = {.fd = -1, .watch.fd = -1},
                       .sweep = {.fd = -1, .watch.fd = -1},
                       .retry = {.fd = -1, .watch.fd = -1}},
+        .seeding.watch.fd = -1,
         .filters.timer = {.fd = -1, .watch.fd = -1},
         .observe.timer = {.fd = -1, .watch.fd = -1},
         .observe.watch.fd = -1,

@@ -304,6 +304,10 @@ void fence_reconcile_run(struct fence_daemon *daemon)
     struct fence_reconcile *reconcile = &daemon->reconcile;
 
     daemon->dirty = false;
+    if (!fence_seeding_ready(daemon)) {
+        fence_timer_after(&reconcile->retry, RETRY_MS, 0);
+        return;
+    }
     reconcile->problems_changed = true;
     if (!fence_sources_all_seen(&daemon->sources))
         return;

@@ -160,6 +160,7 @@ static int enrol(const struct pass *pass, struct fence_endpoint_record *endpoint
     if (r < 0)
         return r;
     pass->daemon->dirty = true;
+    fence_seeding_want(&pass->daemon->seeding, false);
     pass->daemon->pods_are_here = true;
     fence_log(FENCE_LOG_INFO, "enrolled %s/%s (container %s, interface %s), which had started %s",
               endpoint->info.namespace_name, endpoint->info.pod, endpoint->info.container_id,
@@ -286,9 +287,10 @@ static bool is_recovering(const struct fence_endpoint_record *record)
 }
 
 /* The recovery begins anew: what is forgotten now was there before policy. */
-static int recover(const struct fence_pins *pins, const struct fence_endpoint_record *seen,
+static int recover(struct fence_daemon *daemon, const struct fence_endpoint_record *seen,
                    struct fence_err *err)
 {
+    const struct fence_pins *pins = &daemon->pins;
     FENCE_CLOSE int lock = fence_endpoints_lock(pins, err);
     struct fence_endpoint_record now;
     int r;
@@ -300,13 +302,7 @@ static int recover(const struct fence_pins *pins, const struct fence_endpoint_re
         return 0; /* another pod's by now, or not resolved yet */
     now.endpoint.recovery_until_ns = fence_clock_boot_ns() + RECOVERY_NS;
     r = fence_endpoint_update(pins, seen->ifindex, &now.endpoint, err);
-    return r < 0 ? r : fence_endpoint_forget(pins, now.endpoint.slot, err);
-}
-
-static void warn(const struct fence_endpoint_record *record, const struct fence_err *err)
-{
-    fence_log(FENCE_LOG_WARNING, "%s/%s: connections from before it was enrolled may be cut: %s",
-              record->info.namespace_name, record->info.pod, err->text);
+    return r < 0 ? r : fence_seeding_keep(daemon, now.endpoint.slot, err);
 }
 
 void fence_unenforced_settle(struct fence_daemon *daemon, const struct fence_endpoint_list *before)
@@ -316,35 +312,17 @@ void fence_unenforced_settle(struct fence_daemon *daemon, const struct fence_end
         struct fence_err err = {""};
 
         if (record->endpoint.flags & FENCE_EP_PENDING && is_recovering(record) &&
-            recover(&daemon->pins, record, &err) < 0)
-            warn(record, &err);
+            recover(daemon, record, &err) < 0)
+            fence_log(FENCE_LOG_WARNING,
+                      "%s/%s: connections from before it was enrolled may be cut: %s",
+                      record->info.namespace_name, record->info.pod, err.text);
     }
-}
-
-/* Killed between a first resolution and the settling of it. */
-static void settle_interrupted(struct fence_daemon *daemon)
-{
-    struct fence_endpoint_list list = {0};
-    const __u64 now = fence_clock_boot_ns();
-
-    if (fence_locals_list(&daemon->pins, &list, NULL) < 0)
-        return;
-    for (size_t i = 0; i < list.count; i++) {
-        const struct fence_endpoint_record *record = &list.items[i];
-        struct fence_err err = {""};
-
-        if (!(record->endpoint.flags & FENCE_EP_PENDING) && is_recovering(record) &&
-            record->endpoint.recovery_until_ns > now &&
-            fence_endpoint_forget(&daemon->pins, record->endpoint.slot, &err) < 0)
-            warn(record, &err);
-    }
-    fence_endpoint_list_done(&list);
 }
 
 int fence_unenforced_init(struct fence_daemon *daemon, struct fence_err *err)
 {
     (void)err;
-    settle_interrupted(daemon);
+    fence_seeding_want(&daemon->seeding, true);
     fence_unenforced_enrol(daemon);
     return 0;
 }
