@@ -48,6 +48,25 @@ address4() {
     printf '%02x' "${bytes[@]}"
 }
 
+# taken_over TIMES
+taken_over() {
+    [ "$(grep -cE '[0-9]+ connections of 5 pods' "$LAB/daemon.log")" = "$1" ]
+}
+
+# Not one answer was dropped, and nothing unlawful goes on.
+as_lawful() {
+    local name
+    expect_equal "let through by the rules of a recovery" "$(counters recovery reverse-rule masqueraded)" "[]"
+    expect_equal "refused" "$(refused)" "$(address4 "$(lab_address intruder 4)")"
+    for name in unlawful unlawful-udp; do
+        expect_equal "$name after its cut" "$(grep -c '^resumed' "$LAB/out/$name" || true)" 0
+    done
+    for name in echo-4 echo-6 echo-udp-4 echo-udp-6 back; do
+        expect_equal "what happened to $name" "$(grep -v '^start' "$LAB/out/$name" || true)" ""
+        kill -0 "${LAB_STREAM[$name]}"
+    done
+}
+
 lab_say "pods before the daemon, behind kube-proxy's rules for $2"
 lab_chain "$1" '{"failurePolicy": "open"}'
 servers=()
@@ -95,20 +114,21 @@ sleep 2.5 # a UDP flow counts as one that lasts
 lab_say "the daemon comes"
 lab_daemon_start
 eventually "all are resolved" 10 all_resolved
-expect_match "the daemon's log" "$(cat "$LAB/daemon.log")" '[0-9]+ connections of 5 pods'
+taken_over 1 || lab_fail "the log does not say what was taken over"
 eventually "unlawful is cut" 5 grep -q '^cut' "$LAB/out/unlawful"
 eventually "unlawful-udp is cut" 5 grep -q '^cut' "$LAB/out/unlawful-udp"
-expect_equal "who opened what" "$(openers)" "api:pod db:node db:peer intruder:peer intruder:pod talker:peer talker:pod web:node web:peer"
+opened="api:pod db:node db:peer intruder:peer intruder:pod talker:peer talker:pod web:node web:peer"
+expect_equal "who opened what" "$(openers)" "$opened"
 sleep 8 # longer than FENCE_SECONDS_ANSWERS
-expect_equal "let through by the rules of a recovery" "$(counters recovery reverse-rule masqueraded)" "[]"
-expect_equal "refused" "$(refused)" "$(address4 "$(lab_address intruder 4)")"
-for name in unlawful unlawful-udp; do
-    expect_equal "$name after its cut" "$(grep -c '^resumed' "$LAB/out/$name" || true)" 0
-done
-for name in echo-4 echo-6 echo-udp-4 echo-udp-6 back; do
-    expect_equal "what happened to $name" "$(grep -v '^start' "$LAB/out/$name" || true)" ""
-    kill -0 "${LAB_STREAM[$name]}"
-done
+as_lawful
+
+lab_say "one that is killed within a minute: the next takes them over again"
+lab_daemon_kill
+lab_daemon_start
+eventually "the daemon's log" 5 taken_over 2
+expect_equal "who opened what" "$(openers)" "$opened"
+sleep 1
+as_lawful
 for name in "${!reader[@]}"; do
     kill "${reader[$name]}" 2>/dev/null || true
     status=0
