@@ -104,8 +104,10 @@ fence_inline int is_neighbour(const struct packet *packet, const struct fence_en
         if ((tuple->destination.bytes[0] == 0xff && tuple->destination.bytes[1] == 0x02) ||
             is_near(endpoint, &tuple->destination))
             return size <= ND_MAX_BYTES;
-        /* a neighbour that nobody has told us of: no room for more than its own MAC */
-        return !is_far(&tuple->destination) && size <= ND_BARE_BYTES;
+        /* a neighbour that nobody has told us of: no room for more than its own MAC. Who asks is
+         * answered, though nobody may know its range yet; who asks may ask by multicast. */
+        return size <= ND_BARE_BYTES &&
+               (type != ND_NEIGHBOUR_SOLICITATION || !is_far(&tuple->destination));
     }
     if (((type < 130 || type > 132) && type != 143) || packet->end - packet->offset > ND_MAX_BYTES)
         return 0;

@@ -313,7 +313,7 @@ int fence_link_is_veth(__u32 ifindex)
 
 int fence_link_bridge(__u32 ifindex, __u32 *ret_bridge)
 {
-    FENCE_NL_SOCKET struct nl_sock *socket = fence_nl_open();
+    FENCE_NL_SOCKET struct nl_sock *socket = fence_nl_open(NETLINK_ROUTE);
     struct device device = {0}, master = {0};
     int r = socket ? get_device(socket, NSID_NONE, NULL, ifindex, &device) : -EIO;
 
