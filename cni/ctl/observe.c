@@ -98,8 +98,8 @@ static void refresh(struct observation *observation)
     fence_endpoints_list(observation->pins, &observation->endpoints, NULL);
 }
 
-/* What is in the ring and comes within a moment; when following, until the daemon is there and reads
- * it. */
+/* What is in the ring and comes within a moment; when following, until the daemon is there and
+ * reads it. */
 static int drain(struct observation *observation, struct fence_events *events)
 {
     struct pollfd ready = {.fd = fence_events_fd(events), .events = POLLIN};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which endpoints may be on the same-node path (bpf/handover.bpf.h): none but those whose host veth
- * is podfence's alone, looked at again every two seconds. With --same-node auto also only ports of a
- * bridge whose packets netfilter does not see: there the path skips nothing that could be a policy.
+ * is podfence's alone, looked at again every two seconds. With --same-node auto also only ports of
+ * a bridge whose packets netfilter does not see: there the path skips nothing that could be a
+ * policy.
  */
 #pragma once
 

@@ -371,7 +371,8 @@ int fence_connections_sweep_opened(const struct fence_connection_table *table,
     struct survey survey = {.slot_count = table->slot_count, .settings = settings};
     FENCE_FREE unsigned char *alive = calloc(FENCE_MAX_OPENED, 1);
     FENCE_FREE const struct fence_endpoint_record **by_slot =
-        calloc(table->slot_count, sizeof(*by_slot));
+        calloc(table->slot_count,
+               sizeof(const struct fence_endpoint_record *)); // NOLINT(bugprone-sizeof-expression)
 
     if (!alive || !by_slot)
         return -ENOMEM;

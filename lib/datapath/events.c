@@ -71,7 +71,7 @@ int fence_events_listen(const struct fence_pins *pins)
 {
     const __u32 zero = 0;
     struct fence_settings settings;
-    __u64 until;
+    __u64 until = 0;
     int r = fence_settings_read(pins, &settings);
 
     if (r == 0)

@@ -21,8 +21,8 @@
 /* What RTM_GETLINK says of one device. */
 struct device {
     __u32 index;
-    __u32 peer;
-    __u32 master;       /* IFLA_LINK: where that is a veth's other end */
+    __u32 peer;       /* IFLA_LINK: where that is a veth's other end */
+    __u32 master;     /* 0: it is no port of another device */
     __s32 peer_netns; /* IFLA_LINK_NETNSID, NSID_NONE when it is in the device's own namespace */
     char name[IFNAMSIZ];
     char kind[32]; /* "" for hardware and for loopback */

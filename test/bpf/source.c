@@ -223,56 +223,45 @@ static void test_neighbour_discovery(void **state)
                FENCE_REASON_BAD_HEADER);
 }
 
-/* Types that pass under any policy must not carry data elsewhere. */
-static void test_neighbour_types_stay_on_the_link(void **state)
-{
 #define OWN     "fd00:10:244:1::5"
 #define GATEWAY "fd00:10:244:1::1"
 #define LINK    "fe80::ff:fe00:a"
 #define FAR     "2001:db8::7" /* the world, beyond every link */
 #define UNKNOWN "fd00:77::9"  /* nobody's: of no link that we know, and not of the world */
-    static const struct {
-        const char *what;
-        struct nd nd;
-        bool passed;
-        int reason;
-    } rows[] = {
-        {"probe of a known neighbour",
-         {135, 255, 24, OWN, GATEWAY, GATEWAY},
-         true,
-         FENCE_REASON_NEIGHBOUR},
-        {"probe of an unknown one",
-         {135, 255, 8, OWN, UNKNOWN, UNKNOWN},
-         true,
-         FENCE_REASON_NEIGHBOUR},
-        {"answer to an unknown one",
-         {136, 255, 8, OWN, UNKNOWN, OWN},
-         true,
-         FENCE_REASON_NEIGHBOUR},
-        {"data to an unknown one",
-         {135, 255, 16, OWN, UNKNOWN, UNKNOWN},
-         false,
-         FENCE_REASON_PEER_PENDING},
-        {"probe of the world", {135, 255, 8, OWN, FAR, FAR}, false, FENCE_REASON_NO_RULE},
-        {"data to a known one",
-         {135, 255, 400, OWN, GATEWAY, GATEWAY},
-         false,
-         FENCE_REASON_NO_RULE},
-        {"answer for another", {136, 255, 8, OWN, FAR, GATEWAY}, false, FENCE_REASON_SPOOFED_ND},
-        {"multicast report", {143, 1, 0, LINK, "ff02::16", "::"}, true, FENCE_REASON_NEIGHBOUR},
-        {"multicast report to the world",
-         {143, 1, 0, LINK, FAR, "::"},
-         false,
-         FENCE_REASON_NO_RULE},
-        {"multicast report that could be routed",
-         {143, 64, 0, LINK, "ff02::16", "::"},
-         false,
-         FENCE_REASON_NO_RULE},
-        {"multicast report from a routable address",
-         {143, 1, 0, OWN, "ff02::16", "::"},
-         false,
-         FENCE_REASON_NO_RULE},
-    };
+static const struct {
+    const char *what;
+    struct nd nd;
+    bool passed;
+    int reason;
+} neighbour_rows[] = {
+    {"probe of a known neighbour",
+     {135, 255, 24, OWN, GATEWAY, GATEWAY},
+     true,
+     FENCE_REASON_NEIGHBOUR},
+    {"probe of an unknown one", {135, 255, 8, OWN, UNKNOWN, UNKNOWN}, true, FENCE_REASON_NEIGHBOUR},
+    {"answer to an unknown one", {136, 255, 8, OWN, UNKNOWN, OWN}, true, FENCE_REASON_NEIGHBOUR},
+    {"data to an unknown one",
+     {135, 255, 16, OWN, UNKNOWN, UNKNOWN},
+     false,
+     FENCE_REASON_PEER_PENDING},
+    {"probe of the world", {135, 255, 8, OWN, FAR, FAR}, false, FENCE_REASON_NO_RULE},
+    {"data to a known one", {135, 255, 400, OWN, GATEWAY, GATEWAY}, false, FENCE_REASON_NO_RULE},
+    {"answer for another", {136, 255, 8, OWN, FAR, GATEWAY}, false, FENCE_REASON_SPOOFED_ND},
+    {"multicast report", {143, 1, 0, LINK, "ff02::16", "::"}, true, FENCE_REASON_NEIGHBOUR},
+    {"multicast report to the world", {143, 1, 0, LINK, FAR, "::"}, false, FENCE_REASON_NO_RULE},
+    {"multicast report that could be routed",
+     {143, 64, 0, LINK, "ff02::16", "::"},
+     false,
+     FENCE_REASON_NO_RULE},
+    {"multicast report from a routable address",
+     {143, 1, 0, OWN, "ff02::16", "::"},
+     false,
+     FENCE_REASON_NO_RULE},
+};
+
+/* Types that pass under any policy must not carry data elsewhere. */
+static void test_neighbour_types_stay_on_the_link(void **state)
+{
     struct fence_prefix_key unknown = {.length = 32, .addr = lab_addr("fd00:77::")};
     struct lab_interval pending = {0, FENCE_DENY, FENCE_REASON_PEER_PENDING, 0};
     __u32 peer = FENCE_PEER_PENDING;
@@ -284,11 +273,11 @@ static void test_neighbour_types_stay_on_the_link(void **state)
     lab_table(LAB_SET_CLOSED, FENCE_PEER_PENDING, FENCE_EGRESS, &pending, 1);
     assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_PREFIXES), &unknown, &peer, 0), 0);
     lab_raise_epoch();
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
-        size_t size = build_nd_message(frame, &rows[i].nd);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(neighbour_rows); i++) {
+        size_t size = build_nd_message(frame, &neighbour_rows[i].nd);
 
-        lab_expect(rows[i].what, lab_run_frame(FENCE_EGRESS, frame, size), rows[i].passed,
-                   rows[i].reason);
+        lab_expect(neighbour_rows[i].what, lab_run_frame(FENCE_EGRESS, frame, size),
+                   neighbour_rows[i].passed, neighbour_rows[i].reason);
     }
 }
 

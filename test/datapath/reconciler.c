@@ -312,7 +312,7 @@ int reconciler_fill_connections(struct reconciler *reconciler, uint32_t ifindex,
 {
     struct fence_connection_table table;
     struct fence_endpoint_record record;
-    __u64 now;
+    __u64 now = 0;
     int r = fence_endpoint_get(&reconciler->pins, ifindex + 1, &record);
 
     if (r == 0)

@@ -196,7 +196,7 @@ static void test_expired_connections(void **state)
     (void)state;
     node_add(&pins, 0, "web", "10.0.0.1");
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
-        node_connection(&pins, 0, (__u16)i, (__u16)rows[i].flags, rows[i].idle);
+        node_connection(&pins, 0, (__u16)i, (__u16)rows[i].flags, (int)rows[i].idle);
         staying += rows[i].stays;
     }
     assert_int_equal(node_usage(&pins, 0), FENCE_ARRAY_SIZE(rows));

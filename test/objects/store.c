@@ -138,7 +138,8 @@ static void test_store_unchanged(void **state)
     fence_store_objects(store, &before);
     first = before[0];
     /* other lines, other order, other text, the same objects */
-    assert_int_equal(put(store, "a", "\n" SERVICE("b") "---\n# x\n" SERVICE("a") "unread: {}\n"), 0);
+    assert_int_equal(put(store, "a", "\n" SERVICE("b") "---\n# x\n" SERVICE("a") "unread: {}\n"),
+                     0);
     assert_int_equal(fence_store_objects(store, &after), 2);
     assert_ptr_equal(before, after);
     assert_ptr_equal(first, after[0]);

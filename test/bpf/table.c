@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bpf/table.bpf.h: who gives way to whom when the connection table is full. */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "test/bpf/lab.h"
+#include "test/cmocka.h"
+
+#define FLOWS 200 /* of the second pod, well within its share */
+
+/* The i-th UDP flow of the second pod to its friend, which may ask nothing in return. */
+static struct fence_packet second_packet(enum fence_direction direction, unsigned int i)
+{
+    bool out = direction == FENCE_EGRESS;
+    struct fence_packet packet = lab_packet(direction, lab_friend(4), IPPROTO_UDP,
+                                            out ? 1000 + i : 443, out ? 443 : 1000 + i);
+
+    if (out) {
+        packet.source = lab_stranger(4);
+        memcpy(packet.source_mac, lab_gateway_mac, sizeof(packet.source_mac));
+    } else {
+        packet.destination = lab_stranger(4);
+    }
+    return packet;
+}
+
+static void second_asks(unsigned int i)
+{
+    lab_expect("the second pod asks", lab_run_second(FENCE_EGRESS, second_packet(FENCE_EGRESS, i)),
+               true, -1);
+}
+
+static void second_is_answered(unsigned int i)
+{
+    lab_expect("the second pod is answered",
+               lab_run_second(FENCE_INGRESS, second_packet(FENCE_INGRESS, i)), true,
+               FENCE_REASON_ESTABLISHED);
+}
+
+/* The i-th flow of the first pod, which may do what it likes: a SYN, or a datagram and its answer.
+ */
+static void first_floods(unsigned int i, unsigned int protocol, bool answered)
+{
+    unsigned int mine = 1024 + i % 60000, theirs = 1 + i / 60000;
+    struct fence_packet out = lab_packet(FENCE_EGRESS, lab_world(4), protocol, mine, theirs);
+    struct fence_packet in = lab_packet(FENCE_INGRESS, lab_world(4), protocol, theirs, mine);
+    unsigned char frame[FENCE_PACKET_MAX];
+
+    assert_true(lab_run_quietly(FENCE_EGRESS, frame, fence_packet_build(&out, frame)));
+    if (answered)
+        assert_true(lab_run_quietly(FENCE_INGRESS, frame, fence_packet_build(&in, frame)));
+}
+
+static void begin(void)
+{
+    lab_reset();
+    lab_use_set(LAB_SET_OPEN);
+    lab_second_add(LAB_SET_STRICT);
+}
+
+/* Five times as many first packets as the table has room for. */
+static void test_flood_takes_nothing_from_another_pod(void **state)
+{
+    (void)state;
+    begin();
+    for (unsigned int i = 0; i < FLOWS; i++)
+        second_asks(i);
+    for (unsigned int i = 0; i < FLOWS; i++)
+        second_is_answered(i);
+    for (unsigned int i = 0; i < 5 * LAB_CONNECTIONS; i++)
+        first_floods(i, IPPROTO_TCP, false);
+    for (unsigned int i = 0; i < FLOWS; i++)
+        second_is_answered(i);
+}
+
+/* Nor do half-open entries of a pod within its share give way. */
+static void test_flood_takes_nothing_half_open_either(void **state)
+{
+    (void)state;
+    begin();
+    for (unsigned int i = 0; i < FLOWS; i++)
+        second_asks(i);
+    for (unsigned int i = 0; i < 5 * LAB_CONNECTIONS; i++)
+        first_floods(i, IPPROTO_TCP, false);
+    for (unsigned int i = 0; i < FLOWS; i++)
+        second_is_answered(i);
+}
+
+/* A table full of one pod's established flows: another one still finds room for its own. */
+static void test_who_has_less_takes_from_who_has_more(void **state)
+{
+    (void)state;
+    begin();
+    for (unsigned int i = 0; i < 2 * LAB_CONNECTIONS; i++)
+        first_floods(i, IPPROTO_UDP, true);
+    for (unsigned int i = 0; i < FLOWS; i++) {
+        second_asks(i);
+        second_is_answered(i);
+    }
+    for (unsigned int i = 0; i < 2 * LAB_CONNECTIONS; i++)
+        first_floods(70000 + i, IPPROTO_UDP, true);
+    for (unsigned int i = 0; i < FLOWS; i++)
+        second_is_answered(i);
+}
+
+/* A pod's own flood of first packets pushes out none of its established flows. */
+static void test_own_flood_takes_nothing_established(void **state)
+{
+    (void)state;
+    begin();
+    for (unsigned int i = 0; i < FLOWS; i++)
+        first_floods(i, IPPROTO_UDP, true);
+    assert_int_equal(lab_connection_count(LAB_ESTABLISHED), FLOWS);
+    for (unsigned int i = 0; i < 5 * LAB_CONNECTIONS; i++)
+        first_floods(1000 + i, IPPROTO_TCP, false);
+    assert_int_equal(lab_connection_count(LAB_ESTABLISHED), FLOWS);
+    assert_true(lab_connection_count(LAB_HALF_OPEN) + FLOWS <= LAB_CONNECTIONS);
+}
+
+/* What has expired is nobody's: a full table has room again without a sweep. */
+static void test_expired_entries_make_room(void **state)
+{
+    (void)state;
+    begin();
+    for (unsigned int i = 0; i < 2 * LAB_CONNECTIONS; i++)
+        first_floods(i, IPPROTO_UDP, true);
+    lab_grow_old(200);
+    for (unsigned int i = 0; i < LAB_CONNECTIONS / 4; i++) {
+        second_asks(i);
+        second_is_answered(i);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_flood_takes_nothing_from_another_pod),
+        cmocka_unit_test(test_flood_takes_nothing_half_open_either),
+        cmocka_unit_test(test_who_has_less_takes_from_who_has_more),
+        cmocka_unit_test(test_own_flood_takes_nothing_established),
+        cmocka_unit_test(test_expired_entries_make_room),
+    };
+
+    return cmocka_run_group_tests_name("bpf.table", tests, lab_setup, lab_teardown);
+}
