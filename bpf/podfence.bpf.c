@@ -204,31 +204,40 @@ fence_inline int hand_over(struct __sk_buff *skb, struct packet *packet, struct 
     return judgement->verdict == FENCE_ALLOW ? handover_end(skb, packet, pair) : TC_ACT_SHOT;
 }
 
+/* The short way. TC_ACT_OK: it does not know; anything else is the action. */
+fence_inline int short_way(struct __sk_buff *skb, struct packet *packet, struct fence_pair *pair,
+                           const int direction)
+{
+    int action;
+
+    if (direction == FENCE_EGRESS && handover_is_for(packet, pair)) {
+        packet->is_direct = 1;
+        action = handover_quick(skb, packet, pair);
+        return action == TC_ACT_UNSPEC ? TC_ACT_OK : action;
+    }
+    return quick_allows(packet, pair, direction) ? TC_ACT_UNSPEC : TC_ACT_OK;
+}
+
 /* The pipeline. Returns the TC action. */
 fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, const int direction)
 {
-    struct judgement judgement = {};
+    struct judgement judgement = {.reason = FENCE_REASON_ESTABLISHED};
+    int action = TC_ACT_OK;
     struct fence_pair *pair;
-    int action;
 
     packet_begin(skb, packet);
     pair = quick_pair(skb, packet, direction);
-    if (direction == FENCE_EGRESS && pair && handover_is_for(packet, pair)) {
-        packet->is_direct = 1;
-        action = handover_quick(skb, packet, pair);
-        if (action != TC_ACT_UNSPEC) {
-            count(packet, FENCE_REASON_ESTABLISHED);
-            return action;
-        }
-    } else if (pair && quick_allows(packet, pair, direction)) {
-        count(packet, FENCE_REASON_ESTABLISHED);
-        return TC_ACT_UNSPEC;
-    }
-    if (!pair)
-        pair = admitted_pair(skb, packet, direction, &judgement);
     if (pair)
-        judge_packet(skb, packet, pair, &judgement);
+        action = short_way(skb, packet, pair, direction);
+    if (action == TC_ACT_OK) {
+        if (!pair)
+            pair = admitted_pair(skb, packet, direction, &judgement);
+        if (pair)
+            judge_packet(skb, packet, pair, &judgement);
+    }
     count(packet, judgement.reason);
+    if (action != TC_ACT_OK)
+        return action;
     if (judgement.verdict != FENCE_ALLOW)
         return TC_ACT_SHOT;
     return pair && packet->is_direct ? hand_over(skb, packet, pair, &judgement) : TC_ACT_UNSPEC;
