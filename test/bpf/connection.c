@@ -109,6 +109,24 @@ static void test_lost_entry_cuts_nothing(void **state)
     RUN(lab_stranger(4), 80, {"data back, other peer", '<', ACK, false, FENCE_REASON_NO_RULE});
 }
 
+/* Who sends bare ACKs in the hope of a lost entry gets so many through a second, and no more. */
+static void test_lost_entries_have_a_limit(void **state)
+{
+    unsigned int passed = 0;
+
+    (void)state;
+    lab_reset();
+    for (unsigned int i = 0; i < 2 * FENCE_REVERSE_A_SECOND; i++) {
+        struct fence_packet answer =
+            lab_packet(FENCE_EGRESS, lab_friend(4), IPPROTO_TCP, 80, 1024 + i);
+        unsigned char frame[FENCE_PACKET_MAX];
+
+        answer.tcp_flags = ACK;
+        passed += lab_run_quietly(FENCE_EGRESS, frame, fence_packet_build(&answer, frame));
+    }
+    assert_int_equal(passed, FENCE_REVERSE_A_SECOND);
+}
+
 static void test_recovery(void **state)
 {
     struct fence_packet udp = lab_packet(FENCE_EGRESS, lab_friend(4), IPPROTO_UDP, 80, 40000);
@@ -360,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_outbound_connection),
         cmocka_unit_test(test_unasked_answers_open_nothing),
         cmocka_unit_test(test_lost_entry_cuts_nothing),
+        cmocka_unit_test(test_lost_entries_have_a_limit),
         cmocka_unit_test(test_recovery),
         cmocka_unit_test(test_bare_ack_does_not_walk_around_a_cut),
         cmocka_unit_test(test_policy_change_reaches_both_directions),

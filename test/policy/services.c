@@ -27,12 +27,14 @@
     NODE("n1", "192.168.0.1")                                                                      \
     NODE("n2", "192.168.0.2")                                                                      \
     POD("shop", "web", "app: web", "10.0.0.1")                                                     \
-    POD("shop", "db", "app: db", "10.0.0.2") POD("shop", "db2", "app: " db2, "10.0.0.3")           \
-        POD("shop", "log", "app: log", "10.0.0.4") POD("shop", "bus", "app: bus", "10.0.0.5")      \
-            SEGMENT("shop", "out",                                                                 \
-                    "{ mode: Allowlist, appliesTo: { podSelector: { matchLabels: { app: web "      \
-                    "} } }, egress: [ { to: [ { podSelector: { matchLabels: { app: db } } } "      \
-                    "] } ] }")
+    POD("shop", "db", "app: db", "10.0.0.2")                                                       \
+    POD("shop", "db2", "app: " db2, "10.0.0.3")                                                    \
+    POD("shop", "log", "app: log", "10.0.0.4")                                                     \
+    POD("shop", "bus", "app: bus", "10.0.0.5")                                                     \
+    SEGMENT("shop", "out",                                                                         \
+            "{ mode: Allowlist, appliesTo: { podSelector: { matchLabels: { app: web "              \
+            "} } }, egress: [ { to: [ { podSelector: { matchLabels: { app: db } } } "              \
+            "] } ] }")
 #define CLUSTER CLUSTER_OF("db")
 
 struct stage {
