@@ -221,10 +221,12 @@ fence_inline int short_way(struct __sk_buff *skb, struct packet *packet, struct 
 /* The pipeline. Returns the TC action. */
 fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, const int direction)
 {
-    struct judgement judgement = {.reason = FENCE_REASON_ESTABLISHED};
+    struct judgement judgement = {};
     int action = TC_ACT_OK;
     struct fence_pair *pair;
 
+    /* not in its initialiser, which would be a constant in a map that is new at each load */
+    judgement.reason = FENCE_REASON_ESTABLISHED;
     packet_begin(skb, packet);
     pair = quick_pair(skb, packet, direction);
     if (pair)
