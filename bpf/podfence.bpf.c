@@ -255,17 +255,20 @@ int from_pod(struct __sk_buff *skb)
 }
 
 /*
- * TC egress of the host veth: the pod receives. What a process of this node sends has a socket and
- * came in by no device. (A frame that a bridge passes on without netfilter keeps the socket of the
- * pod that sent it.)
+ * What a process of this node sends has a socket and came in by no device. (A frame that a bridge
+ * passes on without netfilter keeps the socket of the pod that sent it.) A step of its own: the
+ * verifier would go through all that follows for each answer.
  */
+fence_step int origin_of(struct __sk_buff *skb)
+{
+    return skb->sk && !skb->ingress_ifindex ? FENCE_ORIGIN_LOCAL : FENCE_ORIGIN_FORWARDED;
+}
+
+/* TC egress of the host veth: the pod receives. */
 SEC("tc")
 int to_pod(struct __sk_buff *skb)
 {
-    struct packet packet = {
-        .direction = FENCE_INGRESS,
-        .origin = skb->sk && !skb->ingress_ifindex ? FENCE_ORIGIN_LOCAL : FENCE_ORIGIN_FORWARDED,
-    };
+    struct packet packet = {.direction = FENCE_INGRESS, .origin = origin_of(skb)};
 
     return pipeline(skb, &packet, FENCE_INGRESS);
 }
