@@ -357,12 +357,12 @@ struct fence_bucket {
 };
 
 /* usage: ARRAY, slot -> what the endpoint has of the connection table. Kernel; the sweep takes
- * back what it frees. */
+ * back what it frees. `ifindex` is written with `endpoints`. */
 struct fence_usage {
     __u32 connections;
     __u32 reverse_since; /* jiffies; the second in which passes by the reverse rule are counted */
     __u32 reverse_count;
-    __u32 pad;
+    __u32 ifindex; /* of the endpoint, 0 = none: it is the one if it has the slot */
 };
 #define FENCE_REVERSE_A_SECOND 1000
 
@@ -413,15 +413,15 @@ struct fence_pair {
     __u32 peer;
     __u32 peer_identity;
     __u32 peer_flags;
-    __u32 opened; /* index in `opened` */
+    __u32 mark; /* of what the pod sends, 0 = not asked yet: see mark.bpf.h */
     struct fence_policy_table tables[FENCE_DIRECTIONS];
     struct fence_interval memo; /* the last one asked for; `low` is FENCE_MEMO_TAG */
     __u16 slot;
     __u8 local_number; /* enum fence_local_number */
     __u8 flags;        /* enum fence_pair_flag */
     __u8 mac[6];       /* of the pod */
-    __u8 pad[2];
-    __u32 neighbour; /* ifindex of the endpoint of this node that has the remote address, or 0 */
+    __u16 opened;      /* index in `opened` */
+    __u32 neighbour;   /* ifindex of the endpoint of this node that has the remote address, or 0 */
 };
 #define FENCE_MEMO_TAG(direction, position)                                                        \
     (1u << 31 | (__u32)(direction) << 30 | (__u32)(position))
@@ -560,7 +560,7 @@ struct fence_settings {
     __u32 hz;           /* jiffies a second */
     __u32 flags;        /* enum fence_setting_flag */
     __u32 next_set;     /* numbers are never used twice */
-    __u32 mark_mask;    /* reserved for the sender's slot in skb->mark; 0 = off */
+    __u32 mark_mask;    /* of the sender's slot in skb->mark, see bpf/mark.bpf.h; 0 = off */
     __u32 attach;       /* enum fence_attach_mode of lib/datapath/attach.h: what the plugin does */
     __u32 source_flags; /* FENCE_EP_SOURCE_* of every endpoint */
     __u32 bucket_mask;  /* buckets of `connections` - 1 */
@@ -625,6 +625,7 @@ FENCE_ASSERT_SIZE(fence_bucket, 128);
 FENCE_ASSERT_SIZE(fence_connection_key, 24);
 FENCE_ASSERT_SIZE(fence_usage, 16);
 FENCE_ASSERT_SIZE(fence_opened, 8);
+_Static_assert(FENCE_MAX_OPENED == 65536, "fence_pair.opened has 16 bits");
 FENCE_ASSERT_SIZE(fence_epochs, 2056);
 FENCE_ASSERT_SIZE(fence_pair, 128);
 FENCE_ASSERT_SIZE(fence_fragment_key, 48);

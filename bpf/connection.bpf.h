@@ -378,6 +378,29 @@ fence_inline struct fence_pair *connection_true_pair(struct packet *packet, stru
     return pair_place(packet, pair_hash(packet, packet_local(packet), &packet->true_source));
 }
 
+#ifdef FENCE_PLAIN
+
+/* The mark says who sent the packet: who opened its connection, unless it is an answer. Of a
+ * segment without an entry nobody knows. */
+fence_step int connection_check_mark(struct packet *packet, const struct found *found, int is_syn)
+{
+    if (!packet || !found)
+        return 0;
+    if (found->state ? connection_direction(found->state) != packet->direction
+                     : packet->outer.protocol == IPPROTO_TCP && !is_syn)
+        packet->has_true_source = 0;
+    return 0;
+}
+
+#else
+
+fence_inline int connection_check_mark(struct packet *packet, const struct found *found, int is_syn)
+{
+    return 0;
+}
+
+#endif
+
 /* All of step 3 to 5 for a packet with a transport tuple. */
 fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
                                 struct judgement *judgement)
@@ -394,6 +417,7 @@ fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
     connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
     if (!packet->probe)
         connection_find(packet, &key, &found);
+    connection_check_mark(packet, &found, is_syn);
     if (packet->has_true_source || (found.state & FENCE_CONN_TRANSLATED)) {
         pair = connection_true_pair(packet, pair, &key);
         if (!pair) {

@@ -6,7 +6,8 @@
  * every protocol, and tells who opened the connection. Asked at the pod's own hook only: what the
  * pod sends has not been tracked yet, so answers go by what was learnt then (`origins`).
  *
- * Where the kernel does not show it (FENCE_PLAIN) the source stays unknown: world-masqueraded.
+ * Where the kernel does not show it (FENCE_PLAIN) the packet's mark tells of pods of this node
+ * (mark.bpf.h); any other source stays unknown: world-masqueraded.
  */
 #pragma once
 
@@ -14,20 +15,29 @@
 
 #include "bpf/kernel.bpf.h"
 #include "bpf/maps.bpf.h"
+#include "bpf/mark.bpf.h"
 #include "bpf/packet.bpf.h"
 #include "bpf/peer.bpf.h"
 
-/* enum ip_conntrack_info: established, related and new, then the same of the other direction. */
-#define CONNTRACK_RELATED 1
-#define CONNTRACK_REPLY   3
-#define CONNTRACK_INFO    7ul
+#ifdef FENCE_PLAIN
 
-#define CONNTRACK_IPV4 2 /* AF_INET, in l3num */
+fence_inline int origin_learn(struct __sk_buff *skb, struct packet *packet)
+{
+    return mark_learn(skb, packet);
+}
+
+#else
+
+/* enum ip_conntrack_info: established, related and new, then the same of the other direction. */
+#    define CONNTRACK_RELATED 1
+#    define CONNTRACK_REPLY   3
+#    define CONNTRACK_INFO    7ul
+
+#    define CONNTRACK_IPV4 2 /* AF_INET, in l3num */
 
 /* Learn packet->true_source, where there is one to learn. */
 fence_step int origin_learn(struct __sk_buff *skb, struct packet *packet)
 {
-#ifndef FENCE_PLAIN
     struct sk_buff *kernel = bpf_cast_to_kern_ctx(skb);
     struct nf_conntrack_tuple *opener;
     unsigned long entry;
@@ -48,6 +58,7 @@ fence_step int origin_learn(struct __sk_buff *skb, struct packet *packet)
     /* an address of this node without a process of this node: forged, or translated before */
     peer_resolve(packet, &packet->true_source, &peer);
     packet->has_true_source = !(peer.flags & FENCE_PEER_IS_HOST);
-#endif
     return 0;
 }
+
+#endif

@@ -112,6 +112,12 @@ fence_inline int address_equal(const struct fence_addr *a, const struct fence_ad
             (a->words[2] ^ b->words[2]) | (a->words[3] ^ b->words[3])) == 0;
 }
 
+/* Or, of IPv4, everybody on the link. */
+fence_inline int address_is_multicast(const struct fence_addr *addr)
+{
+    return address_is_ipv4(addr) ? addr->bytes[12] >= 224 : addr->bytes[0] == 0xff;
+}
+
 fence_inline int address_is_none(const struct fence_addr *addr)
 {
     return (addr->words[0] | addr->words[1] | addr->words[2] | addr->words[3]) == 0;

@@ -150,6 +150,7 @@ fence_step int pair_fill(const struct packet *packet, const struct fence_endpoin
     pair->peer_identity = peer.identity;
     pair->peer_flags = peer.flags;
     pair->slot = endpoint->slot;
+    pair->mark = 0;
     pair_table(pair, peer.class, FENCE_EGRESS);
     pair_table(pair, peer.class, FENCE_INGRESS);
     neighbour = bpf_map_lookup_elem(&locals, remote);

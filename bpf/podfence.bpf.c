@@ -20,6 +20,7 @@
 #include "bpf/handover.bpf.h"
 #include "bpf/judge.bpf.h"
 #include "bpf/maps.bpf.h"
+#include "bpf/mark.bpf.h"
 #include "bpf/origin.bpf.h"
 #include "bpf/packet.bpf.h"
 #include "bpf/pair.bpf.h"
@@ -168,9 +169,10 @@ fence_step int long_way(struct __sk_buff *skb, struct packet *packet, struct jud
 /* By policy. What comes under an address of this node, and not from a process of this node, is
  * somebody else's. */
 fence_inline void judge_packet(struct __sk_buff *skb, struct packet *packet,
-                               struct fence_pair *pair, struct judgement *judgement)
+                               struct fence_pair *pair, struct judgement *judgement,
+                               const int direction)
 {
-    if (packet->direction == FENCE_INGRESS && packet->origin != FENCE_ORIGIN_LOCAL &&
+    if (direction == FENCE_INGRESS && packet->origin != FENCE_ORIGIN_LOCAL &&
         (pair->peer_flags & FENCE_PEER_IS_HOST) && !packet->probe)
         origin_learn(skb, packet);
     connection_judge(packet, pair, judgement);
@@ -229,13 +231,17 @@ fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, const in
     judgement.reason = FENCE_REASON_ESTABLISHED;
     packet_begin(skb, packet);
     pair = quick_pair(skb, packet, direction);
+    if (direction == FENCE_EGRESS && pair)
+        mark_sent_quick(skb, pair);
+    else if (direction == FENCE_EGRESS)
+        mark_sent(skb);
     if (pair)
         action = short_way(skb, packet, pair, direction);
     if (action == TC_ACT_OK) {
         if (!pair)
             pair = admitted_pair(skb, packet, direction, &judgement);
         if (pair)
-            judge_packet(skb, packet, pair, &judgement);
+            judge_packet(skb, packet, pair, &judgement, direction);
     }
     count(packet, judgement.reason);
     if (action != TC_ACT_OK)
@@ -286,7 +292,7 @@ fence_inline int probe(struct __sk_buff *skb, __u32 direction)
     packet_begin(skb, &packet);
     pair = admitted_pair(skb, &packet, direction, &judgement);
     if (pair)
-        judge_packet(skb, &packet, pair, &judgement);
+        judge_packet(skb, &packet, pair, &judgement, direction);
     skb->cb[FENCE_PROBE_VERDICT] = judgement.verdict | judgement.reason << 8 |
                                    judgement.shadow << 16 | (__u32)judgement.shadow_reason << 24;
     skb->cb[FENCE_PROBE_RULE] = judgement.rule;

@@ -43,6 +43,33 @@ static int map_array(const struct fence_pins *pins, enum fence_map map, void **r
     return 0;
 }
 
+/* Only this field: the kernel counts in the others. */
+static int set_slot(const struct fence_pins *pins, __u32 slot, __u32 ifindex, bool given)
+{
+    struct fence_usage *usage = NULL;
+    size_t count = 0;
+    int r = map_array(pins, FENCE_MAP_USAGE, (void **)&usage, &count);
+
+    if (r < 0)
+        return r;
+    if (slot < count && given)
+        __atomic_store_n(&usage[slot].ifindex, ifindex, __ATOMIC_RELAXED);
+    else if (slot < count)
+        (void)__sync_bool_compare_and_swap(&usage[slot].ifindex, ifindex, 0);
+    munmap(usage, count * sizeof(*usage));
+    return 0;
+}
+
+int fence_slot_give(const struct fence_pins *pins, __u32 slot, __u32 ifindex)
+{
+    return set_slot(pins, slot, ifindex, true);
+}
+
+int fence_slot_take(const struct fence_pins *pins, __u32 slot, __u32 ifindex)
+{
+    return set_slot(pins, slot, ifindex, false);
+}
+
 int fence_connections_open(const struct fence_pins *pins, struct fence_connection_table *ret_table,
                            struct fence_err *err)
 {

@@ -19,6 +19,11 @@ struct fence_connection_table {
     struct fence_opened *opened;
 };
 
+/* usage[slot].ifindex, by which the slot that a packet's mark has leads to its endpoint; taken only
+ * from the one that has it. */
+int fence_slot_give(const struct fence_pins *pins, __u32 slot, __u32 ifindex);
+int fence_slot_take(const struct fence_pins *pins, __u32 slot, __u32 ifindex);
+
 #define FENCE_USUAL_ENDPOINTS 110
 
 /* Entries that each of so many endpoints may have before it gives way: a power of two. */

@@ -10,6 +10,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
+#include "lib/datapath/connections.h"
 #include "lib/datapath/epochs.h"
 #include "lib/datapath/load.h"
 #include "lib/datapath/walk.h"
@@ -301,6 +302,8 @@ int fence_endpoint_put(const struct fence_pins *pins, struct fence_endpoint_reco
         return put_error(r, FENCE_MAP_ENDPOINTS, pins, err);
     }
     r = publish_addresses(pins, record);
+    if (r == 0)
+        r = fence_slot_give(pins, slot, record->ifindex);
     fence_epoch_raise(pins);
     return r < 0 ? put_error(r, FENCE_MAP_LOCALS, pins, err) : 0;
 }

@@ -75,9 +75,10 @@ int fence_endpoint_forget(const struct fence_pins *pins, __u32 slot, struct fenc
     return 0;
 }
 
-/* Nobody is handed packets for it any more. The address may be another endpoint's by now. */
-static void withdraw_addresses(const struct fence_pins *pins, __u32 ifindex,
-                               const struct fence_endpoint *endpoint)
+/* Nobody is handed packets for it any more, and no mark is taken for its. The address and the slot
+ * may be another endpoint's by now. */
+static void withdraw(const struct fence_pins *pins, __u32 ifindex,
+                     const struct fence_endpoint *endpoint)
 {
     int fd = pins->maps[FENCE_MAP_LOCALS];
 
@@ -87,6 +88,7 @@ static void withdraw_addresses(const struct fence_pins *pins, __u32 ifindex,
         if (bpf_map_lookup_elem(fd, &endpoint->addrs[i], &owner) == 0 && owner == ifindex)
             (void)bpf_map_delete_elem(fd, &endpoint->addrs[i]);
     }
+    (void)fence_slot_take(pins, endpoint->slot, ifindex);
 }
 
 /*
@@ -107,7 +109,7 @@ int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct f
 
     /* what is left of one that was removed by halves is cleared with its slot (endpoints.c) */
     if (bpf_map_lookup_elem(pins->maps[FENCE_MAP_ENDPOINTS], &ifindex, &endpoint) == 0)
-        withdraw_addresses(pins, ifindex, &endpoint);
+        withdraw(pins, ifindex, &endpoint);
     first = remove_entry(pins, FENCE_MAP_ENDPOINTS, ifindex);
     fence_epoch_raise(pins);
     if (first < 0)

@@ -8,6 +8,8 @@
 #define FENCE_PLAIN_COST                                                                           \
     "ports that a left-over checksum rewrites are not noticed, and what comes from outside the "   \
     "node masqueraded is judged as world-masqueraded"
+/* Added to it where there is no mark either. */
+#define FENCE_MARK_OFF_COST ", and so is what pods of the node send masqueraded (--mark-mask off)"
 
 /* Writes only when something differs. Returns 1 when it was written, else 0. */
 int fence_settings_write(const struct fence_pins *pins, const struct fence_settings *settings,

@@ -25,6 +25,7 @@ const unsigned char lab_pod_mac[6] = {0x02, 0, 0, 0, 0, 0x0a};
 const unsigned char lab_gateway_mac[6] = {0x02, 0, 0, 0, 0, 0x01};
 
 static struct bpf_object *object;
+static bool plain;
 static __u32 ifindex;
 static __u32 came_in_by;
 static struct fence_pins pins; /* nothing is pinned; for the library */
@@ -56,14 +57,13 @@ static void find_pins(void)
 
 bool lab_is_plain(void)
 {
-    return getenv("LAB_PLAIN") != NULL;
+    return plain;
 }
 
 static int load_object(void)
 {
     enum fence_kernel_structs structs =
-        lab_is_plain() ? FENCE_KERNEL_STRUCTS_OFF : FENCE_KERNEL_STRUCTS_AUTO;
-    bool plain;
+        getenv("LAB_PLAIN") ? FENCE_KERNEL_STRUCTS_OFF : FENCE_KERNEL_STRUCTS_AUTO;
 
     if (fence_object_open(structs, &object, &plain) < 0)
         return -1;
@@ -102,6 +102,21 @@ int lab_teardown(void **state)
 int lab_map(enum fence_map map)
 {
     return pins.maps[map];
+}
+
+int lab_prog(enum fence_prog prog)
+{
+    return pins.progs[prog];
+}
+
+__u32 lab_ifindex(void)
+{
+    return ifindex;
+}
+
+__u32 lab_second_ifindex(void)
+{
+    return came_in_by;
 }
 
 struct fence_addr lab_addr(const char *text)

@@ -13,7 +13,8 @@
 /* Exits with 77 when not root. Returns 0 or -1. */
 int lab_setup(void **state);
 int lab_teardown(void **state);
-/* With LAB_PLAIN in the environment it is the object that goes without the kernel's structs. */
+/* Is it the object that goes without the kernel's structs? It is with LAB_PLAIN in the environment.
+ */
 bool lab_is_plain(void);
 
 /* Empty every map and put back one enforced endpoint: addresses of lab_pod, policy set 1. */
@@ -77,6 +78,9 @@ void lab_grow_old(int seconds);
 void lab_connection_flags(unsigned int set, unsigned int clear);
 
 int lab_map(enum fence_map map);
+int lab_prog(enum fence_prog prog);
+__u32 lab_ifindex(void);
+__u32 lab_second_ifindex(void);
 size_t lab_map_count(enum fence_map map);
 
 struct lab_result {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/datapath/endpoints.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/bpf.h>
 #include <string.h>
 
 #include "lib/base/memory.h"
@@ -71,6 +73,36 @@ static void test_slots(void **state)
     record.endpoint.slot = 77;
     node_check(fence_endpoint_put(&pins, &record, &err), &err);
     assert_int_equal(node_endpoint(&pins, 2).slot, 77);
+    fence_pins_close(&pins);
+}
+
+static __u32 slot_leads_to(const struct fence_pins *pins, __u32 slot)
+{
+    struct fence_usage usage;
+
+    assert_int_equal(bpf_map_lookup_elem(pins->maps[FENCE_MAP_USAGE], &slot, &usage), 0);
+    return usage.ifindex;
+}
+
+/* A slot leads to its endpoint until that is removed. Only what is its own is taken away. */
+static void test_slot_leads(void **state)
+{
+    struct fence_pins pins = node_load(NULL, 0);
+    struct fence_usage other = {.connections = 5, .ifindex = node_ifindex(2)};
+    struct fence_err err = {{0}};
+    __u32 slot = 2;
+
+    (void)state;
+    node_add(&pins, 0, "web", "10.0.0.1");
+    node_add(&pins, 1, "db", "10.0.0.2");
+    assert_int_equal(slot_leads_to(&pins, 1), node_ifindex(0));
+    assert_int_equal(slot_leads_to(&pins, 2), node_ifindex(1));
+    assert_int_equal(slot_leads_to(&pins, 3), 0);
+    node_check(fence_endpoint_remove(&pins, node_ifindex(0), &err), &err);
+    assert_int_equal(slot_leads_to(&pins, 1), 0);
+    assert_int_equal(bpf_map_update_elem(pins.maps[FENCE_MAP_USAGE], &slot, &other, BPF_ANY), 0);
+    node_check(fence_endpoint_remove(&pins, node_ifindex(1), &err), &err);
+    assert_int_equal(slot_leads_to(&pins, 2), node_ifindex(2));
     fence_pins_close(&pins);
 }
 
@@ -155,7 +187,7 @@ int main(void)
         cmocka_unit_test(test_put_and_find), cmocka_unit_test(test_list),
         cmocka_unit_test(test_slots),        cmocka_unit_test(test_update),
         cmocka_unit_test(test_full),         cmocka_unit_test(test_too_many_addresses),
-        cmocka_unit_test(test_unended_text),
+        cmocka_unit_test(test_unended_text), cmocka_unit_test(test_slot_leads),
     };
 
     return cmocka_run_group_tests(tests, node_setup, node_teardown);
