@@ -117,6 +117,7 @@ static void add_settings(cJSON *object, const struct fence_pins *pins)
     cJSON_AddStringToObject(list, "trustDomain", settings.trust_domain);
     cJSON_AddNumberToObject(list, "hz", settings.hz);
     cJSON_AddBoolToObject(list, "kernelStructs", !(settings.flags & FENCE_SETTING_PLAIN));
+    cJSON_AddNumberToObject(list, "markMask", settings.mark_mask);
     cJSON_AddBoolToObject(list, "addressesIncomplete",
                           (settings.flags & FENCE_SETTING_ADDRESSES_INCOMPLETE) != 0);
 }

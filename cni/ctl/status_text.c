@@ -64,6 +64,17 @@ static void print_counts(const char *name, const cJSON *counts)
     puts(*between ? "" : "none");
 }
 
+static void print_programs(const cJSON *settings)
+{
+    title("programs:");
+    if (cJSON_IsTrue(ctl_member(settings, "kernelStructs"))) {
+        puts("read the kernel's structs");
+        return;
+    }
+    fputs("go without the kernel's structs: " FENCE_PLAIN_COST, stdout);
+    puts(ctl_member_number(settings, "markMask") > 0 ? "" : FENCE_MARK_OFF_COST);
+}
+
 static void print_pins(const cJSON *pins)
 {
     title("data path:");
@@ -75,10 +86,7 @@ static void print_pins(const cJSON *pins)
            ctl_member_text(pins, "settings.sourceCheck"));
     safe(ctl_member_text(pins, "settings.trustDomain"));
     putchar('\n');
-    title("programs:");
-    puts(cJSON_IsTrue(ctl_member(pins, "settings.kernelStructs"))
-             ? "read the kernel's structs"
-             : "go without the kernel's structs: " FENCE_PLAIN_COST);
+    print_programs(ctl_member(pins, "settings"));
     if (cJSON_IsTrue(ctl_member(pins, "settings.addressesIncomplete")))
         puts("ADDRESSES INCOMPLETE: one could not be written, so unknown ones count as pending");
     print_counts("endpoints:", ctl_member(pins, "endpoints"));

@@ -108,11 +108,12 @@ static int load(struct fence_daemon *daemon, struct fence_err *err)
 
 static void log_programs(const struct fence_settings *settings)
 {
-    if (settings->flags & FENCE_SETTING_PLAIN)
-        fence_log(FENCE_LOG_WARNING,
-                  "the programs go without the kernel's structs: " FENCE_PLAIN_COST);
-    else
+    if (!(settings->flags & FENCE_SETTING_PLAIN))
         fence_log(FENCE_LOG_INFO, "the programs read the kernel's structs");
+    else
+        fence_log(FENCE_LOG_WARNING,
+                  "the programs go without the kernel's structs: " FENCE_PLAIN_COST "%s",
+                  settings->mark_mask ? "" : FENCE_MARK_OFF_COST);
 }
 
 /* What the plugin and podfencectl have to know of our options. */
@@ -125,6 +126,7 @@ static int write_settings(struct fence_daemon *daemon, struct fence_err *err)
         return fence_err_set(err, result, "settings map: %s", strerror(-result));
     settings.attach = daemon->options.attach;
     settings.source_flags = daemon->options.source_flags;
+    settings.mark_mask = settings.flags & FENCE_SETTING_PLAIN ? daemon->options.mark_mask : 0;
     settings.flags &= ~(__u32)FENCE_SETTING_SAME_NODE;
     settings.flags |= fence_samenode_is_wanted(daemon) ? FENCE_SETTING_SAME_NODE : 0;
     memset(settings.trust_domain, 0, sizeof(settings.trust_domain));

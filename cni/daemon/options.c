@@ -14,6 +14,9 @@
 #define DEFAULT_STATE        "/var/lib/podfence"
 #define DEFAULT_TRUST_DOMAIN "cluster.local"
 
+/* None of Calico's 0xffff0000, kube-proxy's 0xc000, portmap's 0x2000 and Cilium's 0x0f00. */
+#define DEFAULT_MARK_MASK 0x10ff
+
 /* Longest of DNS that still fits struct fence_settings. */
 #define TRUST_DOMAIN_MAX 63
 
@@ -89,6 +92,24 @@ static int set_kernel_structs(struct fence_options *options, const char *value,
 {
     if (fence_kernel_structs_parse(value, &options->kernel_structs) < 0)
         return fence_err_set(err, -EINVAL, "%s is none of auto, off", value);
+    return 0;
+}
+
+static int set_mark_mask(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    unsigned long mask;
+    char *end;
+
+    if (!strcmp(value, "off")) {
+        options->mark_mask = 0;
+        return 0;
+    }
+    errno = 0;
+    mask = strtoul(value, &end, 0);
+    if (value[0] < '0' || value[0] > '9' || *end || errno || !mask || mask > 0xffffffff)
+        return fence_err_set(err, -EINVAL, "%s is neither off nor a mask of 32 bits such as %#x",
+                             value, DEFAULT_MARK_MASK);
+    options->mark_mask = (unsigned int)mask;
     return 0;
 }
 
@@ -264,6 +285,9 @@ static const struct option_row rows[] = {
     {"kernel-structs", "auto|off", set_kernel_structs,
      "read what the kernel knows of a packet from its own structs, where it shows them (6.2 and\n"
      "newer): who is behind a masqueraded address, and what a left-over checksum rewrites [auto]"},
+    {"mark-mask", "MASK|off", set_mark_mask,
+     "bits of the packet mark that say which pod of this node sent it, where the kernel's\n"
+     "structs do not; nobody else's, and enough for the node's pods [0x10ff: 511 pods]"},
     {"own-node-egress", "exempt|policy", set_own_node_egress,
      "pod to its own node: exempt from allow-lists, or ordinary egress [exempt]"},
     {"source-check", "strict|report|off", set_source_check,
@@ -329,6 +353,7 @@ static void set_defaults(struct fence_options *options)
         .bpffs = FENCE_DEFAULT_BPFFS,
         .socket = FENCE_DEFAULT_SOCKET,
         .trust_domain = DEFAULT_TRUST_DOMAIN,
+        .mark_mask = DEFAULT_MARK_MASK,
         .log_level = FENCE_LOG_INFO,
     };
     if (gethostname(options->host_name, sizeof(options->host_name) - 1) < 0)

@@ -28,6 +28,7 @@ struct fence_options {
     const char *trust_domain;
     enum fence_attach_mode attach;
     enum fence_kernel_structs kernel_structs;
+    unsigned int mark_mask;
     unsigned int source_flags; /* FENCE_EP_SOURCE_* */
     enum fence_same_node same_node;
     enum fence_log_level log_level;
