@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # marks.sh bridge|ptp tcx|clsact [MASK]: the bits of the packet mark that Calico, kube-proxy, portmap and
-# Cilium own pass by podfence as they are, and what podfence writes (MASK; none by default) stays out of
-# them and makes nobody masquerade. With a MASK, some packet has to carry bits of it.
+# Cilium own pass by podfence as they are, and what podfence writes (MASK, without the kernel's structs;
+# none with them) stays out of them and makes nobody masquerade. With a MASK, some packet has to carry bits
+# of it.
 # shellcheck source=test/e2e/lab.sh
 source "$(dirname "$0")/lab.sh"
 # shellcheck source=test/e2e/lab-services.sh
@@ -72,6 +73,7 @@ node udp,$(lab_address api "$1"),5353
 TRAFFIC
 }
 
+[ "$own" -eq 0 ] || LAB_DAEMON_OPTIONS="--kernel-structs off --mark-mask $3"
 lab_chain "$1"
 sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1
 lab_swap
