@@ -382,19 +382,20 @@ fence_inline struct fence_pair *connection_true_pair(struct packet *packet, stru
 
 /* The mark says who sent the packet: who opened its connection, unless it is an answer. Of a
  * segment without an entry nobody knows. */
-fence_step int connection_check_mark(struct packet *packet, const struct found *found, int is_syn)
+fence_step int connection_check_mark(struct packet *packet, __u64 state)
 {
-    if (!packet || !found)
+    if (!packet)
         return 0;
-    if (found->state ? connection_direction(found->state) != packet->direction
-                     : packet->outer.protocol == IPPROTO_TCP && !is_syn)
+    if (state ? connection_direction(state) != packet->direction
+              : packet->outer.protocol == IPPROTO_TCP &&
+                    (packet->tcp_flags & (TCP_BIT_SYN | TCP_BIT_ACK)) != TCP_BIT_SYN)
         packet->has_true_source = 0;
     return 0;
 }
 
 #else
 
-fence_inline int connection_check_mark(struct packet *packet, const struct found *found, int is_syn)
+fence_inline int connection_check_mark(struct packet *packet, __u64 state)
 {
     return 0;
 }
@@ -417,7 +418,7 @@ fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
     connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
     if (!packet->probe)
         connection_find(packet, &key, &found);
-    connection_check_mark(packet, &found, is_syn);
+    connection_check_mark(packet, found.state);
     if (packet->has_true_source || (found.state & FENCE_CONN_TRANSLATED)) {
         pair = connection_true_pair(packet, pair, &key);
         if (!pair) {
