@@ -30,6 +30,7 @@
 #include "bpf/event.bpf.h"
 #include "bpf/judge.bpf.h"
 #include "bpf/maps.bpf.h"
+#include "bpf/mark.bpf.h"
 #include "bpf/packet.bpf.h"
 #include "bpf/pair.bpf.h"
 #include "bpf/parse.bpf.h"
@@ -378,30 +379,6 @@ fence_inline struct fence_pair *connection_true_pair(struct packet *packet, stru
     return pair_place(packet, pair_hash(packet, packet_local(packet), &packet->true_source));
 }
 
-#ifdef FENCE_PLAIN
-
-/* The mark says who sent the packet: who opened its connection, unless it is an answer. Of a
- * segment without an entry nobody knows. */
-fence_step int connection_check_mark(struct packet *packet, __u64 state)
-{
-    if (!packet)
-        return 0;
-    if (state ? connection_direction(state) != packet->direction
-              : packet->outer.protocol == IPPROTO_TCP &&
-                    (packet->tcp_flags & (TCP_BIT_SYN | TCP_BIT_ACK)) != TCP_BIT_SYN)
-        packet->has_true_source = 0;
-    return 0;
-}
-
-#else
-
-fence_inline int connection_check_mark(struct packet *packet, __u64 state)
-{
-    return 0;
-}
-
-#endif
-
 /* All of step 3 to 5 for a packet with a transport tuple. */
 fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
                                 struct judgement *judgement)
@@ -418,7 +395,7 @@ fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
     connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
     if (!packet->probe)
         connection_find(packet, &key, &found);
-    connection_check_mark(packet, found.state);
+    mark_check(packet, found.state);
     if (packet->has_true_source || (found.state & FENCE_CONN_TRANSLATED)) {
         pair = connection_true_pair(packet, pair, &key);
         if (!pair) {

@@ -135,7 +135,27 @@ fence_step int mark_learn(struct __sk_buff *skb, struct packet *packet)
     return 0;
 }
 
+/*
+ * The mark says who sent the packet: that is who opened its connection, unless it is an answer. Of
+ * a TCP segment without an entry (`state` is 0) nobody knows.
+ */
+fence_step int mark_check(struct packet *packet, __u64 state)
+{
+    if (!packet)
+        return 0;
+    if (state ? !(state & FENCE_CONN_INGRESS)
+              : packet->outer.protocol == IPPROTO_TCP &&
+                    (packet->tcp_flags & (TCP_BIT_SYN | TCP_BIT_ACK)) != TCP_BIT_SYN)
+        packet->has_true_source = 0;
+    return 0;
+}
+
 #else
+
+fence_inline int mark_check(struct packet *packet, __u64 state)
+{
+    return 0;
+}
 
 fence_inline int mark_sent(struct __sk_buff *skb)
 {
