@@ -17,7 +17,6 @@
 #define PLAN_FLAGS   ((__u32)(FENCE_EP_PENDING | FENCE_EP_INCOMPLETE | FENCE_EP_NOT_APPLIED))
 #define SECOND_NS    1000000000ll
 #define JITTER_NS    (SECOND_NS / 10)
-#define SLEW_NS      (SECOND_NS / 200)
 
 /* Why an endpoint is closed; NULL when it is not. */
 static const char *closed_because(const struct apply_run *run,
@@ -47,8 +46,8 @@ static __u32 identity_number(const struct apply_run *run, const struct fence_pla
 }
 
 /*
- * The wall clock's moment as boot time, at least 1 since 0 means none. Rather late than early: the
- * wall clock is read first, and it may be slewed a little until then.
+ * The wall clock's moment as boot time, at least 1 since 0 means none. The wall clock is read
+ * first: what comes between the two makes the moment late, and never early.
  */
 static __u64 boot_time_of(__s64 wall_seconds)
 {
@@ -58,7 +57,7 @@ static __u64 boot_time_of(__s64 wall_seconds)
 
     if (wall_seconds > INT64_MAX / SECOND_NS)
         return INT64_MAX;
-    left = wall_seconds * SECOND_NS - wall + SLEW_NS;
+    left = wall_seconds * SECOND_NS - wall;
     if (left > INT64_MAX - boot)
         return INT64_MAX;
     return boot + left > 0 ? (__u64)(boot + left) : 1;
