@@ -88,7 +88,7 @@ cut_now() {
     published=$(lab_now)
     for stream in "${streams[@]}"; do
         eventually "$stream is cut" 3 is_cut "$stream"
-        is_before "$(lab_stream_time "$stream" cut)" "$(awk -v t="$published" 'BEGIN { print t + 1000 }')" ||
+        is_before "$(lab_stream_time "$stream" cut)" "$(awk -v t="$published" 'BEGIN { printf "%.1f", t + 1000 }')" ||
             lab_fail "$stream was cut only $(lab_since "$(lab_stream_time "$stream" cut)" "$begin") ms after the policy was published"
     done
     lab_expect <<'TABLE'
@@ -108,7 +108,7 @@ still_cut() {
     local before
     sleep_until -2500
     before=$(drops denylist)
-    is_before "$(lab_now)" "$(awk -v t="$END" 'BEGIN { print t - 1500 }')" || return 0
+    is_before "$(lab_now)" "$(awk -v t="$END" 'BEGIN { printf "%.1f", t - 1500 }')" || return 0
     sleep_until -1000
     [ "$(drops denylist)" -gt "$before" ] || lab_fail "nothing is dropped any more shortly before the end"
 }
@@ -124,11 +124,11 @@ undone() {
         eventually "$stream goes on" 20 has_gone_on "$stream"
         resumed=$(awk -v before="${BEFORE[$stream]}" '$1 == "resumed" && before-- == 0 { print $2 }' "$LAB/out/$stream")
         # the times are printed in tenths
-        ! is_before "$resumed" "$(awk -v t="$END" 'BEGIN { print t - 0.1 }')" ||
+        ! is_before "$resumed" "$(awk -v t="$END" 'BEGIN { printf "%.1f", t - 0.1 }')" ||
             lab_fail "$stream went on $(lab_since "$END" "$resumed") ms before the end"
         [ -n "$soonest" ] && is_before "$soonest" "$resumed" || soonest=$resumed
     done
-    is_before "$soonest" "$(awk -v t="$END" 'BEGIN { print t + 1000 }')" ||
+    is_before "$soonest" "$(awk -v t="$END" 'BEGIN { printf "%.1f", t + 1000 }')" ||
         lab_fail "nothing went on within a second after the end, but after $(lab_since "$soonest" "$END") ms"
     sleep 0.3
     expect_equal "packets dropped later than a second after the end" "$(drops denylist)" "$before"
