@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bpf/table.bpf.h: who gives way to whom when the connection table is full. */
+#include <bpf/bpf.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -118,6 +119,34 @@ static void test_own_flood_takes_nothing_established(void **state)
     assert_true(lab_connection_count(LAB_HALF_OPEN) + FLOWS <= LAB_CONNECTIONS);
 }
 
+/* Most buckets are full of entries of a pod that is within its share: who floods finds none of his
+ * own there, and gets no entry. */
+static void test_nobody_within_the_share_gives_way(void **state)
+{
+    enum { MANY = LAB_CONNECTIONS * 3 / 4 };
+    static bool stored[MANY]; /* a few find both their buckets full */
+    struct fence_settings settings;
+    unsigned int count = 0;
+    __u32 zero = 0;
+
+    (void)state;
+    begin();
+    assert_int_equal(bpf_map_lookup_elem(lab_map(FENCE_MAP_SETTINGS), &zero, &settings), 0);
+    settings.share = MANY + 1;
+    assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_SETTINGS), &zero, &settings, 0), 0);
+    for (unsigned int i = 0; i < MANY; i++) {
+        second_asks(i);
+        stored[i] = lab_run_second(FENCE_INGRESS, second_packet(FENCE_INGRESS, i)).passed;
+        count += stored[i];
+    }
+    assert_true(count >= MANY / 20 * 19);
+    for (unsigned int i = 0; i < 2 * LAB_CONNECTIONS; i++)
+        first_floods(i, IPPROTO_UDP, true);
+    for (unsigned int i = 0; i < MANY; i++)
+        if (stored[i])
+            second_is_answered(i);
+}
+
 /* What has expired is nobody's: a full table has room again without a sweep. */
 static void test_expired_entries_make_room(void **state)
 {
@@ -139,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_flood_takes_nothing_half_open_either),
         cmocka_unit_test(test_who_has_less_takes_from_who_has_more),
         cmocka_unit_test(test_own_flood_takes_nothing_established),
+        cmocka_unit_test(test_nobody_within_the_share_gives_way),
         cmocka_unit_test(test_expired_entries_make_room),
     };
 
