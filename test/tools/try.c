@@ -11,7 +11,7 @@
 
 #include "test/tools/netprobe.h"
 
-#define PROBES_MAX 512
+#define PROBES_MAX 2048
 
 static const char *const outcome_names[] = {
     [OUTCOME_PENDING] = "pending",         [OUTCOME_OK] = "ok",
@@ -62,7 +62,11 @@ int command_try(int argc, char **argv)
         if (option != 't' || !number_parse(optarg, 1, 60000, &timeout))
             return 2;
     }
-    for (int i = optind; i < argc && count < PROBES_MAX; i++, count++) {
+    if (argc - optind > PROBES_MAX) {
+        fprintf(stderr, "netprobe: at most %d targets\n", PROBES_MAX);
+        return 2;
+    }
+    for (int i = optind; i < argc; i++, count++) {
         if (!probe_parse(argv[i], (unsigned int)count, &probes[count])) {
             fprintf(stderr, "netprobe: %s is not proto,address,port\n", argv[i]);
             return 2;
