@@ -139,6 +139,18 @@ static struct fence_decision look_up(const struct fence_judgement *judgement, si
         .rule = interval->rule, .verdict = interval->verdict, .reason = interval->reason};
 }
 
+/* A process of this node gets its packets by no device, so nobody can keep them from it later. */
+static void close_here(const struct fence_judgement *judgement, const struct fence_decision *one,
+                       size_t target, bool *closed)
+{
+    const struct fence_plan_target *where = &judgement->class->targets[target];
+
+    if (target == 0 || where[-1].position != where->position)
+        *closed = false;
+    if (one->verdict == FENCE_DENY && fence_class_at(judgement->compiler, where->index)->host)
+        *closed = true;
+}
+
 /* Behind the Denylists, which cut an address whatever is behind it, and before all else: rules
  * judge backends. */
 static int paint_targets(const struct fence_judgement *judgement, bool shadow,
@@ -146,6 +158,7 @@ static int paint_targets(const struct fence_judgement *judgement, bool shadow,
 {
     const struct fence_plan_class *class = judgement->class;
     struct fence_decision all = {0};
+    bool closed = false;
     int r = 0;
 
     if (judgement->direction != FENCE_EGRESS)
@@ -155,8 +168,12 @@ static int paint_targets(const struct fence_judgement *judgement, bool shadow,
         struct fence_decision one = look_up(judgement, i, shadow);
 
         merge(&all, &one, i == 0 || class->targets[i - 1].position != position);
-        if (i + 1 == class->target_count || class->targets[i + 1].position != position)
-            r = fence_canvas_paint(canvas, position, position + 1, &all);
+        close_here(judgement, &one, i, &closed);
+        if (i + 1 < class->target_count && class->targets[i + 1].position == position)
+            continue;
+        if (all.verdict == FENCE_DEFER && closed)
+            all.verdict = FENCE_DENY;
+        r = fence_canvas_paint(canvas, position, position + 1, &all);
     }
     return r;
 }

@@ -103,8 +103,9 @@ static void sign(const struct fence_judgement *judgement, struct fence_text *tex
         }
     }
     for (size_t i = 0; judgement->tables && i < class->target_count; i++) {
-        const uint32_t target[] = {UINT32_MAX, class->targets[i].position, class->targets[i].port,
-                                   judgement->tables[i]};
+        const struct fence_plan_target *where = &class->targets[i];
+        const uint32_t target[] = {UINT32_MAX - fence_class_at(compiler, where->index)->host,
+                                   where->position, where->port, judgement->tables[i]};
 
         fence_text_raw(text, (const char *)target, sizeof(target));
     }
@@ -163,7 +164,13 @@ static int table_for(struct fence_compiler *compiler, uint32_t set, enum fence_d
     return table_of(&judgement, signatures, ret_table);
 }
 
-/* Does `table` deny, now and in the shadow, wherever `other` does? */
+/* How much passes: FENCE_DEFER lies between the others. */
+static int openness(uint8_t verdict)
+{
+    return verdict == FENCE_DEFER ? 1 : 2 * (verdict == FENCE_ALLOW);
+}
+
+/* Is `table`, now and in the shadow, nowhere more open than `other`? */
 static bool is_as_closed(const struct fence_plan_table *table, const struct fence_plan_table *other)
 {
     size_t i = 0;
@@ -175,7 +182,8 @@ static bool is_as_closed(const struct fence_plan_table *table, const struct fenc
         uint32_t next_one = i + 1 < table->count ? one[1].low : FENCE_POSITION_END;
         uint32_t next_two = j + 1 < other->count ? two[1].low : FENCE_POSITION_END;
 
-        if (one->verdict > two->verdict || one->shadow > two->shadow)
+        if (openness(one->verdict) > openness(two->verdict) ||
+            openness(one->shadow) > openness(two->shadow))
             return false;
         i += next_one <= next_two;
         j += next_two <= next_one;

@@ -48,6 +48,7 @@ static int report(const struct fence_ask *ask, const struct fence_finding *findi
 struct tally {
     struct fence_finding first[2]; /* enforced, shadow */
     bool differs[2];
+    bool closed[2]; /* a backend that is denied is a process of this node: see lib/policy/judge.c */
 };
 
 /* The question about one backend. */
@@ -86,6 +87,8 @@ static void count(struct tally *tally, const struct trial *trial, struct fence_s
         if (place == 0)
             tally->first[shadow] = one;
         tally->differs[shadow] |= one.verdict != tally->first[shadow].verdict;
+        tally->closed[shadow] |=
+            one.verdict == FENCE_DENY && trial->ask.view.kind == FENCE_VIEW_HOST;
         *(shadow ? &verdict.shadow : &verdict.verdict) = one.verdict;
     }
     if (place < FENCE_BACKENDS_MAX)
@@ -137,8 +140,7 @@ static int report_first(const struct fence_ask *ask, const struct fence_backend_
 static int ask_backends(const struct fence_ask *ask, const struct fence_backend_list *list,
                         struct fence_side *side, struct fence_err *err)
 {
-    struct fence_finding mixed = {
-        .verdict = FENCE_DEFER, .reason = FENCE_REASON_SERVICE_MIXED, .rule = FENCE_RULE_NONE};
+    struct fence_finding mixed = {.reason = FENCE_REASON_SERVICE_MIXED, .rule = FENCE_RULE_NONE};
     struct tally tally = {0};
     int r = judge_backends(ask, list, &tally, side, err);
 
@@ -146,9 +148,11 @@ static int ask_backends(const struct fence_ask *ask, const struct fence_backend_
         return r;
     if (!list->count)
         judge_nobody(ask, &tally);
-    for (int shadow = 0; shadow < 2; shadow++)
+    for (int shadow = 0; shadow < 2; shadow++) {
+        mixed.verdict = tally.closed[shadow] ? FENCE_DENY : FENCE_DEFER;
         if (tally.differs[shadow])
             tally.first[shadow] = mixed;
+    }
     (void)fence_ask_is_cut(ask, true, &tally.first[1]);
     side->shadow = tally.first[1].verdict;
     if (!fence_ask_is_cut(ask, false, &tally.first[0]))

@@ -22,6 +22,14 @@ static void count_rules(struct fence_plan *plan, const struct fence_plan_table *
     }
 }
 
+static bool defers(const struct fence_plan_table *table)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (table->intervals[i].verdict == FENCE_DEFER)
+            return true;
+    return false;
+}
+
 /* Takes the intervals when they are new. */
 static int table_add(struct fence_compiler *compiler, struct fence_plan_table *table,
                      uint32_t *ret_table)
@@ -43,6 +51,7 @@ static int table_add(struct fence_compiler *compiler, struct fence_plan_table *t
     added->count = table->count;
     added->capacity = table->capacity;
     count_rules(plan, added, true);
+    plan->deferring += defers(added);
     return 0;
 }
 
@@ -53,6 +62,7 @@ void fence_table_free(struct fence_compiler *compiler, uint32_t index)
     fence_intern_remove(&compiler->table_keys, table->intervals,
                         table->count * sizeof(table->intervals[0]));
     count_rules(compiler->plan, table, false);
+    compiler->plan->deferring -= defers(table);
     free(TAKE_PTR(table->intervals));
     FENCE_PLAN_DROP(compiler->plan, tables, index);
 }

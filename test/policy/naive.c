@@ -252,22 +252,27 @@ static struct outcome judge(const struct naive_trial *trial)
 /* An address of no workload, in no block. */
 static const struct naive_peer nobody = {.who = NAIVE_SERVICE};
 
-/* Every backend as a destination of its own: all of them, none of them, or some. */
+/* Every backend as a destination of its own: all of them, none of them, or some; but what must not
+ * reach a process of the node itself is refused at once. */
 static uint8_t judge_backends(const struct naive_trial *trial,
                               const struct naive_backends *backends)
 {
     unsigned int allowed = 0;
+    bool here = false;
 
     for (unsigned int i = 0; i < backends->count; i++) {
         struct naive_trial one = *trial;
+        bool passes;
 
         one.peer = naive_resolve_backend(trial->naive, trial->pod, &backends->items[i].addr);
         one.port = backends->items[i].port;
-        allowed += judge(&one).allowed;
+        passes = judge(&one).allowed;
+        allowed += passes;
+        here |= !passes && one.peer.who == NAIVE_HOST;
     }
     if (allowed == backends->count)
         return FENCE_ALLOW;
-    return allowed ? FENCE_DEFER : FENCE_DENY;
+    return allowed && !here ? FENCE_DEFER : FENCE_DENY;
 }
 
 /* Also says why: of a service with backends only that it is one. */

@@ -219,6 +219,7 @@ static void test_changes(void **state)
         assert_int_equal(verdict_at(plan, "10.96.0.1", 80), changes[i].verdict);
         settle(&stage);
         assert_int_equal(verdict_at(plan_of(&stage), "10.96.0.1", 80), changes[i].verdict);
+        assert_int_equal(plan_of(&stage)->deferring > 0, changes[i].verdict == FENCE_DEFER);
         done(&stage);
     }
 }
