@@ -119,7 +119,11 @@ enum fence_class_number {
     X(MASQUERADED, "masqueraded")            /* true source unknown: judged as the world */        \
     X(TABLE_FULL, "connection-table-full")   /* passed by rule, but no entry could be made */      \
     X(WOULD_BE_DENIED, "host-over-denylist") /* node traffic let in although a Denylist matches */ \
-    X(EVENT_LOST, "event-lost")              /* the ring buffer was full */
+    X(EVENT_LOST, "event-lost")              /* the ring buffer was full */                        \
+    /* allowed */                                                                                  \
+    X(SERVICE_DEFERRED,                                                                            \
+      "service-deferred") /* backends differ: judged where it goes to is known */                  \
+    X(ITSELF, "itself")   /* a pod through its own service */
 
 enum fence_reason {
 #define FENCE_REASON_ENUM(symbol, name) FENCE_REASON_##symbol,
@@ -393,8 +397,13 @@ static inline __u32 fence_epoch_bucket(const struct fence_addr *addr)
     return (folded ^ folded >> 8) & (FENCE_EPOCH_BUCKETS - 1);
 }
 
+/* The first two are verdicts: those that let a packet pass here. */
 enum fence_pair_flag {
-    FENCE_PAIR_OWN = 1 << 0, /* the local address is the endpoint's own */
+    FENCE_PAIR_ALLOWS = FENCE_ALLOW, /* always */
+    FENCE_PAIR_DEFERS = FENCE_DEFER, /* see deferred.bpf.h */
+    FENCE_PAIR_PASSES = FENCE_PAIR_ALLOWS | FENCE_PAIR_DEFERS,
+    FENCE_PAIR_OWN = 1 << 2,   /* the local address is the endpoint's own */
+    FENCE_PAIR_ASKED = 1 << 3, /* by a probe, which gets FENCE_DEFER as it is */
 };
 
 /*
@@ -545,6 +554,7 @@ enum fence_setting_flag {
                                          << 0, /* an address could not be written: see peer.bpf.h */
     FENCE_SETTING_SAME_NODE = 1 << 1,          /* see handover.bpf.h */
     FENCE_SETTING_PLAIN = 1 << 2, /* the programs go without the kernel's structs: kernel.bpf.h */
+    FENCE_SETTING_DEFER = 1 << 3, /* to_network is at every device: see deferred.bpf.h */
 };
 
 /* The same-node path: see bpf/handover.bpf.h and cni/daemon/samenode.h. */

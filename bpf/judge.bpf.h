@@ -32,6 +32,28 @@ fence_inline struct fence_interval *judge_interval(struct fence_pair *pair, __u3
     return &pair->memo;
 }
 
+/* Does this answer of the pair's tables let a packet pass? */
+fence_inline int judge_passes(const struct fence_pair *pair, const struct fence_interval *interval)
+{
+    return interval && (interval->verdict & pair->flags & FENCE_PAIR_PASSES);
+}
+
+/* Where nobody is there to judge it later, what was to be deferred is denied. */
+fence_inline void judge_deferred(const struct fence_pair *pair, struct judgement *judgement)
+{
+    if (judgement->verdict != FENCE_DEFER || (pair->flags & FENCE_PAIR_ASKED))
+        return;
+    judgement->verdict = FENCE_DENY;
+    if (pair->flags & FENCE_PAIR_DEFERS) {
+        judgement->verdict = FENCE_ALLOW;
+        judgement->reason = FENCE_REASON_SERVICE_DEFERRED;
+    }
+    if (judgement->shadow == FENCE_DEFER) {
+        judgement->shadow = judgement->verdict;
+        judgement->shadow_reason = judgement->reason;
+    }
+}
+
 fence_inline void judge_by(struct judgement *judgement, const struct fence_interval *interval)
 {
     if (!interval) {
@@ -82,7 +104,7 @@ fence_inline void judge_masqueraded(struct fence_pair *pair, const struct questi
 /*
  * The node's own processes get in above every tier (probes); that a Denylist would have hit them
  * is the reason given. A host address without a local process behind it is forwarded traffic
- * whose true source is lost: the world, masqueraded.
+ * whose true source is lost: the world, masqueraded. A pod is never kept from itself.
  */
 fence_step int judge(struct fence_pair *pair, const struct question *question,
                      struct judgement *judgement)
@@ -96,12 +118,17 @@ fence_step int judge(struct fence_pair *pair, const struct question *question,
     judgement->set = pair->set;
     judgement->peer = pair->peer;
     judgement->peer_identity = pair->peer_identity;
+    if (pair->neighbour == pair->ifindex) {
+        policy_allow(judgement, FENCE_REASON_ITSELF);
+        return 0;
+    }
     if (inbound_host && !question->from_host) {
         judge_masqueraded(pair, question, judgement);
         return 0;
     }
     if (!judge_without_set(pair, judgement))
         judge_by(judgement, judge_interval(pair, question->direction, question->position));
+    judge_deferred(pair, judgement);
     if (inbound_host) {
         judgement->flags = FENCE_CONN_FROM_HOST;
         policy_allow(judgement, judgement->reason == FENCE_REASON_DENYLIST

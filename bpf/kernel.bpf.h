@@ -21,12 +21,23 @@
 union nf_inet_addr {
     __u32 ip6[4]; /* an IPv4 address is the first */
 };
+union nf_conntrack_man_proto {
+    __be16 all;
+};
 struct nf_conntrack_man {
     union nf_inet_addr u3;
+    union nf_conntrack_man_proto u;
     __u16 l3num;
 };
 struct nf_conntrack_tuple {
     struct nf_conntrack_man src;
+    struct {
+        union nf_inet_addr u3;
+        union {
+            __be16 all;
+        } u;
+        __u8 protonum;
+    } dst;
 };
 struct nf_conntrack_tuple_hash {
     struct nf_conntrack_tuple tuple;

@@ -118,6 +118,21 @@ fence_inline void pair_table(struct fence_pair *pair, __u32 class, __u32 directi
     pair->tables[direction].count = table ? table->count : 0;
 }
 
+/* Only what translation on this node will send on: its services' addresses, its own ports. */
+fence_inline __u8 pair_flags(const struct fence_pair *pair, const struct packet *packet)
+{
+    __u8 flags = FENCE_PAIR_ALLOWS;
+
+    if (pair->local_number < FENCE_LOCAL_OTHER)
+        flags |= FENCE_PAIR_OWN;
+    if (packet->probe)
+        flags |= FENCE_PAIR_ASKED;
+    if ((packet->setting_flags & FENCE_SETTING_DEFER) &&
+        (pair->peer_identity == FENCE_IDENTITY_SERVICE || (pair->peer_flags & FENCE_PEER_IS_HOST)))
+        flags |= FENCE_PAIR_DEFERS;
+    return flags;
+}
+
 /* Look everything up, unless it is known. 0, or -1 if there is no place at all. */
 fence_step int pair_fill(const struct packet *packet, const struct fence_endpoint *endpoint,
                          const struct fence_addr *local, const struct fence_addr *remote)
@@ -157,7 +172,7 @@ fence_step int pair_fill(const struct packet *packet, const struct fence_endpoin
     pair->neighbour = neighbour ? *neighbour : 0;
     pair->memo.low = 0;
     pair->local_number = pair_local_number(endpoint, local);
-    pair->flags = pair->local_number < FENCE_LOCAL_OTHER ? FENCE_PAIR_OWN : 0;
+    pair->flags = pair_flags(pair, packet);
     __builtin_memcpy(pair->mac, endpoint->mac, sizeof(pair->mac));
     barrier();
     pair->epoch = packet->probe ? 0 : epoch;

@@ -15,6 +15,7 @@
 #include "bpf/abi.h"
 #include "bpf/checksum.bpf.h"
 #include "bpf/connection.bpf.h"
+#include "bpf/deferred.bpf.h"
 #include "bpf/endpoint.bpf.h"
 #include "bpf/event.bpf.h"
 #include "bpf/handover.bpf.h"
@@ -230,6 +231,9 @@ fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, const in
     /* not in its initialiser, which would be a constant in a map that is new at each load */
     judgement.reason = FENCE_REASON_ESTABLISHED;
     packet_begin(skb, packet);
+    if (direction == FENCE_INGRESS && (packet->setting_flags & FENCE_SETTING_DEFER) &&
+        deferred_judge(skb, packet, &judgement))
+        return TC_ACT_SHOT;
     pair = quick_pair(skb, packet, direction);
     if (direction == FENCE_EGRESS && pair)
         mark_sent_quick(skb, pair);
@@ -277,6 +281,19 @@ int to_pod(struct __sk_buff *skb)
     struct packet packet = {.direction = FENCE_INGRESS, .origin = origin_of(skb)};
 
     return pipeline(skb, &packet, FENCE_INGRESS);
+}
+
+/* TC egress of every device that is no pod's, while policy defers (deferred.bpf.h). */
+SEC("tc")
+int to_network(struct __sk_buff *skb)
+{
+    struct packet packet = {.direction = FENCE_EGRESS};
+    struct judgement judgement = {};
+
+    packet_begin(skb, &packet);
+    if (!(packet.setting_flags & FENCE_SETTING_DEFER))
+        return TC_ACT_UNSPEC;
+    return deferred_judge(skb, &packet, &judgement) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 fence_inline int probe(struct __sk_buff *skb, __u32 direction)

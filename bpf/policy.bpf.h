@@ -39,15 +39,15 @@ fence_step __u32 policy_index(const struct fence_policy_table *table, __u32 posi
         __u32 half = count / 2;
         __u32 middle = low + half;
         struct fence_interval *interval = bpf_map_lookup_elem(&intervals, &middle);
+        __u32 below;
 
         if (!interval)
             return POLICY_NO_INTERVAL;
-        if (interval->low <= position) {
-            low = middle;
-            count -= half;
-        } else {
-            count = half;
-        }
+        /* all bits where it lies below: a branch would double what the verifier looks at */
+        below = (__u32)(((__s64)position - (__s64)interval->low) >> 63);
+        barrier_var(below);
+        low += half & ~below;
+        count = (half & below) | ((count - half) & ~below);
     }
     return low;
 }

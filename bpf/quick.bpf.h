@@ -132,7 +132,7 @@ fence_inline int quick_needs_no_entry(const struct packet *packet, struct fence_
         return 0;
     interval =
         policy_search(&pair->tables[other], FENCE_POSITION(IPPROTO_TCP, packet->outer.source_port));
-    return interval && interval->verdict == FENCE_ALLOW;
+    return judge_passes(pair, interval);
 }
 
 /* By its entry, which must have these flags. `own` is what the packet's own direction says. */
@@ -158,7 +158,7 @@ fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pa
     is_reply = opener != packet->direction;
     if (is_reply) {
         interval = judge_interval(pair, opener, connection_position(&key, opener));
-        own = interval && interval->verdict == FENCE_ALLOW;
+        own = judge_passes(pair, interval);
     }
     if (!own)
         return 0;
@@ -184,7 +184,7 @@ fence_inline int quick_own(const struct packet *packet, struct fence_pair *pair,
     struct fence_interval *interval = judge_interval(
         pair, direction, FENCE_POSITION(packet->outer.protocol, packet->outer.destination_port));
 
-    return interval && interval->verdict == FENCE_ALLOW;
+    return judge_passes(pair, interval);
 }
 
 /* 1: the packet passes. 0: connection_judge will say. */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "cni/daemon/conditions.h"
+#include "cni/daemon/devices.h"
 #include "cni/daemon/filters.h"
 #include "cni/daemon/locals.h"
 #include "cni/daemon/loop.h"
@@ -35,6 +36,7 @@ struct fence_daemon {
     struct fence_unenforced unenforced;
     struct fence_seeding seeding;
     struct fence_filters filters;
+    struct fence_devices devices;
     struct fence_observe observe;
     struct fence_server server;
     struct fence_conditions conditions;

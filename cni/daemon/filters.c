@@ -114,6 +114,7 @@ static void check_all(void *context)
             fence_samenode_check(daemon, &list.items[i]);
     }
     fence_endpoint_list_done(&list);
+    fence_devices_check(daemon);
     if (before || daemon->filters.count)
         daemon->reconcile.problems_changed = true;
 }

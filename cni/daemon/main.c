@@ -202,6 +202,7 @@ static void stop(struct fence_daemon *daemon)
     fence_unenforced_done(&daemon->unenforced);
     fence_seeding_done(daemon);
     fence_filters_done(daemon);
+    fence_devices_done(&daemon->devices);
     fence_reconcile_done(daemon);
     fence_conditions_done(&daemon->conditions);
     fence_store_free(&daemon->store);

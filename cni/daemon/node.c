@@ -52,6 +52,7 @@ static void monitor_ready(void *context, uint32_t events)
 static void links_fired(void *context)
 {
     fence_vanished_remove(context);
+    fence_devices_check(context);
 }
 
 int fence_node_init(struct fence_daemon *daemon, struct fence_err *err)

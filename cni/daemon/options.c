@@ -139,6 +139,14 @@ static int set_same_node(struct fence_options *options, const char *value, struc
     return fence_err_set(err, -EINVAL, "%s is none of auto, on, off", value);
 }
 
+static int set_device_hooks(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    if (strcmp(value, "auto") != 0 && strcmp(value, "off") != 0)
+        return fence_err_set(err, -EINVAL, "%s is none of auto, off", value);
+    options->device_hooks = value[0] == 'a';
+    return 0;
+}
+
 static int set_source_check(struct fence_options *options, const char *value, struct fence_err *err)
 {
     if (!strcmp(value, "strict"))
@@ -296,6 +304,10 @@ static const struct option_row rows[] = {
      "hand packets between pods of this node straight from one to the other; they pass\n"
      "neither netfilter nor tcpdump on the node. auto: on a bridge whose packets\n"
      "netfilter does not see [auto]"},
+    {"device-hooks", "auto|off", set_device_hooks,
+     "a service with backends that a policy allows and others: auto: judged where its packets\n"
+     "leave for one of them, by a filter at every device of the node, which is there only while\n"
+     "a policy needs it; off: refused [auto]"},
     {"required-label", "KEY", set_required_label,
      "a pod without this label is treated as pending; repeatable"},
     {"labels-from-annotations", NULL, set_labels_from_annotations,
@@ -354,6 +366,7 @@ static void set_defaults(struct fence_options *options)
         .socket = FENCE_DEFAULT_SOCKET,
         .trust_domain = DEFAULT_TRUST_DOMAIN,
         .mark_mask = DEFAULT_MARK_MASK,
+        .device_hooks = true,
         .log_level = FENCE_LOG_INFO,
     };
     if (gethostname(options->host_name, sizeof(options->host_name) - 1) < 0)

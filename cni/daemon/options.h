@@ -31,6 +31,7 @@ struct fence_options {
     unsigned int mark_mask;
     unsigned int source_flags; /* FENCE_EP_SOURCE_* */
     enum fence_same_node same_node;
+    bool device_hooks; /* see devices.h */
     enum fence_log_level log_level;
     bool own_node_egress_is_policy;
     bool labels_from_annotations;

@@ -69,6 +69,17 @@ static void each_unfiltered(const struct fence_daemon *daemon, fence_reason_visi
     }
 }
 
+static void each_device(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
+{
+    char text[TEXT_MAX];
+
+    if (!*daemon->devices.problem)
+        return;
+    snprintf(text, sizeof(text), "services whose backends policy tells apart are refused: %s",
+             daemon->devices.problem);
+    visit(context, FENCE_LOG_ERROR, text);
+}
+
 static void each_unenforced(const struct fence_daemon *daemon, fence_reason_visit visit,
                             void *context)
 {
@@ -85,6 +96,7 @@ static void each_unenforced(const struct fence_daemon *daemon, fence_reason_visi
 void fence_ready_each(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
 {
     each_unfiltered(daemon, visit, context);
+    each_device(daemon, visit, context);
     each_unenforced(daemon, visit, context);
     each_folder(daemon, visit, context);
     each_refused(daemon, visit, context);

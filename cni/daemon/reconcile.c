@@ -292,6 +292,7 @@ static int try_once(struct fence_daemon *daemon, struct fence_err *err)
     reconcile->applies++;
     reconcile->applied_at = (int64_t)(fence_clock_wall_ns() / NS_PER_SECOND);
     reconcile->applied_us = (fence_clock_boot_ns() - before) / 1000;
+    fence_devices_check(daemon);
     fence_unenforced_settle(daemon, &reconcile->locals.records);
     take_after(daemon);
     fence_log(FENCE_LOG_DEBUG, "applied: %zu writes, %zu endpoints changed, %llu us", report.writes,

@@ -14,6 +14,18 @@
 #include "lib/datapath/endpoints.h"
 #include "lib/datapath/refresh.h"
 
+const struct fence_hooks fence_hooks_pod = {
+    .progs = {FENCE_PROG_FROM_POD, FENCE_PROG_TO_POD},
+    .count = 2,
+    .handles = {0x706f, 0x7066},
+};
+
+const struct fence_hooks fence_hooks_device = {
+    .progs = {FENCE_PROG_TO_NETWORK},
+    .count = 1,
+    .handles = {0x706e, 0x7065},
+};
+
 int fence_attach_mode_parse(const char *text, enum fence_attach_mode *ret_mode)
 {
     static const char *const names[] = {
@@ -33,51 +45,55 @@ int fence_attach_mode_parse(const char *text, enum fence_attach_mode *ret_mode)
 
 /* The kernel refuses one program twice at a hook, so moving ours to the head takes it away for a
  * moment: clsact filters stand in meanwhile. */
-static int reorder_tcx(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+static int reorder_tcx(const struct fence_pins *pins, const struct fence_place *place,
+                       struct fence_err *err)
 {
-    int r = fence_clsact_attach(pins, ifindex, err);
+    int r = fence_clsact_attach(pins, place, err);
 
     if (r < 0)
         return fence_err_prefix(err, r, "no stand-in while the TCX program is put first again");
-    r = fence_tcx_detach(pins, ifindex, err);
+    r = fence_tcx_detach(pins, place, err);
     if (r == 0)
-        r = fence_tcx_attach(pins, ifindex, err);
+        r = fence_tcx_attach(pins, place, err);
     if (r < 0)
         return r; /* the stand-in stays */
-    return fence_clsact_detach(ifindex, err);
+    return fence_clsact_detach(place, err);
 }
 
-static int attach_tcx(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+static int attach_tcx(const struct fence_pins *pins, const struct fence_place *place,
+                      struct fence_err *err)
 {
-    int r = fence_tcx_attach(pins, ifindex, err);
+    int r = fence_tcx_attach(pins, place, err);
 
     if (r < 0)
         return r;
-    r = fence_tcx_check(pins, ifindex, err);
+    r = fence_tcx_check(pins, place, err);
     if (r == -EBUSY)
-        return reorder_tcx(pins, ifindex, err);
-    return r < 0 ? r : fence_clsact_detach(ifindex, err);
+        return reorder_tcx(pins, place, err);
+    return r < 0 ? r : fence_clsact_detach(place, err);
 }
 
-static int attach_clsact(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+static int attach_clsact(const struct fence_pins *pins, const struct fence_place *place,
+                         struct fence_err *err)
 {
-    int r = fence_clsact_attach(pins, ifindex, err);
+    int r = fence_clsact_attach(pins, place, err);
 
-    return r < 0 ? r : fence_tcx_detach(pins, ifindex, err);
+    return r < 0 ? r : fence_tcx_detach(pins, place, err);
 }
 
-static int attach_by_mode(const struct fence_pins *pins, __u32 ifindex, enum fence_attach_mode mode,
-                          enum fence_attach *ret_attach, struct fence_err *err)
+static int attach_by_mode(const struct fence_pins *pins, const struct fence_place *place,
+                          enum fence_attach_mode mode, enum fence_attach *ret_attach,
+                          struct fence_err *err)
 {
     int r = -EOPNOTSUPP;
 
     if (mode != FENCE_ATTACH_MODE_CLSACT) {
-        r = attach_tcx(pins, ifindex, err);
+        r = attach_tcx(pins, place, err);
         if (r == 0)
             *ret_attach = FENCE_ATTACH_TCX;
     }
     if (mode == FENCE_ATTACH_MODE_CLSACT || (mode == FENCE_ATTACH_MODE_AUTO && r == -EOPNOTSUPP)) {
-        r = attach_clsact(pins, ifindex, err);
+        r = attach_clsact(pins, place, err);
         if (r == 0)
             *ret_attach = FENCE_ATTACH_CLSACT;
     }
@@ -85,50 +101,89 @@ static int attach_by_mode(const struct fence_pins *pins, __u32 ifindex, enum fen
 }
 
 /* Whole and in force, though perhaps not first. */
-static bool is_attached(const struct fence_pins *pins, __u32 ifindex)
+static bool is_attached(const struct fence_pins *pins, const struct fence_place *place)
 {
-    int tcx = fence_tcx_check(pins, ifindex, NULL);
-    int clsact = fence_clsact_check(pins, ifindex, NULL);
+    int tcx = fence_tcx_check(pins, place, NULL);
+    int clsact = fence_clsact_check(pins, place, NULL);
 
     return tcx == 0 || tcx == -EBUSY || clsact == 0 || clsact == -EBUSY;
+}
+
+/* Of detach: both ways of attaching are undone. */
+static int detach_place(const struct fence_pins *pins, const struct fence_place *place,
+                        struct fence_err *err)
+{
+    int tcx = fence_tcx_detach(pins, place, err);
+    int clsact = fence_clsact_detach(place, tcx < 0 ? NULL : err);
+
+    return tcx < 0 ? tcx : clsact;
+}
+
+static int attach_place(const struct fence_pins *pins, const struct fence_place *place,
+                        enum fence_attach_mode mode, enum fence_attach *ret_attach,
+                        struct fence_err *err)
+{
+    bool before = is_attached(pins, place);
+    int r = attach_by_mode(pins, place, mode, ret_attach, err);
+
+    /* What enforced before this call goes on enforcing. */
+    if (r < 0 && !before)
+        detach_place(pins, place, NULL);
+    return r;
 }
 
 int fence_attach(const struct fence_pins *pins, __u32 ifindex, enum fence_attach_mode mode,
                  enum fence_attach *ret_attach, struct fence_err *err)
 {
-    bool before = is_attached(pins, ifindex);
-    int r = attach_by_mode(pins, ifindex, mode, ret_attach, err);
+    const struct fence_place place = {&fence_hooks_pod, ifindex};
 
-    /* What enforced before this call goes on enforcing. */
-    if (r < 0 && !before)
-        fence_detach(pins, ifindex, NULL);
-    return r;
+    return attach_place(pins, &place, mode, ret_attach, err);
 }
 
 int fence_detach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
 {
-    int tcx = fence_tcx_detach(pins, ifindex, err);
-    int clsact = fence_clsact_detach(ifindex, tcx < 0 ? NULL : err);
+    const struct fence_place place = {&fence_hooks_pod, ifindex};
 
-    return tcx < 0 ? tcx : clsact;
+    return detach_place(pins, &place, err);
 }
 
 int fence_attach_check(const struct fence_pins *pins, __u32 ifindex, enum fence_attach attach,
                        struct fence_err *err)
 {
+    const struct fence_place place = {&fence_hooks_pod, ifindex};
     int r;
 
     if (attach == FENCE_ATTACH_TCX)
-        return fence_tcx_check(pins, ifindex, err);
+        return fence_tcx_check(pins, &place, err);
     if (attach != FENCE_ATTACH_CLSACT)
         return fence_err_set(err, -ENOENT, "nothing is attached to interface %u", ifindex);
-    r = fence_clsact_check(pins, ifindex, err);
-    return r < 0 ? r : fence_tcx_absent(ifindex, err);
+    r = fence_clsact_check(pins, &place, err);
+    return r < 0 ? r : fence_tcx_absent(&place, err);
+}
+
+int fence_attach_device(const struct fence_pins *pins, __u32 ifindex, enum fence_attach_mode mode,
+                        struct fence_err *err)
+{
+    const struct fence_place place = {&fence_hooks_device, ifindex};
+    enum fence_attach unused;
+
+    if (fence_tcx_check(pins, &place, NULL) == 0 ||
+        (fence_clsact_check(pins, &place, NULL) == 0 && fence_tcx_absent(&place, NULL) == 0))
+        return 0;
+    return attach_place(pins, &place, mode, &unused, err);
+}
+
+int fence_detach_device(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+{
+    const struct fence_place place = {&fence_hooks_device, ifindex};
+
+    return detach_place(pins, &place, err);
 }
 
 int fence_attach_refresh(const struct fence_pins *pins, struct fence_err *err)
 {
     FENCE_CLEANUP(fence_endpoint_list_done) struct fence_endpoint_list list = {0};
+    struct fence_place place = {.hooks = &fence_hooks_pod};
     int first = fence_tcx_refresh(pins, err);
     int r = fence_endpoints_list(pins, &list, first ? NULL : err);
 
@@ -137,7 +192,8 @@ int fence_attach_refresh(const struct fence_pins *pins, struct fence_err *err)
     for (size_t i = 0; i < list.count; i++) {
         if (list.items[i].info.attach != FENCE_ATTACH_CLSACT)
             continue;
-        r = fence_clsact_refresh(pins, list.items[i].ifindex, first ? NULL : err);
+        place.ifindex = list.items[i].ifindex;
+        r = fence_clsact_refresh(pins, &place, first ? NULL : err);
         if (r < 0 && first == 0)
             first = r;
     }

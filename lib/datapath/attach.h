@@ -26,6 +26,12 @@ int fence_attach(const struct fence_pins *pins, __u32 ifindex, enum fence_attach
 /* Both ways of attaching are undone; what is not there is fine, and so is a vanished interface. */
 int fence_detach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
 
+/* The same with to_network, for a device that is no pod's: links/<ifindex>-to_network. What is
+ * whole already stays as it is. */
+int fence_attach_device(const struct fence_pins *pins, __u32 ifindex, enum fence_attach_mode mode,
+                        struct fence_err *err);
+int fence_detach_device(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
+
 /*
  * Is there anything at the device's hooks that is not ours: a qdisc that shapes, a filter, a TCX
  * program? 0: no; 1: yes, `ret_what` says what; negative: -ENODEV when it has gone.

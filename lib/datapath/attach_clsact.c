@@ -16,21 +16,19 @@
 #include "lib/datapath/program.h"
 #include "lib/datapath/tc.h"
 
-#define HANDLE_ONE 0x706fu
-#define HANDLE_TWO 0x7066u
-
 #define FILTERS FENCE_CLEANUP(fence_tc_filters_done) struct fence_tc_filters
 
-static bool is_ours(const struct fence_tc_filter *filter)
+static bool is_of(const struct fence_hooks *hooks, const struct fence_tc_filter *filter)
 {
-    return filter->handle == HANDLE_ONE || filter->handle == HANDLE_TWO;
+    return filter->handle == hooks->handles[0] || filter->handle == hooks->handles[1];
 }
 
-/* The first of ours, or NULL. */
-static const struct fence_tc_filter *find_ours(const struct fence_tc_filters *filters)
+/* The first of those hooks, or NULL. */
+static const struct fence_tc_filter *find_ours(const struct fence_hooks *hooks,
+                                               const struct fence_tc_filters *filters)
 {
     for (size_t i = 0; i < filters->count; i++)
-        if (is_ours(&filters->items[i]))
+        if (is_of(hooks, &filters->items[i]))
             return &filters->items[i];
     return NULL;
 }
@@ -55,26 +53,25 @@ static __u32 free_priority(const struct fence_tc_filters *filters)
 }
 
 struct hook {
+    const struct fence_hooks *hooks;
     __u32 ifindex;
-    enum fence_direction direction;
+    enum fence_prog prog;
     int prog_fd;
     __u32 prog_id;
 };
 
-static int hook_init(struct hook *hook, const struct fence_pins *pins, __u32 ifindex, int direction)
+static int hook_init(struct hook *hook, const struct fence_pins *pins,
+                     const struct fence_place *place, unsigned int number)
 {
+    enum fence_prog prog = place->hooks->progs[number];
+
     *hook = (struct hook){
-        .ifindex = ifindex,
-        .direction = (enum fence_direction)direction,
-        .prog_fd = pins->progs[fence_attach_prog((enum fence_direction)direction)],
+        .hooks = place->hooks,
+        .ifindex = place->ifindex,
+        .prog = prog,
+        .prog_fd = pins->progs[prog],
     };
     return fence_prog_id(hook->prog_fd, &hook->prog_id);
-}
-
-/* Traffic that leaves the pod enters the host veth. */
-static bool is_egress_hook(const struct hook *hook)
-{
-    return hook->direction == FENCE_INGRESS;
 }
 
 static struct bpf_tc_hook tc_hook(const struct hook *hook)
@@ -82,14 +79,14 @@ static struct bpf_tc_hook tc_hook(const struct hook *hook)
     return (struct bpf_tc_hook){
         .sz = sizeof(struct bpf_tc_hook),
         .ifindex = (int)hook->ifindex,
-        .attach_point = is_egress_hook(hook) ? BPF_TC_EGRESS : BPF_TC_INGRESS,
+        .attach_point = fence_hook_is_egress(hook->prog) ? BPF_TC_EGRESS : BPF_TC_INGRESS,
     };
 }
 
 static int hook_filters(const struct hook *hook, struct fence_tc_filters *ret_filters,
                         struct fence_err *err)
 {
-    return fence_tc_filters(hook->ifindex, is_egress_hook(hook), ret_filters, err);
+    return fence_tc_filters(hook->ifindex, fence_hook_is_egress(hook->prog), ret_filters, err);
 }
 
 static int add_filter(const struct hook *hook, __u32 priority, __u32 handle, __u32 flags)
@@ -113,19 +110,19 @@ static int remove_filter(const struct hook *hook, const struct fence_tc_filter *
 static int attach_error(const struct hook *hook, int code, struct fence_err *err)
 {
     return fence_err_set(err, code, "attaching %s to interface %u by clsact: %s",
-                         fence_prog_name(fence_attach_prog(hook->direction)), hook->ifindex,
-                         strerror(-code));
+                         fence_prog_name(hook->prog), hook->ifindex, strerror(-code));
 }
 
 /* Put a new filter at the head; behind the others when `may_follow` and there is no other way. */
 static int add_first(const struct hook *hook, const struct fence_tc_filters *filters,
                      bool may_follow)
 {
-    __u32 handle = has_handle(filters, 1, HANDLE_ONE) ? HANDLE_TWO : HANDLE_ONE;
+    const __u32 *handles = hook->hooks->handles;
+    __u32 handle = handles[has_handle(filters, 1, handles[0])];
     int r = add_filter(hook, 1, handle, 0);
 
     if (r == -EINVAL && may_follow)
-        r = add_filter(hook, free_priority(filters), HANDLE_ONE, 0);
+        r = add_filter(hook, free_priority(filters), handles[0], 0);
     return r;
 }
 
@@ -138,9 +135,9 @@ static int remove_spare(const struct hook *hook)
 
     if (r < 0)
         return r;
-    first = find_ours(&filters);
+    first = find_ours(hook->hooks, &filters);
     for (size_t i = 0; i < filters.count && r == 0; i++)
-        if (is_ours(&filters.items[i]) && &filters.items[i] != first)
+        if (is_of(hook->hooks, &filters.items[i]) && &filters.items[i] != first)
             r = remove_filter(hook, &filters.items[i]);
     return r;
 }
@@ -153,7 +150,7 @@ static int attach_one(const struct hook *hook, struct fence_err *err)
 
     if (r < 0)
         return r;
-    ours = find_ours(&filters);
+    ours = find_ours(hook->hooks, &filters);
     if (ours && ours->prog_id != hook->prog_id)
         r = add_filter(hook, ours->priority, ours->handle, BPF_TC_F_REPLACE);
     if (r == 0 && (!ours || ours != filters.items)) {
@@ -199,12 +196,12 @@ static int check_one(const struct hook *hook, struct fence_err *err)
 {
     FILTERS filters = {0};
     const struct fence_tc_filter *ours;
-    const char *side = is_egress_hook(hook) ? "egress" : "ingress";
+    const char *side = fence_hook_is_egress(hook->prog) ? "egress" : "ingress";
     int r = hook_filters(hook, &filters, err);
 
     if (r < 0)
         return r;
-    ours = find_ours(&filters);
+    ours = find_ours(hook->hooks, &filters);
     if (!ours)
         return fence_err_set(err, -ENOENT, "interface %u has no filter of ours at its %s",
                              hook->ifindex, side);
@@ -218,66 +215,70 @@ static int check_one(const struct hook *hook, struct fence_err *err)
     return 0;
 }
 
-int fence_clsact_check(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+int fence_clsact_check(const struct fence_pins *pins, const struct fence_place *place,
+                       struct fence_err *err)
 {
     enum fence_tc_qdisc qdisc;
     struct hook hook;
-    int r = fence_tc_qdisc(ifindex, &qdisc, err);
+    int r = fence_tc_qdisc(place->ifindex, &qdisc, err);
 
     if (r == 0 && qdisc != FENCE_TC_QDISC_CLSACT)
-        r = fence_err_set(err, -ENOENT, "interface %u has no clsact qdisc", ifindex);
-    for (int i = 0; i < FENCE_DIRECTIONS && r == 0; i++) {
-        r = hook_init(&hook, pins, ifindex, i);
+        r = fence_err_set(err, -ENOENT, "interface %u has no clsact qdisc", place->ifindex);
+    for (unsigned int i = 0; i < place->hooks->count && r == 0; i++) {
+        r = hook_init(&hook, pins, place, i);
         if (r == 0)
             r = check_one(&hook, err);
     }
     return r;
 }
 
-int fence_clsact_attach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+int fence_clsact_attach(const struct fence_pins *pins, const struct fence_place *place,
+                        struct fence_err *err)
 {
     struct hook hook;
-    int r = make_qdisc(ifindex, err);
+    int r = make_qdisc(place->ifindex, err);
 
-    for (int i = 0; i < FENCE_DIRECTIONS && r == 0; i++) {
-        r = hook_init(&hook, pins, ifindex, i);
+    for (unsigned int i = 0; i < place->hooks->count && r == 0; i++) {
+        r = hook_init(&hook, pins, place, i);
         if (r == 0)
             r = attach_one(&hook, err);
     }
     if (r < 0)
         return r;
-    r = fence_clsact_check(pins, ifindex, err);
+    r = fence_clsact_check(pins, place, err);
     return r == -EBUSY ? 0 : r;
 }
 
-int fence_clsact_detach(__u32 ifindex, struct fence_err *err)
+int fence_clsact_detach(const struct fence_place *place, struct fence_err *err)
 {
     int first = 0;
 
-    for (int i = 0; i < FENCE_DIRECTIONS; i++) {
-        struct hook hook = {.ifindex = ifindex, .direction = (enum fence_direction)i};
+    for (unsigned int i = 0; i < place->hooks->count; i++) {
+        struct hook hook = {
+            .hooks = place->hooks, .ifindex = place->ifindex, .prog = place->hooks->progs[i]};
         FILTERS filters = {0};
         int r = hook_filters(&hook, &filters, first ? NULL : err);
 
         if (r == -ENODEV)
             return first;
         for (size_t k = 0; k < filters.count && r == 0; k++)
-            if (is_ours(&filters.items[k]))
+            if (is_of(hook.hooks, &filters.items[k]))
                 r = remove_filter(&hook, &filters.items[k]);
         if (r < 0 && first == 0)
-            first = fence_err_set(err, r, "removing our filters from interface %u: %s", ifindex,
-                                  strerror(-r));
+            first = fence_err_set(err, r, "removing our filters from interface %u: %s",
+                                  place->ifindex, strerror(-r));
     }
     return first;
 }
 
-int fence_clsact_refresh(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+int fence_clsact_refresh(const struct fence_pins *pins, const struct fence_place *place,
+                         struct fence_err *err)
 {
-    for (int i = 0; i < FENCE_DIRECTIONS; i++) {
+    for (unsigned int i = 0; i < place->hooks->count; i++) {
         FILTERS filters = {0};
         const struct fence_tc_filter *ours;
         struct hook hook;
-        int r = hook_init(&hook, pins, ifindex, i);
+        int r = hook_init(&hook, pins, place, i);
 
         if (r == 0)
             r = hook_filters(&hook, &filters, err);
@@ -285,7 +286,7 @@ int fence_clsact_refresh(const struct fence_pins *pins, __u32 ifindex, struct fe
             return 0;
         if (r < 0)
             return r;
-        ours = find_ours(&filters);
+        ours = find_ours(hook.hooks, &filters);
         if (ours && ours->prog_id != hook.prog_id)
             r = add_filter(&hook, ours->priority, ours->handle, BPF_TC_F_REPLACE);
         if (r < 0)
@@ -303,7 +304,8 @@ int fence_clsact_others(__u32 ifindex, char ret_what[64])
 
         r = fence_tc_filters(ifindex, egress, &filters, NULL);
         for (size_t i = 0; r == 0 && i < filters.count; i++) {
-            if (is_ours(&filters.items[i]))
+            if (is_of(&fence_hooks_pod, &filters.items[i]) ||
+                is_of(&fence_hooks_device, &filters.items[i]))
                 continue;
             snprintf(ret_what, 64, "a filter of priority %u", filters.items[i].priority);
             r = 1;

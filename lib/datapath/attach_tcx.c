@@ -21,16 +21,15 @@
 #define ENDING_STEPS   50
 #define ENDING_STEP_NS 10000000
 
-static enum bpf_attach_type hook_of(enum fence_direction direction)
+static enum bpf_attach_type hook_of(enum fence_prog prog)
 {
-    return (enum bpf_attach_type)(direction == FENCE_EGRESS ? TCX_INGRESS : TCX_EGRESS);
+    return (enum bpf_attach_type)(fence_hook_is_egress(prog) ? TCX_EGRESS : TCX_INGRESS);
 }
 
-static void link_path(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
+static void link_path(const struct fence_pins *pins, __u32 ifindex, enum fence_prog prog,
                       char path[512])
 {
-    snprintf(path, 512, "%s/links/%u-%s", pins->root, ifindex,
-             fence_prog_name(fence_attach_prog(direction)));
+    snprintf(path, 512, "%s/links/%u-%s", pins->root, ifindex, fence_prog_name(prog));
 }
 
 struct link_facts {
@@ -59,10 +58,10 @@ static int link_facts(int fd, struct link_facts *ret_facts)
 }
 
 /* Programs at a hook in their order. */
-static int query(__u32 ifindex, enum fence_direction direction, __u32 *ids, __u32 *ret_count)
+static int query(__u32 ifindex, enum fence_prog prog, __u32 *ids, __u32 *ret_count)
 {
     LIBBPF_OPTS(bpf_prog_query_opts, opts, .prog_ids = ids, .prog_cnt = TCX_PROGS_MAX);
-    int r = bpf_prog_query_opts((int)ifindex, hook_of(direction), &opts);
+    int r = bpf_prog_query_opts((int)ifindex, hook_of(prog), &opts);
 
     if (r < 0)
         return r;
@@ -74,7 +73,7 @@ static int query(__u32 ifindex, enum fence_direction direction, __u32 *ids, __u3
  * A link whose last pin has just been removed is detached a moment later, when the kernel comes to
  * it; until then the program counts as attached already.
  */
-static int new_link(int prog_fd, __u32 ifindex, enum fence_direction direction)
+static int new_link(int prog_fd, __u32 ifindex, enum fence_prog prog)
 {
     const struct timespec step = {.tv_nsec = ENDING_STEP_NS};
     LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = F_BEFORE);
@@ -83,12 +82,12 @@ static int new_link(int prog_fd, __u32 ifindex, enum fence_direction direction)
     for (unsigned int i = 0; i < ENDING_STEPS && fd == -EEXIST; i++) {
         if (i)
             nanosleep(&step, NULL);
-        fd = bpf_link_create(prog_fd, (int)ifindex, hook_of(direction), &opts);
+        fd = bpf_link_create(prog_fd, (int)ifindex, hook_of(prog), &opts);
     }
     return fd;
 }
 
-static int create_link(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
+static int create_link(const struct fence_pins *pins, __u32 ifindex, enum fence_prog prog,
                        struct fence_err *err)
 {
     FENCE_CLOSE int fd = -1;
@@ -96,14 +95,14 @@ static int create_link(const struct fence_pins *pins, __u32 ifindex, enum fence_
     int r;
 
     /* Until it is pinned the link lives by this descriptor alone: killed here, nothing stays. */
-    fd = new_link(pins->progs[fence_attach_prog(direction)], ifindex, direction);
+    fd = new_link(pins->progs[prog], ifindex, prog);
     if (fd == -EINVAL)
         return fence_err_set(err, -EOPNOTSUPP,
                              "this kernel has no TCX (6.6 or later has); use attach mode clsact");
     if (fd < 0)
         return fence_err_set(err, fd, "attaching %s to interface %u by TCX: %s",
-                             fence_prog_name(fence_attach_prog(direction)), ifindex, strerror(-fd));
-    link_path(pins, ifindex, direction, path);
+                             fence_prog_name(prog), ifindex, strerror(-fd));
+    link_path(pins, ifindex, prog, path);
     r = bpf_obj_pin(fd, path);
     if (r < 0)
         return fence_err_set(err, r, "pinning the TCX link %s: %s", path, strerror(-r));
@@ -135,7 +134,7 @@ static int update_link(int fd, int prog_fd, __u32 prog_id)
     return r == 0 && prog_id != wanted ? bpf_link_update(fd, prog_fd, NULL) : r;
 }
 
-static int attach_one(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
+static int attach_one(const struct fence_pins *pins, __u32 ifindex, enum fence_prog prog,
                       struct fence_err *err)
 {
     struct link_facts facts = {0};
@@ -143,12 +142,12 @@ static int attach_one(const struct fence_pins *pins, __u32 ifindex, enum fence_d
     char path[512];
     int r;
 
-    link_path(pins, ifindex, direction, path);
+    link_path(pins, ifindex, prog, path);
     fd = bpf_obj_get(path);
     if (fd >= 0) {
         r = link_facts(fd, &facts);
-        if (r == 0 && facts.ifindex == ifindex && facts.hook == hook_of(direction)) {
-            r = update_link(fd, pins->progs[fence_attach_prog(direction)], facts.prog_id);
+        if (r == 0 && facts.ifindex == ifindex && facts.hook == hook_of(prog)) {
+            r = update_link(fd, pins->progs[prog], facts.prog_id);
             return r < 0 ? fence_err_set(err, r, "updating %s: %s", path, strerror(-r)) : 0;
         }
         /* Of a device that had this number before. */
@@ -159,25 +158,29 @@ static int attach_one(const struct fence_pins *pins, __u32 ifindex, enum fence_d
     } else if (fd != -ENOENT) {
         return fence_err_set(err, fd, "%s: %s", path, strerror(-fd));
     }
-    return create_link(pins, ifindex, direction, err);
+    return create_link(pins, ifindex, prog, err);
 }
 
-int fence_tcx_attach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+int fence_tcx_attach(const struct fence_pins *pins, const struct fence_place *place,
+                     struct fence_err *err)
 {
-    int r = attach_one(pins, ifindex, FENCE_EGRESS, err);
+    int r = 0;
 
-    return r < 0 ? r : attach_one(pins, ifindex, FENCE_INGRESS, err);
+    for (unsigned int i = 0; i < place->hooks->count && r == 0; i++)
+        r = attach_one(pins, place->ifindex, place->hooks->progs[i], err);
+    return r;
 }
 
-int fence_tcx_detach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+int fence_tcx_detach(const struct fence_pins *pins, const struct fence_place *place,
+                     struct fence_err *err)
 {
     int first = 0;
 
-    for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
+    for (unsigned int i = 0; i < place->hooks->count; i++) {
         char path[512];
         int r;
 
-        link_path(pins, ifindex, (enum fence_direction)direction, path);
+        link_path(pins, place->ifindex, place->hooks->progs[i], path);
         r = remove_link(path, first ? NULL : err);
         if (r < 0 && first == 0)
             first = r;
@@ -185,29 +188,29 @@ int fence_tcx_detach(const struct fence_pins *pins, __u32 ifindex, struct fence_
     return first;
 }
 
-static int check_order(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
+static int check_order(const struct fence_pins *pins, __u32 ifindex, enum fence_prog prog,
                        struct fence_err *err)
 {
     __u32 ids[TCX_PROGS_MAX] = {0};
     __u32 count = 0;
     __u32 ours;
-    int r = query(ifindex, direction, ids, &count);
+    int r = query(ifindex, prog, ids, &count);
 
     if (r == 0)
-        r = fence_prog_id(pins->progs[fence_attach_prog(direction)], &ours);
+        r = fence_prog_id(pins->progs[prog], &ours);
     if (r < 0)
         return fence_err_set(err, r, "listing the TCX programs of interface %u: %s", ifindex,
                              strerror(-r));
     if (count == 0)
         return fence_err_set(err, -ENOENT, "interface %u has no TCX program at its %s", ifindex,
-                             direction == FENCE_EGRESS ? "ingress" : "egress");
+                             fence_hook_is_egress(prog) ? "egress" : "ingress");
     if (ids[0] != ours)
         return fence_err_set(err, -EBUSY, "TCX program %u is ahead of %s on interface %u", ids[0],
-                             fence_prog_name(fence_attach_prog(direction)), ifindex);
+                             fence_prog_name(prog), ifindex);
     return 0;
 }
 
-static int check_one(const struct fence_pins *pins, __u32 ifindex, enum fence_direction direction,
+static int check_one(const struct fence_pins *pins, __u32 ifindex, enum fence_prog prog,
                      struct fence_err *err)
 {
     struct link_facts facts = {0};
@@ -216,84 +219,114 @@ static int check_one(const struct fence_pins *pins, __u32 ifindex, enum fence_di
     __u32 wanted;
     int r;
 
-    link_path(pins, ifindex, direction, path);
+    link_path(pins, ifindex, prog, path);
     fd = bpf_obj_get(path);
     if (fd < 0)
         return fence_err_set(err, fd, "%s: %s", path, strerror(-fd));
-    r = fence_prog_id(pins->progs[fence_attach_prog(direction)], &wanted);
+    r = fence_prog_id(pins->progs[prog], &wanted);
     if (r == 0)
         r = link_facts(fd, &facts);
     if (r < 0)
         return fence_err_set(err, r, "%s: %s", path, strerror(-r));
     if (facts.ifindex == 0)
         return fence_err_set(err, -ENOENT, "%s is attached to nothing any more", path);
-    if (facts.ifindex != ifindex || facts.hook != hook_of(direction) || facts.prog_id != wanted)
+    if (facts.ifindex != ifindex || facts.hook != hook_of(prog) || facts.prog_id != wanted)
         return fence_err_set(err, -EBADF, "%s holds program %u on interface %u, not ours", path,
                              facts.prog_id, facts.ifindex);
-    return check_order(pins, ifindex, direction, err);
+    return check_order(pins, ifindex, prog, err);
 }
 
-int fence_tcx_check(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err)
+int fence_tcx_check(const struct fence_pins *pins, const struct fence_place *place,
+                    struct fence_err *err)
 {
-    int r = check_one(pins, ifindex, FENCE_EGRESS, err);
+    int r = 0;
 
-    return r < 0 ? r : check_one(pins, ifindex, FENCE_INGRESS, err);
+    for (unsigned int i = 0; i < place->hooks->count && r == 0; i++)
+        r = check_one(pins, place->ifindex, place->hooks->progs[i], err);
+    return r;
+}
+
+/* Is it one of the pinned programs? */
+static int is_ours(const struct fence_pins *pins, __u32 id, bool *ret_ours)
+{
+    static const enum fence_prog attached[] = {FENCE_PROG_FROM_POD, FENCE_PROG_TO_POD,
+                                               FENCE_PROG_TO_NETWORK};
+    int r = 0;
+
+    *ret_ours = false;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(attached) && r == 0 && !*ret_ours; i++) {
+        __u32 ours = 0;
+
+        r = fence_prog_id(pins->progs[attached[i]], &ours);
+        *ret_ours = r == 0 && ours == id;
+    }
+    return r;
 }
 
 int fence_tcx_others(const struct fence_pins *pins, __u32 ifindex, char ret_what[64])
 {
-    for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
+    for (unsigned int i = 0; i < fence_hooks_pod.count; i++) {
         __u32 ids[TCX_PROGS_MAX] = {0};
-        __u32 count = 0, ours;
-        int r = query(ifindex, (enum fence_direction)direction, ids, &count);
+        __u32 count = 0;
+        int r = query(ifindex, fence_hooks_pod.progs[i], ids, &count);
 
         if (r == -EINVAL)
             return 0; /* a kernel without TCX */
-        if (r == 0)
-            r = fence_prog_id(pins->progs[fence_attach_prog((enum fence_direction)direction)],
-                              &ours);
-        if (r < 0)
-            return r;
-        for (__u32 i = 0; i < count; i++) {
-            if (ids[i] == ours)
+        for (__u32 j = 0; j < count && r == 0; j++) {
+            bool ours = false;
+
+            r = is_ours(pins, ids[j], &ours);
+            if (r < 0 || ours)
                 continue;
-            snprintf(ret_what, 64, "TCX program %u", ids[i]);
+            snprintf(ret_what, 64, "TCX program %u", ids[j]);
             return 1;
         }
+        if (r < 0)
+            return r;
     }
     return 0;
 }
 
-int fence_tcx_absent(__u32 ifindex, struct fence_err *err)
+int fence_tcx_absent(const struct fence_place *place, struct fence_err *err)
 {
-    for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
+    for (unsigned int i = 0; i < place->hooks->count; i++) {
         __u32 ids[TCX_PROGS_MAX] = {0};
         __u32 count = 0;
-        int r = query(ifindex, (enum fence_direction)direction, ids, &count);
+        int r = query(place->ifindex, place->hooks->progs[i], ids, &count);
 
         if (r == -EINVAL)
             return 0; /* a kernel without TCX */
         if (r < 0)
-            return fence_err_set(err, r, "listing the TCX programs of interface %u: %s", ifindex,
-                                 strerror(-r));
+            return fence_err_set(err, r, "listing the TCX programs of interface %u: %s",
+                                 place->ifindex, strerror(-r));
         if (count)
             return fence_err_set(err, -EBUSY,
                                  "TCX program %u is ahead of our filter on interface %u", ids[0],
-                                 ifindex);
+                                 place->ifindex);
     }
     return 0;
+}
+
+/* Whose link a pin is, by its name. */
+static enum fence_prog prog_of(const char *name)
+{
+    static const enum fence_prog others[] = {FENCE_PROG_TO_POD, FENCE_PROG_TO_NETWORK};
+    const char *dash = strchr(name, '-');
+
+    for (size_t i = 0; dash && i < FENCE_ARRAY_SIZE(others); i++)
+        if (strcmp(dash + 1, fence_prog_name(others[i])) == 0)
+            return others[i];
+    return FENCE_PROG_FROM_POD;
 }
 
 static int refresh_link(const struct fence_pins *pins, const char *name, struct fence_err *err)
 {
-    enum fence_prog prog = FENCE_PROG_FROM_POD;
+    const enum fence_prog prog = prog_of(name);
     struct link_facts facts = {0};
     FENCE_CLOSE int fd = -1;
     char path[512];
     int r;
 
-    if (strstr(name, "-to_pod"))
-        prog = FENCE_PROG_TO_POD;
     snprintf(path, sizeof(path), "%s/links/%s", pins->root, name);
     fd = bpf_obj_get(path);
     if (fd == -ENOENT)

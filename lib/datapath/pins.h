@@ -40,10 +40,12 @@
     X(OBSERVED, "observed")                                                                        \
     X(SETTINGS, "settings")
 
-/* from_pod and to_pod are attached to the host veth's TC ingress and egress. */
+/* from_pod and to_pod are attached to the host veth's TC ingress and egress, to_network to TC
+ * egress of other devices. */
 #define FENCE_PROGS(X)                                                                             \
     X(FROM_POD, "from_pod")                                                                        \
     X(TO_POD, "to_pod")                                                                            \
+    X(TO_NETWORK, "to_network")                                                                    \
     X(PROBE_FROM_POD, "probe_from_pod")                                                            \
     X(PROBE_TO_POD, "probe_to_pod")                                                                \
     X(PROBE_CLOCK, "probe_clock")

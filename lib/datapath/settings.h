@@ -6,8 +6,9 @@
 
 /* What is missing where the programs go without the kernel's structs (FENCE_SETTING_PLAIN). */
 #define FENCE_PLAIN_COST                                                                           \
-    "ports that a left-over checksum rewrites are not noticed, and what comes from outside the "   \
-    "node masqueraded is judged as world-masqueraded"
+    "ports that a left-over checksum rewrites are not noticed, services whose backends policy "    \
+    "tells apart are refused, and what comes from outside the node masqueraded is judged as "      \
+    "world-masqueraded"
 /* Added to it where there is no mark either. */
 #define FENCE_MARK_OFF_COST ", and so is what pods of the node send masqueraded (--mark-mask off)"
 

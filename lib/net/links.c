@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <netlink/attr.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -309,6 +310,64 @@ int fence_link_is_veth(__u32 ifindex)
     int r = socket ? get_device(socket, NSID_NONE, NULL, ifindex, &device) : -EIO;
 
     return r < 0 ? r : strcmp(device.kind, "veth") == 0;
+}
+
+/* A dump is torn when a device changes meanwhile; on a busy node that happens in a row. */
+#define DUMP_ATTEMPTS 10
+
+struct device_list {
+    struct fence_device *items;
+    size_t count;
+    size_t capacity;
+};
+
+static int take_listed(void *context, struct nlmsghdr *header)
+{
+    struct device_list *list = context;
+    struct device device = {0};
+    struct fence_device *item;
+    int r = take_device(&device, header);
+
+    if (r < 0 || !device.index || device.loopback)
+        return r;
+    if (FENCE_GROW(list->items, list->capacity, list->count) < 0)
+        return -ENOMEM;
+    item = &list->items[list->count++];
+    *item =
+        (struct fence_device){.ifindex = device.index, .is_veth = strcmp(device.kind, "veth") == 0};
+    memcpy(item->name, device.name, sizeof(item->name));
+    return 0;
+}
+
+static int dump_devices(struct nl_sock *socket, struct device_list *list)
+{
+    struct ifinfomsg all = {.ifi_family = AF_UNSPEC};
+    FENCE_NL_MSG struct nl_msg *message =
+        nlmsg_alloc_simple(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP);
+
+    list->count = 0;
+    if (!message || nlmsg_append(message, &all, sizeof(all), NLMSG_ALIGNTO) < 0)
+        return -ENOMEM;
+    return fence_nl_request(socket, message, take_listed, list);
+}
+
+int fence_devices_list(struct fence_device **ret_devices, size_t *ret_count, struct fence_err *err)
+{
+    FENCE_NL_SOCKET struct nl_sock *socket = open_socket(err);
+    struct device_list list = {0};
+    int r = -EINTR;
+
+    if (!socket)
+        return -EIO;
+    for (unsigned int i = 0; i < DUMP_ATTEMPTS && r == -EINTR; i++)
+        r = dump_devices(socket, &list);
+    if (r < 0) {
+        free(list.items);
+        return fence_err_set(err, r, "listing the interfaces: %s", strerror(-r));
+    }
+    *ret_devices = list.items;
+    *ret_count = list.count;
+    return 0;
 }
 
 int fence_link_bridge(__u32 ifindex, __u32 *ret_bridge)

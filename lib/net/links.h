@@ -39,6 +39,15 @@ int fence_link_is_veth(__u32 ifindex);
 /* The bridge that it is a port of; 0: of none. -ENODEV when it has gone. */
 int fence_link_bridge(__u32 ifindex, __u32 *ret_bridge);
 
+struct fence_device {
+    __u32 ifindex;
+    bool is_veth;
+    char name[16];
+};
+
+/* All devices of this namespace but loopback; the caller frees the array. */
+int fence_devices_list(struct fence_device **ret_devices, size_t *ret_count, struct fence_err *err);
+
 /* All addresses of this namespace's devices; loopback's 127/8 and ::1 are left out. Sorted. */
 int fence_local_addrs(struct fence_addr **ret_addrs, size_t *ret_count, struct fence_err *err);
 

@@ -152,6 +152,11 @@ struct fence_addr lab_world(int family)
     return lab_addr(family == 4 ? "203.0.113.7" : "2001:db8::7");
 }
 
+struct fence_addr lab_service(int family)
+{
+    return lab_addr(family == 4 ? "10.96.0.10" : "fd00:10:96::10");
+}
+
 /* ---- maps ----------------------------------------------------------------------------------- */
 
 static void put(enum fence_map map, const void *key, const void *value)
@@ -198,6 +203,14 @@ void lab_endpoint_remove(void)
 {
     bpf_map_delete_elem(pins.maps[FENCE_MAP_ENDPOINTS], &ifindex);
     lab_raise_epoch();
+}
+
+void lab_endpoint_is_local(void)
+{
+    struct fence_endpoint endpoint = lab_endpoint();
+
+    for (size_t i = 0; i < endpoint.addr_count; i++)
+        put(FENCE_MAP_LOCALS, &endpoint.addrs[i], &ifindex);
 }
 
 void lab_settings_flags(unsigned int flags)
@@ -295,8 +308,8 @@ static void put_world(void)
 void lab_reset(void)
 {
     static const enum fence_map emptied[] = {
-        FENCE_MAP_ENDPOINTS, FENCE_MAP_ADDRESSES, FENCE_MAP_PREFIXES,
-        FENCE_MAP_POLICIES,  FENCE_MAP_FRAGMENTS, FENCE_MAP_EVENT_LIMITS,
+        FENCE_MAP_ENDPOINTS, FENCE_MAP_ADDRESSES,    FENCE_MAP_PREFIXES, FENCE_MAP_POLICIES,
+        FENCE_MAP_FRAGMENTS, FENCE_MAP_EVENT_LIMITS, FENCE_MAP_LOCALS,
     };
     struct fence_endpoint endpoint = {
         .identity = 256, .set = LAB_SET_STRICT, .slot = 1, .addr_count = 2};
@@ -330,6 +343,11 @@ void lab_reset(void)
     }
     table_port(LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_INGRESS, 80);
     table_port(LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_EGRESS, 443);
+}
+
+void lab_service_add(void)
+{
+    put_peer(LAB_PEER_SERVICE, FENCE_IDENTITY_SERVICE, 0, "10.96.0.10", "fd00:10:96::10");
 }
 
 void lab_second_add(unsigned int set)
@@ -425,7 +443,8 @@ static bool is_aside(unsigned int reason)
 
 /* Where and how a frame is run. */
 struct place {
-    enum fence_direction direction;
+    enum fence_direction direction; /* from the pod (egress) or to it */
+    bool leaves;                    /* to_network instead */
     __u32 ifindex;
     __u32 ingress_ifindex;
     unsigned int segment; /* gso_size */
@@ -433,8 +452,9 @@ struct place {
 
 static int run_program(const struct place *place, const void *frame, size_t size)
 {
-    int program =
-        pins.progs[place->direction == FENCE_EGRESS ? FENCE_PROG_FROM_POD : FENCE_PROG_TO_POD];
+    enum fence_prog hook =
+        place->direction == FENCE_EGRESS ? FENCE_PROG_FROM_POD : FENCE_PROG_TO_POD;
+    int program = pins.progs[place->leaves ? FENCE_PROG_TO_NETWORK : hook];
     struct __sk_buff context = {.ifindex = place->ifindex,
                                 .ingress_ifindex = place->ingress_ifindex,
                                 .gso_size = place->segment};
@@ -472,6 +492,15 @@ struct lab_result lab_run_segments(enum fence_direction direction, const void *f
 {
     return run_frame((struct place){.direction = direction, .ifindex = ifindex, .segment = segment},
                      frame, size);
+}
+
+struct lab_result lab_run_leaving(struct fence_packet packet)
+{
+    unsigned char frame[FENCE_PACKET_MAX];
+
+    return run_frame(
+        (struct place){.direction = FENCE_EGRESS, .leaves = true, .ifindex = came_in_by}, frame,
+        fence_packet_build(&packet, frame));
 }
 
 bool lab_run_quietly(enum fence_direction direction, const void *frame, size_t size)

@@ -29,6 +29,7 @@ struct fence_addr lab_friend(int family);
 struct fence_addr lab_stranger(int family);
 struct fence_addr lab_host(int family);
 struct fence_addr lab_world(int family);
+struct fence_addr lab_service(int family);
 struct fence_addr lab_addr(const char *text);
 
 enum lab_peer {
@@ -37,12 +38,17 @@ enum lab_peer {
     LAB_PEER_STRANGER = 21,
     LAB_PEER_HOST = 22,
     LAB_PEER_WORLD = 23,
+    LAB_PEER_SERVICE = 24, /* lab_service_add */
 };
 
 /* The endpoint as it is in the map; change and write back. */
 struct fence_endpoint lab_endpoint(void);
 void lab_endpoint_write(const struct fence_endpoint *endpoint);
 void lab_endpoint_remove(void);
+/* The endpoint's addresses are known as those of a pod of this node. */
+void lab_endpoint_is_local(void);
+/* The address of a service. */
+void lab_service_add(void);
 void lab_settings_flags(unsigned int flags);
 
 /* One interval of a table; a table is closed by `low` of the next one. */
@@ -91,6 +97,8 @@ struct lab_result {
 
 /* Run from_pod or to_pod on a frame, or on a packet that is built first. */
 struct lab_result lab_run_frame(enum fence_direction direction, const void *frame, size_t size);
+/* Run to_network on a packet that leaves by another device. */
+struct lab_result lab_run_leaving(struct fence_packet packet);
 /* Whether it passed, without reading the counters: for floods. */
 bool lab_run_quietly(enum fence_direction direction, const void *frame, size_t size);
 struct lab_result lab_run(enum fence_direction direction, struct fence_packet packet);

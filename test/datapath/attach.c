@@ -237,6 +237,38 @@ static void test_wrong_direction(void **state)
     fence_pins_close(&pins);
 }
 
+/* A device that is no pod's has one filter, and both kinds live together on a veth that becomes a
+ * pod's. */
+static void test_device(void **state)
+{
+    struct fence_pins pins = node_load(NULL, 0);
+    struct fence_err err = {{0}};
+    char what[64] = "";
+
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(modes); i++) {
+        enum fence_attach how;
+
+        for (int again = 0; again < 2; again++)
+            node_check(fence_attach_device(&pins, node_ifindex(0), modes[i], &err), &err);
+        node_shell("test $(ls %s/links | wc -l) = %d", pins.root,
+                   modes[i] == FENCE_ATTACH_MODE_TCX);
+        assert_int_equal(fence_attach_others(&pins, node_ifindex(0), what), 0);
+        how = attach(&pins, 0, modes[i]);
+        check(&pins, 0, how);
+        assert_int_equal(fence_attach_others(&pins, node_ifindex(0), what), 0);
+        node_check(fence_detach_device(&pins, node_ifindex(0), &err), &err);
+        check(&pins, 0, how);
+        detach(&pins, 0);
+        node_check(fence_detach_device(&pins, node_ifindex(0), &err), &err);
+        node_shell("test $(ls %s/links | wc -l) = 0", pins.root);
+        expect_filters(&pins, 0, 0);
+    }
+    assert_int_equal(fence_attach_device(&pins, 9999, FENCE_ATTACH_MODE_TCX, &err), -ENODEV);
+    node_check(fence_detach_device(&pins, 9999, &err), &err);
+    fence_pins_close(&pins);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_damage_is_noticed),
         cmocka_unit_test(test_no_device),
         cmocka_unit_test(test_wrong_direction),
+        cmocka_unit_test(test_device),
     };
 
     return cmocka_run_group_tests(tests, node_setup, node_teardown);

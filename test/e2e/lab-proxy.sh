@@ -48,7 +48,7 @@ lab_socket() {
 lab_local_pods() {
     local pod
     for pod in "$@"; do
-        [ "${LAB_POD_NODE[$pod]}" != "$LAB_NODE" ] || echo "$pod"
+        [ "${LAB_POD_NODE[$pod]:-}" != "$LAB_NODE" ] || echo "$pod"
     done
 }
 

@@ -92,6 +92,9 @@ YAML
         cat <<YAML
 - addresses: [ "$(lab_address "$pod" "$family")" ]
   conditions: { ready: true, serving: true, terminating: false }
+YAML
+        # somebody outside is no pod
+        [ -z "${LAB_POD_NODE[$pod]:-}" ] || cat <<YAML
   nodeName: lab-${LAB_POD_NODE[$pod]}
   targetRef: { kind: Pod, namespace: $LAB_NAMESPACE, name: $pod }
 YAML
