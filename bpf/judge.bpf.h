@@ -118,7 +118,7 @@ fence_step int judge(struct fence_pair *pair, const struct question *question,
     judgement->set = pair->set;
     judgement->peer = pair->peer;
     judgement->peer_identity = pair->peer_identity;
-    if (pair->neighbour == pair->ifindex) {
+    if (pair->flags & FENCE_PAIR_ITSELF) {
         policy_allow(judgement, FENCE_REASON_ITSELF);
         return 0;
     }
