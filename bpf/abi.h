@@ -403,8 +403,8 @@ enum fence_pair_flag {
     FENCE_PAIR_DEFERS = FENCE_DEFER, /* see deferred.bpf.h */
     FENCE_PAIR_PASSES = FENCE_PAIR_ALLOWS | FENCE_PAIR_DEFERS,
     FENCE_PAIR_OWN = 1 << 2,    /* the local address is the endpoint's own */
-    FENCE_PAIR_ASKED = 1 << 3,  /* by a probe, which gets FENCE_DEFER as it is */
-    FENCE_PAIR_ITSELF = 1 << 4, /* both are one address */
+    FENCE_PAIR_ASKED = 1 << 3,  /* by a probe, which gets what policy says */
+    FENCE_PAIR_ITSELF = 1 << 4, /* both are one address, and it is no probe */
 };
 
 /*

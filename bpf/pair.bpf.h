@@ -127,7 +127,7 @@ fence_inline __u8 pair_flags(const struct fence_pair *pair, const struct packet 
         flags |= FENCE_PAIR_OWN;
     if (packet->probe)
         flags |= FENCE_PAIR_ASKED;
-    if (!address_difference(&pair->local, &pair->remote))
+    else if (!address_difference(&pair->local, &pair->remote))
         flags |= FENCE_PAIR_ITSELF;
     if ((packet->setting_flags & FENCE_SETTING_DEFER) &&
         (pair->peer_identity == FENCE_IDENTITY_SERVICE || (pair->peer_flags & FENCE_PEER_IS_HOST)))
