@@ -12,8 +12,8 @@
 
 #define TC_ACT_SHOT 2
 
-static const char *const remotes[] = {"10.0.0.1",    "10.0.0.2", "10.0.0.9",
-                                      "203.0.113.9", "8.8.8.8",  "10.0.0.200"};
+static const char *const remotes[] = {"10.0.0.1", "10.0.0.9", "203.0.113.9", "8.8.8.8",
+                                      "10.0.0.200"};
 
 static void remove_db(struct fence_plan *plan)
 {
@@ -22,7 +22,7 @@ static void remove_db(struct fence_plan *plan)
 
 static void swap(struct fence_plan *plan)
 {
-    plan_address(plan, "10.0.0.2", SHOP_WEB);
+    plan_address(plan, "10.0.0.9", SHOP_WEB);
     plan_address(plan, "10.0.0.1", SHOP_DB);
 }
 
