@@ -162,7 +162,7 @@ struct fence_endpoint {
     __u32 flags;             /* enum fence_endpoint_flag */
     __u16 addr_count;
     __u8 mac[6];
-    __u32 pad;
+    __u32 bridge; /* ifindex of the bridge that the host veth is a port of, 0 = none */
     struct fence_addr addrs[FENCE_ENDPOINT_ADDRS];
 };
 

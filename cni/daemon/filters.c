@@ -99,6 +99,31 @@ static void check(struct fence_daemon *daemon, const struct fence_endpoint_recor
               record->info.namespace_name, record->info.pod, why.text);
 }
 
+/* The data path knows what the pod sends by it (bpf/arrival.bpf.h), and somebody may put the
+ * interface elsewhere. */
+static void check_bridge(struct fence_daemon *daemon, const struct fence_endpoint_record *record)
+{
+    FENCE_CLOSE int lock = -1;
+    struct fence_endpoint_record now;
+    struct fence_err err = {""};
+    __u32 bridge;
+    int r = 0;
+
+    if (fence_link_bridge(record->ifindex, &bridge) < 0 || bridge == record->endpoint.bridge)
+        return;
+    lock = fence_endpoints_lock(&daemon->pins, &err);
+    if (lock < 0)
+        r = lock;
+    else if (fence_endpoint_get(&daemon->pins, record->ifindex, &now) == 0 &&
+             now.info.created_ns == record->info.created_ns) {
+        now.endpoint.bridge = bridge;
+        r = fence_endpoint_update(&daemon->pins, record->ifindex, &now.endpoint, &err);
+    }
+    if (r < 0 && r != -ENOENT)
+        fence_log(FENCE_LOG_WARNING, "bridge of %s/%s: %s", record->info.namespace_name,
+                  record->info.pod, err.text);
+}
+
 static void check_all(void *context)
 {
     struct fence_daemon *daemon = context;
@@ -110,8 +135,10 @@ static void check_all(void *context)
     daemon->filters.count = 0;
     for (size_t i = 0; i < list.count; i++) {
         check(daemon, &list.items[i]);
-        if (!is_being_added(&list.items[i]) && is_here(&list.items[i]))
-            fence_samenode_check(daemon, &list.items[i]);
+        if (is_being_added(&list.items[i]) || !is_here(&list.items[i]))
+            continue;
+        check_bridge(daemon, &list.items[i]);
+        fence_samenode_check(daemon, &list.items[i]);
     }
     fence_endpoint_list_done(&list);
     fence_devices_check(daemon);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Filters of endpoints that somebody else removed or got ahead of: noticed within two seconds, put
- * back, counted and logged. What cannot be put back makes the daemon not ready.
+ * back, counted and logged. What cannot be put back makes the daemon not ready. The bridges that
+ * they are ports of are looked at too.
  */
 #pragma once
 

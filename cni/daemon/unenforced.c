@@ -154,6 +154,7 @@ static int enrol(const struct pass *pass, struct fence_endpoint_record *endpoint
         return r;
     endpoint->info.created_ns = fence_clock_boot_ns();
     endpoint->endpoint.recovery_until_ns = endpoint->info.created_ns + RECOVERY_NS;
+    (void)fence_link_bridge(endpoint->ifindex, &endpoint->endpoint.bridge); /* or soon: filters.h */
     endpoint->endpoint.flags |=
         options->source_flags & (FENCE_EP_SOURCE_REPORT | FENCE_EP_SOURCE_OFF);
     r = fence_endpoint_enrol(&pass->daemon->pins, options->attach, endpoint, err);

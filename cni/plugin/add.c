@@ -100,6 +100,7 @@ static void fill_endpoint(struct addition *addition)
     endpoint->addr_count = (__u16)result->addr_count;
     memcpy(endpoint->addrs, result->addrs, result->addr_count * sizeof(result->addrs[0]));
     memcpy(endpoint->mac, addition->link.mac, sizeof(endpoint->mac));
+    endpoint->bridge = addition->link.host_bridge;
     addition->record.ifindex = addition->link.host_ifindex;
 }
 

@@ -185,6 +185,17 @@ static int refuse_kind(const struct device *device, const char *ifname, struct f
                          ifname, device->kind[0] ? "of the kind " : "", kind_name(device));
 }
 
+/* Of another kind of master (VRF, bond) it is no port. */
+static int find_bridge(struct nl_sock *socket, const struct device *device, __u32 *ret_bridge)
+{
+    struct device master = {0};
+    int r = device->master ? get_device(socket, NSID_NONE, NULL, device->master, &master) : 0;
+
+    if (r == 0)
+        *ret_bridge = strcmp(master.kind, "bridge") == 0 ? device->master : 0;
+    return r;
+}
+
 /* The other end, provided that it names `device` as its own other end. */
 static int find_host_end(struct nl_sock *socket, const struct device *device, __s32 nsid,
                          struct fence_pod_link *link, struct fence_err *err)
@@ -201,6 +212,9 @@ static int find_host_end(struct nl_sock *socket, const struct device *device, __
                              "the other end of %s (index %u) is not in the node's network "
                              "namespace; podfence has to run where that end is",
                              device->name, device->peer);
+    r = find_bridge(socket, &host, &link->host_bridge);
+    if (r < 0)
+        return fence_err_set(err, r, "cannot read the bridge of %s: %s", host.name, strerror(-r));
     link->host_ifindex = host.index;
     memcpy(link->host_ifname, host.name, sizeof(link->host_ifname));
     memcpy(link->mac, device->mac, sizeof(link->mac));
@@ -373,13 +387,8 @@ int fence_devices_list(struct fence_device **ret_devices, size_t *ret_count, str
 int fence_link_bridge(__u32 ifindex, __u32 *ret_bridge)
 {
     FENCE_NL_SOCKET struct nl_sock *socket = fence_nl_open(NETLINK_ROUTE);
-    struct device device = {0}, master = {0};
+    struct device device = {0};
     int r = socket ? get_device(socket, NSID_NONE, NULL, ifindex, &device) : -EIO;
 
-    if (r == 0 && device.master)
-        r = get_device(socket, NSID_NONE, NULL, device.master, &master);
-    if (r < 0)
-        return r;
-    *ret_bridge = strcmp(master.kind, "bridge") == 0 ? device.master : 0;
-    return 0;
+    return r < 0 ? r : find_bridge(socket, &device, ret_bridge);
 }

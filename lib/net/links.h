@@ -13,6 +13,7 @@
 struct fence_pod_link {
     __u32 host_ifindex;
     char host_ifname[16];
+    __u32 host_bridge;    /* that the host end is a port of; 0 = none */
     unsigned char mac[6]; /* of the pod's end */
     __u64 netns;          /* inode of the pod's namespace */
 };

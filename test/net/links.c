@@ -77,6 +77,27 @@ static void is_not_misled_by_equal_indexes(void **state)
     assert_string_equal(link.host_ifname, "twin0");
 }
 
+static void finds_the_bridge(void **state)
+{
+    struct fence_pod_link link = {0};
+    struct fence_err err = {0};
+    __u32 base = 0, bridge = 1;
+
+    (void)state;
+    assert_int_equal(fence_link_index("base", &base), 0);
+    assert_true(test_shell("ip netns add port && ip link add port0 type veth peer name eth0 netns "
+                           "port"));
+    assert_int_equal(fence_pod_link_find("/run/netns/port", "eth0", &link, &err), 0);
+    assert_int_equal(link.host_bridge, 0);
+    assert_int_equal(fence_link_bridge(link.host_ifindex, &bridge), 0);
+    assert_int_equal(bridge, 0);
+    assert_true(test_shell("ip link set port0 master base"));
+    assert_int_equal(fence_pod_link_find("/run/netns/port", "eth0", &link, &err), 0);
+    assert_int_equal(link.host_bridge, base);
+    assert_int_equal(fence_link_bridge(link.host_ifindex, &bridge), 0);
+    assert_int_equal(bridge, base);
+}
+
 static const struct {
     const char *title;
     const char *netns;
@@ -188,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_host_end),
         cmocka_unit_test(is_not_misled_by_equal_indexes),
+        cmocka_unit_test(finds_the_bridge),
         cmocka_unit_test(refuses),
         cmocka_unit_test(finds_a_pair_in_its_own_namespace),
         cmocka_unit_test(reports_a_device_that_has_gone),
