@@ -13,6 +13,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/abi.h"
+#include "bpf/arrival.bpf.h"
 #include "bpf/checksum.bpf.h"
 #include "bpf/connection.bpf.h"
 #include "bpf/deferred.bpf.h"
@@ -167,16 +168,15 @@ fence_step int long_way(struct __sk_buff *skb, struct packet *packet, struct jud
     return 0;
 }
 
-/* By policy. What comes under an address of this node, and not from a process of this node, is
- * somebody else's. */
+/* By policy; towards the pod only what is from whom it says. */
 fence_inline void judge_packet(struct __sk_buff *skb, struct packet *packet,
                                struct fence_pair *pair, struct judgement *judgement,
                                const int direction)
 {
-    if (direction == FENCE_INGRESS && packet->origin != FENCE_ORIGIN_LOCAL &&
-        (pair->peer_flags & FENCE_PEER_IS_HOST) && !packet->probe)
-        origin_learn(skb, packet);
-    connection_judge(packet, pair, judgement);
+    if (direction == FENCE_INGRESS && arrival_is_unknown(skb, packet, pair))
+        arrival_judge_unknown(packet, pair, judgement);
+    else
+        connection_judge(packet, pair, judgement);
 }
 
 /* The pair of a packet that has come the long way, for policy to judge it; NULL: it is judged. */
@@ -218,6 +218,8 @@ fence_inline int short_way(struct __sk_buff *skb, struct packet *packet, struct 
         action = handover_quick(skb, packet, pair);
         return action == TC_ACT_UNSPEC ? TC_ACT_OK : action;
     }
+    if (direction == FENCE_INGRESS && !arrival_fits(skb, packet, pair->neighbour))
+        return TC_ACT_OK;
     return quick_allows(packet, pair, direction) ? TC_ACT_UNSPEC : TC_ACT_OK;
 }
 

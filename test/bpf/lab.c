@@ -309,7 +309,7 @@ void lab_reset(void)
 {
     static const enum fence_map emptied[] = {
         FENCE_MAP_ENDPOINTS, FENCE_MAP_ADDRESSES,    FENCE_MAP_PREFIXES, FENCE_MAP_POLICIES,
-        FENCE_MAP_FRAGMENTS, FENCE_MAP_EVENT_LIMITS, FENCE_MAP_LOCALS,
+        FENCE_MAP_FRAGMENTS, FENCE_MAP_EVENT_LIMITS, FENCE_MAP_LOCALS,   FENCE_MAP_ORIGINS,
     };
     struct fence_endpoint endpoint = {
         .identity = 256, .set = LAB_SET_STRICT, .slot = 1, .addr_count = 2};
@@ -517,14 +517,18 @@ struct lab_result lab_run(enum fence_direction direction, struct fence_packet pa
     return lab_run_frame(direction, frame, fence_packet_build(&packet, frame));
 }
 
-struct lab_result lab_run_forwarded(struct fence_packet packet)
+struct lab_result lab_run_arrived(struct fence_packet packet, __u32 by)
 {
     unsigned char frame[FENCE_PACKET_MAX];
 
-    return run_frame((struct place){.direction = FENCE_INGRESS,
-                                    .ifindex = ifindex,
-                                    .ingress_ifindex = came_in_by},
-                     frame, fence_packet_build(&packet, frame));
+    return run_frame(
+        (struct place){.direction = FENCE_INGRESS, .ifindex = ifindex, .ingress_ifindex = by},
+        frame, fence_packet_build(&packet, frame));
+}
+
+struct lab_result lab_run_forwarded(struct fence_packet packet)
+{
+    return lab_run_arrived(packet, came_in_by);
 }
 
 struct lab_result lab_run_second(enum fence_direction direction, struct fence_packet packet)

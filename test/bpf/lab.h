@@ -104,6 +104,8 @@ bool lab_run_quietly(enum fence_direction direction, const void *frame, size_t s
 struct lab_result lab_run(enum fence_direction direction, struct fence_packet packet);
 /* To the pod, and into the node by another device: what a bridge passes on keeps its socket. */
 struct lab_result lab_run_forwarded(struct fence_packet packet);
+/* The same by a device of that number, which need not be there; 0: a process of the node. */
+struct lab_result lab_run_arrived(struct fence_packet packet, __u32 by);
 /* With the segment size of what the stack has put together: such packets may state length 0. */
 struct lab_result lab_run_segments(enum fence_direction direction, const void *frame, size_t size,
                                    unsigned int segment);

@@ -51,13 +51,13 @@ static void place_friend(__u32 slot, __u32 of_slot)
     lab_raise_epoch();
 }
 
-/* Run it; the mark goes in and out. */
-static bool run(enum fence_direction direction, const struct fence_packet *packet, __u32 *mark)
+/* Run it; the mark goes in and out. What is received came in by a device. */
+static bool run_by(__u32 came_in_by, enum fence_direction direction,
+                   const struct fence_packet *packet, __u32 *mark)
 {
     bool sent = direction == FENCE_EGRESS;
-    struct __sk_buff context = {.ifindex = lab_ifindex(),
-                                .ingress_ifindex = sent ? 0 : lab_second_ifindex(),
-                                .mark = *mark};
+    struct __sk_buff context = {
+        .ifindex = lab_ifindex(), .ingress_ifindex = sent ? 0 : came_in_by, .mark = *mark};
     unsigned char frame[FENCE_PACKET_MAX];
     LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .ctx_in = &context,
                 .ctx_size_in = sizeof(context), .ctx_out = &context,
@@ -68,6 +68,11 @@ static bool run(enum fence_direction direction, const struct fence_packet *packe
         bpf_prog_test_run_opts(lab_prog(sent ? FENCE_PROG_FROM_POD : FENCE_PROG_TO_POD), &opts), 0);
     *mark = context.mark;
     return opts.retval != TC_ACT_SHOT;
+}
+
+static bool run(enum fence_direction direction, const struct fence_packet *packet, __u32 *mark)
+{
+    return run_by(lab_second_ifindex(), direction, packet, mark);
 }
 
 static __u32 mark_sent(unsigned int protocol, __u32 mark)
@@ -206,6 +211,26 @@ static void test_remembered(void **state)
     assert_int_equal(run(FENCE_EGRESS, &packet, &mark), lab_is_plain());
 }
 
+/* Nobody beside the node is that pod, whatever it opened. */
+static void test_not_from_the_pod(void **state)
+{
+    struct fence_packet packet = lab_packet(FENCE_INGRESS, lab_host(4), IPPROTO_UDP, 40000, 80);
+    __u32 mark = SENDER, friends = lab_second_ifindex();
+    struct fence_addr addr = lab_friend(4);
+
+    (void)state;
+    lab_reset();
+    use_mask(MASK);
+    place_friend(SENDER, SENDER);
+    assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_LOCALS), &addr, &friends, BPF_ANY), 0);
+    assert_int_equal(run(FENCE_INGRESS, &packet, &mark), lab_is_plain());
+    for (int i = 0; i < 2; i++) {
+        mark = 0;
+        assert_false(run_by(friends + 1000, FENCE_INGRESS, &packet, &mark));
+        assert_int_equal(run(FENCE_INGRESS, &packet, &mark), lab_is_plain());
+    }
+}
+
 /* An answer has the mark of who answers, which says nothing of who opened the connection. The same
  * without an entry: what the pod may ask of its node, it may be answered. */
 static void test_answer(void **state)
@@ -241,7 +266,7 @@ int main(void)
         cmocka_unit_test(test_sent),       cmocka_unit_test(test_exempt),
         cmocka_unit_test(test_other_mask), cmocka_unit_test(test_received),
         cmocka_unit_test(test_off),        cmocka_unit_test(test_remembered),
-        cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_answer),     cmocka_unit_test(test_not_from_the_pod),
     };
 
     return cmocka_run_group_tests(tests, lab_setup, lab_teardown);

@@ -21,9 +21,6 @@
 
 #define BPFFS "/run/reconciler"
 
-/* by which what is forwarded came into the node; any device will do */
-#define UPLINK 1
-
 const unsigned char reconciler_pod_mac[6] = {2};
 
 int reconciler_setup(struct fence_err *err)
@@ -274,10 +271,11 @@ int reconciler_run(struct reconciler *reconciler, const struct reconciler_frame 
 {
     enum fence_prog prog =
         frame->direction == FENCE_EGRESS ? FENCE_PROG_FROM_POD : FENCE_PROG_TO_POD;
-    /* a test run always shows a socket: what came in by a device is forwarded all the same */
+    /* a test run always shows a socket: what came in by a device is forwarded all the same. The
+     * device that is no endpoint's is the uplink. */
     struct fence_prog_context context = {
         .ifindex = frame->ifindex + 1,
-        .ingress_ifindex = frame->origin == FENCE_ORIGIN_LOCAL ? 0 : UPLINK,
+        .ingress_ifindex = frame->origin == FENCE_ORIGIN_LOCAL ? 0 : frame->sender + 1,
     };
     __u64 before[FENCE_REASON_COUNT] = {0}, after[FENCE_REASON_COUNT] = {0};
     int r = count_packets(reconciler, frame->direction, before);

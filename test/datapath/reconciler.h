@@ -59,6 +59,7 @@ struct reconciler_frame {
     uint32_t ifindex;
     enum fence_direction direction;
     enum fence_origin origin;
+    uint32_t sender; /* whose frame it was: the world's local; 0 = somebody's beside the node */
     const void *bytes;
     size_t size;
 };

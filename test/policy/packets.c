@@ -140,6 +140,15 @@ static enum fence_direction direction_of(const struct sequence *sequence,
                                                                                 : FENCE_EGRESS;
 }
 
+/* The pod of this node that has the address. */
+static uint32_t owner_of(const struct case_node *node, const struct fence_addr *addr)
+{
+    for (size_t i = 0; i < node->world.local_count; i++)
+        if (owns(node->world.locals[i].addrs, node->world.locals[i].addr_count, addr))
+            return node->world.locals[i].ifindex;
+    return 0;
+}
+
 static void set_macs(struct fence_packet *packet, enum fence_direction direction)
 {
     bool sent = direction == FENCE_EGRESS;
@@ -185,6 +194,7 @@ static int pass(struct sequence *sequence, struct passage *passage,
         .ifindex = sequence->local->ifindex,
         .direction = passage->direction,
         .origin = local ? FENCE_ORIGIN_LOCAL : FENCE_ORIGIN_FORWARDED,
+        .sender = owner_of(node, &packet->source),
         .bytes = passage->frame.bytes,
         .size = passage->frame.size,
     };
