@@ -115,6 +115,8 @@ enum fence_class_number {
     X(ROUTER_ADVERTISEMENT, "router-advertisement")                                                \
     X(DHCP_SERVER, "dhcp-server")                                                                  \
     X(MARTIAN, "martian")                                                                          \
+    X(NOT_WRITTEN,                                                                                 \
+      "header-not-written") /* on its way to the receiver; the kernel had no memory */             \
     /* worth counting, no verdict by itself */                                                     \
     X(MASQUERADED, "masqueraded")            /* true source unknown: judged as the world */        \
     X(TABLE_FULL, "connection-table-full")   /* passed by rule, but no entry could be made */      \

@@ -200,7 +200,9 @@ fence_inline void connection_continue(const struct packet *packet, struct fence_
         connection_cut(packet, pair, found, judgement);
         return;
     }
-    connection_advance(packet, found, question.direction != packet->direction);
+    /* an ICMP error answers nothing */
+    connection_advance(packet, found,
+                       (question.direction ^ packet->direction) & ~packet->icmp_error);
     judgement->reason = FENCE_REASON_ESTABLISHED;
 }
 

@@ -10,8 +10,9 @@
  * Service's address reaches the pod through the stack and gets an entry that is not direct, so its
  * answers go back through the stack, which has to translate them.
  *
- * Only plain TCP and UDP (quick.bpf.h), only to the receiver's own MAC or, routed, to a router of
- * this node with hops left; only where both veths are ours alone (FENCE_EP_HANDOVER).
+ * Only plain TCP and UDP (quick.bpf.h), and ICMP errors about such connections, which the stack has
+ * not seen either; only to the receiver's own MAC or, routed, to a router of this node with hops
+ * left; only where both veths are ours alone (FENCE_EP_HANDOVER).
  */
 #pragma once
 
@@ -107,11 +108,12 @@ fence_inline int handover_deliver(struct __sk_buff *skb, const struct packet *pa
     if (!way)
         return TC_ACT_UNSPEC;
     __builtin_memcpy(mac, receiver->mac, sizeof(mac));
-    if (way == 2 && handover_route(skb, packet, mac) < 0)
-        return TC_ACT_SHOT;
     skb->mark = 0;
-    if (skb->pkt_type != PACKET_HOST && bpf_skb_change_type(skb, PACKET_HOST) < 0)
+    if ((way == 2 && handover_route(skb, packet, mac) < 0) ||
+        (skb->pkt_type != PACKET_HOST && bpf_skb_change_type(skb, PACKET_HOST) < 0)) {
+        count(packet, FENCE_REASON_NOT_WRITTEN);
         return TC_ACT_SHOT;
+    }
     return bpf_redirect_peer(packet->ifindex, 0);
 }
 
@@ -153,6 +155,28 @@ fence_step int handover_is_direct(const struct packet *packet, const struct fenc
     connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
     connection_find(packet, &key, &found);
     return !!(found.state & FENCE_CONN_DIRECT);
+}
+
+/*
+ * An ICMP error that the sender's end lets through takes the path of the connection that it quotes.
+ * 1: that is this one, and the error counts as a packet of the connection from here on, of which
+ * it has the addresses.
+ */
+fence_step int handover_takes_error(struct packet *packet, const struct tuple *quoted)
+{
+    struct fence_pair *pair;
+
+    if (!packet || !quoted || packet->direction != FENCE_EGRESS || packet->fragment != PACKET_WHOLE)
+        return 0;
+    /* filled when it was judged */
+    pair = pair_place(packet, pair_hash(packet, &packet->outer.source, &packet->outer.destination));
+    if (!pair || !handover_is_for(packet, pair))
+        return 0;
+    packet->outer.protocol = quoted->protocol;
+    packet->outer.source_port = quoted->destination_port;
+    packet->outer.destination_port = quoted->source_port;
+    packet->is_direct = handover_is_direct(packet, pair);
+    return packet->is_direct;
 }
 
 /*

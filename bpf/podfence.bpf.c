@@ -119,7 +119,7 @@ fence_inline int admit(struct __sk_buff *skb, struct packet *packet,
             reason = connection_judge_quoted(packet, endpoint, &quoted);
         if (!reason) {
             policy_allow(judgement, FENCE_REASON_RELATED);
-            return 0;
+            return handover_takes_error(packet, &quoted);
         }
     }
     if (pair_fill(packet, endpoint, packet_local(packet), packet_remote(packet)) == 0)
@@ -197,14 +197,20 @@ fence_inline struct fence_pair *admitted_pair(struct __sk_buff *skb, struct pack
 fence_inline int hand_over(struct __sk_buff *skb, struct packet *packet, struct fence_pair *pair,
                            struct judgement *judgement)
 {
+    int action = TC_ACT_SHOT;
+
     if (!handover_is_direct(packet, pair) || !handover_begin(skb, packet, pair->neighbour))
         return TC_ACT_UNSPEC;
     pair = pair_place(packet, pair_hash(packet, packet_local(packet), packet_remote(packet)));
     if (!pair)
         return TC_ACT_SHOT;
     connection_judge(packet, pair, judgement);
-    count(packet, judgement->reason);
-    return judgement->verdict == FENCE_ALLOW ? handover_end(skb, packet, pair) : TC_ACT_SHOT;
+    if (judgement->verdict == FENCE_ALLOW)
+        action = handover_end(skb, packet, pair);
+    /* what goes through the stack instead is counted there, and what was lost has been */
+    if (judgement->verdict != FENCE_ALLOW || action == TC_ACT_REDIRECT)
+        count(packet, judgement->reason);
+    return action;
 }
 
 /* The short way. TC_ACT_OK: it does not know; anything else is the action. */

@@ -41,6 +41,22 @@ LAB_GAP=1000
 
 lab_chain "$1"
 lab_object policies <"$data/shop.yaml"
+lab_object closed-port <<'YAML'
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: closed-port-out, namespace: shop }
+spec:
+  podSelector: { matchLabels: { app: web } }
+  policyTypes: [ Egress ]
+  egress: [ { to: [ { podSelector: { matchLabels: { app: api } } } ], ports: [ { protocol: UDP, port: 9999 } ] } ]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: closed-port-in, namespace: shop }
+spec:
+  podSelector: { matchLabels: { app: api } }
+  ingress: [ { from: [ { podSelector: { matchLabels: { app: web } } } ], ports: [ { protocol: UDP, port: 9999 } ] } ]
+YAML
 lab_swap
 
 lab_say "auto: on a bridge whose packets netfilter does not see"
@@ -69,6 +85,19 @@ api > db tcp 5432 ok
 web > db tcp 5432 deny
 db > api tcp 8080 deny
 TABLE
+
+lab_say "nor does what they say of a closed port: netfilter would take it for invalid"
+for iptables in iptables ip6tables; do
+    "$iptables" -I FORWARD -m conntrack --ctstate INVALID -j DROP
+done
+for _ in 1 2; do
+    lab_expect <<<"web > api udp 9999 refused"
+done
+for iptables in iptables ip6tables; do
+    expect_equal "invalid packets that $iptables has seen" "$("$iptables" -vnxL FORWARD 1 | awk '{ print $1 }')" 0
+    "$iptables" -D FORWARD 1
+done
+
 before=$(dropped)
 lab_stream tcp4 api db tcp 5432 4
 lab_stream tcp6 api db tcp 5432 6
