@@ -537,7 +537,7 @@ struct fence_event {
     __u32 shadow_rule;
     __u32 suppressed;       /* equal events left out before this one */
     __u16 source_port;      /* ICMP: 0 */
-    __u16 destination_port; /* ICMP: type << 8 | code */
+    __u16 destination_port; /* ICMP: type << 8 | code, of this packet */
     __u16 ethertype;
     __u8 protocol;
     __u8 direction;

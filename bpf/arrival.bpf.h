@@ -90,16 +90,6 @@ fence_step int arrival_is_unknown(struct __sk_buff *skb, struct packet *packet,
     return !arrival_fits(skb, packet, neighbour);
 }
 
-/* Of what it asks for, without a connection that would know better. */
-fence_inline __u32 arrival_position(const struct packet *packet)
-{
-    const struct tuple *tuple = &packet->outer;
-    __u16 port = is_icmp(tuple->protocol) ? tuple->icmp_type << 8 | tuple->icmp_code
-                                          : tuple->destination_port;
-
-    return FENCE_POSITION(tuple->protocol, port);
-}
-
 /*
  * Nobody knows who has sent it: it is judged as the world, masqueraded, and neither belongs to a
  * connection nor opens one. What policy denies to whom it says it is stays denied: it might be him.
@@ -116,7 +106,7 @@ fence_step int arrival_judge_unknown(struct packet *packet, struct fence_pair *p
     identity = pair->identity;
     connection_key(pair, &packet->outer, 0, &key);
     question.direction = FENCE_INGRESS;
-    question.position = arrival_position(packet);
+    question.position = FENCE_POSITION(packet->outer.protocol, packet_port(packet));
     judgement->set = pair->set;
     judge_masqueraded(pair, &question, judgement);
     if (judgement->verdict == FENCE_ALLOW) {

@@ -36,11 +36,6 @@
 #include "bpf/parse.bpf.h"
 #include "bpf/table.bpf.h"
 
-fence_inline int is_icmp(__u8 protocol)
-{
-    return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
-}
-
 /*
  * `local_is_source`: the pod sent what the tuple describes. An ICMP id belongs to the end that
  * asks: equal ids of both ends are two connections, and neither passes as the answer to the other.

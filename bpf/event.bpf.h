@@ -38,7 +38,7 @@ fence_step int count_flow(const struct packet *packet, __u32 identity,
     egress = packet->direction == FENCE_EGRESS;
     key.source = egress ? identity : judgement->peer_identity;
     key.destination = egress ? judgement->peer_identity : identity;
-    key.port = packet->outer.destination_port;
+    key.port = packet_port(packet);
     key.protocol = packet->outer.protocol;
     key.direction = packet->direction;
     key.verdict = judgement->verdict;
@@ -63,7 +63,7 @@ fence_inline int event_allowed(const struct packet *packet, __u8 reason, __u32 *
         .direction = packet->direction,
         .protocol = packet->outer.protocol,
         .remote = *packet_remote(packet),
-        .port = packet->outer.destination_port,
+        .port = packet_port(packet),
     };
     struct fence_event_limit fresh = {.since = packet->now, .sent = 1};
     struct fence_event_limit *limit = bpf_map_lookup_elem(&event_limits, &key);
@@ -100,8 +100,8 @@ fence_inline void event_fill(struct fence_event *event, const struct packet *pac
     event->set = judgement->set;
     event->rule = judgement->rule;
     event->shadow_rule = judgement->shadow_rule;
-    event->source_port = packet->outer.source_port;
-    event->destination_port = packet->outer.destination_port;
+    event->source_port = packet_source_port(packet);
+    event->destination_port = packet_port(packet);
     event->ethertype = packet->ethertype;
     event->protocol = packet->outer.protocol;
     event->direction = packet->direction;

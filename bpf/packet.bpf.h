@@ -128,6 +128,11 @@ fence_inline int address_is_link_local(const struct fence_addr *addr)
     return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
 }
 
+fence_inline int is_icmp(__u8 protocol)
+{
+    return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+}
+
 /* The pod's end and the other one. */
 fence_inline const struct fence_addr *packet_local(const struct packet *packet)
 {
@@ -137,4 +142,19 @@ fence_inline const struct fence_addr *packet_local(const struct packet *packet)
 fence_inline const struct fence_addr *packet_remote(const struct packet *packet)
 {
     return packet->direction == FENCE_EGRESS ? &packet->outer.destination : &packet->outer.source;
+}
+
+/* As it is reported: ICMP has no ports, but a type and a code of its own. (In its tuple is what
+ * finds its connection: parse_icmp_tuple.) */
+fence_inline __u16 packet_source_port(const struct packet *packet)
+{
+    return is_icmp(packet->outer.protocol) ? 0 : packet->outer.source_port;
+}
+
+fence_inline __u16 packet_port(const struct packet *packet)
+{
+    const struct tuple *tuple = &packet->outer;
+
+    return is_icmp(tuple->protocol) ? tuple->icmp_type << 8 | tuple->icmp_code
+                                    : tuple->destination_port;
 }

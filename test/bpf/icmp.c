@@ -134,12 +134,38 @@ static void test_errors_of_the_pod(void **state)
     }
 }
 
+/* Each packet is reported as what it is: an answer with the type of an answer, and no port. */
+static void test_told(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        int family = i % 2 ? 6 : 4;
+        enum fence_direction direction = i / 2 == 1 ? FENCE_INGRESS : FENCE_EGRESS;
+        unsigned int kind = i / 2 == 2 ? echo_reply(family) : echo_request(family);
+        struct fence_event event;
+
+        lab_reset();
+        lab_told();
+        lab_expect(
+            "under default deny",
+            lab_run(direction, lab_packet(direction, lab_friend(family), icmp(family), 77, kind)),
+            false, FENCE_REASON_NO_RULE);
+        event = lab_told();
+        assert_int_equal(event.type, FENCE_EVENT_DROP);
+        assert_int_equal(event.protocol, icmp(family));
+        assert_int_equal(event.direction, direction);
+        assert_int_equal(event.source_port, 0);
+        assert_int_equal(event.destination_port, kind);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo),
         cmocka_unit_test(test_errors_belong_to_a_connection),
         cmocka_unit_test(test_errors_of_the_pod),
+        cmocka_unit_test(test_told),
     };
 
     return cmocka_run_group_tests_name("bpf.icmp", tests, lab_setup, lab_teardown);

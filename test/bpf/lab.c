@@ -17,6 +17,7 @@
 #include "lib/base/memory.h"
 #include "lib/datapath/connections.h"
 #include "lib/datapath/epochs.h"
+#include "lib/datapath/events.h"
 #include "lib/datapath/object.h"
 #include "lib/net/links.h"
 #include "test/cmocka.h"
@@ -413,6 +414,25 @@ void lab_connection_flags(unsigned int set, unsigned int clear)
     for (size_t i = 0; i < LAB_CONNECTIONS; i++)
         if (entry_at(i)->state)
             entry_at(i)->state = (entry_at(i)->state & ~(__u64)clear) | set;
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+static void take_event(void *context, const struct fence_event *event)
+{
+    *(struct fence_event *)context = *event;
+}
+
+struct fence_event lab_told(void)
+{
+    static struct fence_events *events;
+    static struct fence_event told;
+
+    memset(&told, 0, sizeof(told));
+    if (!events)
+        assert_int_equal(fence_events_new(&pins, take_event, &told, &events, NULL), 0);
+    assert_true(fence_events_consume(events) >= 0);
+    return told;
 }
 
 /* ---- packets -------------------------------------------------------------------------------- */

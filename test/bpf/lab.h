@@ -89,6 +89,9 @@ __u32 lab_ifindex(void);
 __u32 lab_second_ifindex(void);
 size_t lab_map_count(enum fence_map map);
 
+/* What the programs have told last; all zero: nothing since the last call. */
+struct fence_event lab_told(void);
+
 struct lab_result {
     bool passed;
     unsigned int reason; /* of the counter that moved; FENCE_REASON_NONE when none did */
