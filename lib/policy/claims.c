@@ -173,27 +173,31 @@ bool fence_is_own_node(const struct fence_compiler *compiler, const struct fence
            strcmp(node->name, compiler->options.node_name) == 0;
 }
 
-static int claim_addrs(struct fence_compiler *compiler, const struct fence_object *node)
+/* Those that it states, and where its pods' ranges begin: Flannel's tunnel device sends by that. If
+ * this node has such a device it is among the host's. */
+static int change_claims(struct fence_compiler *compiler, const struct fence_object *object,
+                         int (*change)(struct fence_compiler *compiler,
+                                       const struct fence_addr *addr, uintptr_t owner))
 {
+    const struct fence_node *node = &object->node;
+    size_t ranges = fence_is_own_node(compiler, object) ? 0 : node->pod_prefix_count;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < node->node.addr_count; i++)
-        r = fence_claim(compiler, &node->node.addrs[i], fence_owner_of_object(node));
+    for (size_t i = 0; r == 0 && i < node->addr_count; i++)
+        r = change(compiler, &node->addrs[i], fence_owner_of_object(object));
+    for (size_t i = 0; r == 0 && i < ranges; i++)
+        r = change(compiler, &node->pod_prefixes[i].addr, fence_owner_of_object(object));
     return r;
 }
 
 static int forget_node(struct fence_compiler *compiler, const struct fence_object *node)
 {
-    int r = 0;
-
     for (size_t i = 0; i < compiler->node_count; i++)
         if (compiler->nodes[i] == node) {
             compiler->nodes[i] = compiler->nodes[--compiler->node_count];
             break;
         }
-    for (size_t i = 0; r == 0 && i < node->node.addr_count; i++)
-        r = fence_unclaim(compiler, &node->node.addrs[i], fence_owner_of_object(node));
-    return r;
+    return change_claims(compiler, node, fence_unclaim);
 }
 
 static int mark_host(struct fence_compiler *compiler)
@@ -220,7 +224,7 @@ int fence_claims_node(struct fence_compiler *compiler, const struct fence_change
         if (r == 0)
             compiler->nodes[compiler->node_count++] = change->after;
         if (r == 0)
-            r = claim_addrs(compiler, change->after);
+            r = change_claims(compiler, change->after, fence_claim);
     }
     /* the labels of this node are those of its host addresses */
     if (r == 0 &&

@@ -241,22 +241,38 @@ static bool in_pod_range(const struct fence_world *world, const struct fence_add
     return false;
 }
 
+static bool begins_range(const struct fence_node *node, const struct fence_addr *addr)
+{
+    for (size_t i = 0; i < node->pod_prefix_count; i++)
+        if (fence_addr_equal(&node->pod_prefixes[i].addr, addr))
+            return true;
+    return false;
+}
+
+/* By the addresses that it states, or, from other nodes, by the first one of its pods' range: that
+ * is Flannel's tunnel device there. Only the node itself knows whether it has one. */
 static const struct fence_object *node_at(const struct fence_world *world,
-                                          const struct fence_addr *addr)
+                                          const struct fence_addr *addr,
+                                          const struct fence_end_pod *viewer)
 {
     struct fence_object_range nodes = fence_world_kind(world, FENCE_OBJECT_NODE);
+    const char *here = viewer && viewer->namespace_name ? viewer->node : "";
 
-    for (size_t i = 0; i < nodes.count; i++)
-        if (has_addr(nodes.items[i]->node.addrs, nodes.items[i]->node.addr_count, addr))
+    for (size_t i = 0; i < nodes.count; i++) {
+        const struct fence_node *node = &nodes.items[i]->node;
+
+        if (has_addr(node->addrs, node->addr_count, addr) ||
+            (strcmp(nodes.items[i]->name, here) != 0 && begins_range(node, addr)))
             return nodes.items[i];
+    }
     return NULL;
 }
 
 static void locate_elsewhere(const struct fence_world *world, const struct fence_addr *addr,
-                             struct fence_end *end)
+                             const struct fence_end_pod *viewer, struct fence_end *end)
 {
     end->this_host = has_addr(world->host_addrs, world->host_addr_count, addr);
-    end->node_object = end->this_host ? fence_world_own_node(world) : node_at(world, addr);
+    end->node_object = end->this_host ? fence_world_own_node(world) : node_at(world, addr, viewer);
     if (end->node_object)
         end->node = end->node_object->name;
     else if (end->pod.object && end->pod.object->pod.host_network)
@@ -283,7 +299,7 @@ int fence_end_locate_backend(const struct fence_world *world, const struct fence
     end->this_host = false;
     end->kind = FENCE_VIEW_PENDING;
     if (!claims.locals && !claims.remotes) {
-        locate_elsewhere(world, addr, end);
+        locate_elsewhere(world, addr, viewer, end);
     } else if (is_settled(&claims)) {
         end->owner = claims.owner;
         r = complete_pod(world, &end->owner, err);

@@ -266,6 +266,15 @@ static int mark(struct fence_compiler *compiler, const struct fence_addr *addrs,
     return r;
 }
 
+static int mark_node(struct fence_compiler *compiler, const struct fence_node *node)
+{
+    int r = mark(compiler, node->addrs, node->addr_count);
+
+    for (size_t i = 0; r == 0 && i < node->pod_prefix_count; i++)
+        r = mark(compiler, &node->pod_prefixes[i].addr, 1);
+    return r;
+}
+
 static int mark_nodes(struct fence_compiler *compiler)
 {
     int r = 0;
@@ -274,7 +283,7 @@ static int mark_nodes(struct fence_compiler *compiler)
         return 0;
     compiler->nodes_marked = true;
     for (size_t i = 0; r == 0 && i < compiler->node_count; i++)
-        r = mark(compiler, compiler->nodes[i]->node.addrs, compiler->nodes[i]->node.addr_count);
+        r = mark_node(compiler, &compiler->nodes[i]->node);
     return r < 0 ? r : mark(compiler, compiler->host_addrs, compiler->host_addr_count);
 }
 

@@ -75,6 +75,8 @@ static const struct {
     {"192.168.0.1", FENCE_IDENTITY_HOST, FENCE_KIND_RESERVED, FENCE_PEER_IS_HOST},
     {"10.1.0.1", FENCE_IDENTITY_HOST, FENCE_KIND_RESERVED, FENCE_PEER_IS_HOST},
     {"192.168.0.2", 0, FENCE_KIND_NODE, 0},
+    {"10.2.0.0", 0, FENCE_KIND_NODE, 0},
+    {"10.1.0.0", FENCE_IDENTITY_PENDING, FENCE_KIND_RESERVED, 0},
     {"10.1.0.5", 0, FENCE_KIND_POD, 0},
     {"10.1.0.6", FENCE_IDENTITY_PENDING, FENCE_KIND_RESERVED, 0},
     {"10.2.0.6", FENCE_IDENTITY_PENDING, FENCE_KIND_RESERVED, 0},
@@ -104,6 +106,7 @@ static void test_places(void **context)
             fail_msg("%s: %s", places[i].addr, identity->content);
     }
     assert_string_equal(identity_at(plan, "192.168.0.2")->app, "n2");
+    assert_string_equal(identity_at(plan, "10.2.0.0")->app, "n2");
     assert_int_equal(plan->prefixes_count, 5);
     fence_plan_free(&plan);
     lab_done(&lab);

@@ -19,6 +19,8 @@ static const char objects[] =
     "---\napiVersion: v1\nkind: Node\nmetadata: { name: n1 }\n"
     "spec: { podCIDRs: [ 10.1.0.0/24 ] }\n"
     "status: { addresses: [ { type: InternalIP, address: 192.168.0.1 } ] }\n"
+    "---\napiVersion: v1\nkind: Node\nmetadata: { name: n2 }\nspec: { podCIDRs: [ 203.0.113.64/26 "
+    "] }\n"
     "---\napiVersion: v1\nkind: Pod\nmetadata: { name: web, namespace: shop, labels: { app: web } "
     "}\nspec: { nodeName: n1 }\nstatus: { podIPs: [ { ip: 10.1.0.1 }, { ip: 'fd00::1' } ] }\n"
     "---\napiVersion: v1\nkind: Pod\nmetadata: { name: db, namespace: shop, labels: { app: db } }\n"
@@ -73,6 +75,10 @@ static const struct {
     {"ops/far", "shop/db", 80, 0, "no-policy", "no-rule", "NetworkPolicy/shop/db-in", -1,
      "NetworkPolicy/shop/db-in", 0, "peer namespace ops is not shop"},
     {"10.1.0.77", "shop/db", 80, 0, "not-an-endpoint", "peer-pending", "NetworkPolicy/shop/db-in",
+     -1, "NetworkPolicy/shop/db-in", 0, "peer is pending: its address is no known pod's"},
+    {"203.0.113.64", "shop/db", 443, 1, "not-an-endpoint", "rule", "NetworkPolicy/shop/db-in", 1,
+     "", -1, ""},
+    {"10.1.0.0", "shop/db", 80, 0, "not-an-endpoint", "peer-pending", "NetworkPolicy/shop/db-in",
      -1, "NetworkPolicy/shop/db-in", 0, "peer is pending: its address is no known pod's"},
     {"192.168.0.1", "shop/db", 80, 1, "not-an-endpoint", "from-host", "", -1, "", -1, ""},
     {"ops/mon", "shop/db", 80, 1, "not-an-endpoint", "from-host", "", -1, "", -1, ""},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The naive evaluator: who is behind an address (DESIGN 6.1 to 6.4). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "test/policy/naive_internal.h"
@@ -168,6 +169,34 @@ static bool is_own_node(const struct naive *naive, const char *node, const struc
     return false;
 }
 
+/* Is it where the prefix begins? */
+static bool is_first_of(const struct naive_addr *addr, const char *prefix)
+{
+    int size = addr->family == 4 ? 32 : 128;
+
+    if (!naive_in_prefix(addr, prefix))
+        return false;
+    for (int bit = atoi(strchr(prefix, '/') + 1); bit < size; bit++)
+        if (addr->bytes[bit / 8] & 0x80 >> bit % 8)
+            return false;
+    return true;
+}
+
+/* By which others know it: also the first address of a range of its pods, which is Flannel's. */
+static bool is_address_of(const cJSON *node, const char *viewer, const struct naive_addr *addr)
+{
+    const cJSON *range;
+
+    if (has_addr(naive_get(node, "ips"), addr))
+        return true;
+    cJSON_ArrayForEach(range, naive_get(node, "podCIDRs"))
+    {
+        if (strcmp(naive_text(node, "name"), viewer) != 0 && is_first_of(addr, range->valuestring))
+            return true;
+    }
+    return false;
+}
+
 static bool resolve_node(const struct naive *naive, const char *own, struct naive_peer *peer)
 {
     const cJSON *node;
@@ -179,13 +208,16 @@ static bool resolve_node(const struct naive *naive, const char *own, struct naiv
     }
     cJSON_ArrayForEach(node, naive_get(naive->world, "nodes"))
     {
-        if (!has_addr(naive_get(node, "ips"), &peer->addr))
+        const char *name = naive_text(node, "name");
+
+        if (!is_address_of(node, own, &peer->addr))
             continue;
+        /* of several the first by name */
+        if (peer->who != NAIVE_NODE || strcmp(name, naive_text(peer->object, "name")) < 0)
+            peer->object = node;
         peer->who = NAIVE_NODE;
-        peer->object = node;
-        return true;
     }
-    return false;
+    return peer->who == NAIVE_NODE;
 }
 
 static bool in_pod_range(const struct naive *naive, const struct naive_addr *addr)

@@ -111,13 +111,10 @@ static void step(unsigned char *bytes, int size, int by)
     }
 }
 
-/* The first and the last address of a prefix, and those beside them. */
-static int add_edge(struct questions *questions, struct rng *rng, const char *prefix)
+/* The first or the last address of a prefix. */
+static void edge_of(const char *prefix, int family, bool last, unsigned char bytes[16])
 {
-    int family = strchr(prefix, ':') ? AF_INET6 : AF_INET;
     int size = family == AF_INET ? 4 : 16;
-    bool last = rng_chance(rng, 50);
-    unsigned char bytes[16] = {0};
     char text[INET6_ADDRSTRLEN];
     int length;
 
@@ -129,10 +126,44 @@ static int add_edge(struct questions *questions, struct rng *rng, const char *pr
 
         bytes[bit / 8] = (unsigned char)(last ? bytes[bit / 8] | mask : bytes[bit / 8] & ~mask);
     }
+}
+
+/* The edges of a prefix, and those beside them. */
+static int add_edge(struct questions *questions, struct rng *rng, const char *prefix)
+{
+    int family = strchr(prefix, ':') ? AF_INET6 : AF_INET;
+    bool last = rng_chance(rng, 50);
+    unsigned char bytes[16] = {0};
+    char text[INET6_ADDRSTRLEN];
+
+    edge_of(prefix, family, last, bytes);
     if (rng_chance(rng, 50))
-        step(bytes, size, last ? 1 : -1);
+        step(bytes, family == AF_INET ? 4 : 16, last ? 1 : -1);
     inet_ntop(family, bytes, text, sizeof(text));
     return is_ordinary(bytes, family) ? add_addr(questions, text) : 0;
+}
+
+/* The addresses that a node states and those that its pods' ranges begin with. */
+static int add_node(struct questions *questions, const cJSON *node)
+{
+    const cJSON *item;
+    int r = 0;
+
+    cJSON_ArrayForEach(item, member(node, "ips"))
+    {
+        r = r == 0 ? add_leading(questions, item->valuestring) : r;
+    }
+    cJSON_ArrayForEach(item, member(node, "podCIDRs"))
+    {
+        int family = strchr(item->valuestring, ':') ? AF_INET6 : AF_INET;
+        unsigned char bytes[16] = {0};
+        char text[INET6_ADDRSTRLEN];
+
+        edge_of(item->valuestring, family, false, bytes);
+        inet_ntop(family, bytes, text, sizeof(text));
+        r = r == 0 ? add_leading(questions, text) : r;
+    }
+    return r;
 }
 
 /* ---- packets -------------------------------------------------------------------------------- */
@@ -331,12 +362,7 @@ int questions_make(struct questions *questions, struct rng *rng, const cJSON *wo
     }
     cJSON_ArrayForEach(item, member(world, "nodes"))
     {
-        const cJSON *addr;
-
-        cJSON_ArrayForEach(addr, member(item, "ips"))
-        {
-            r = r == 0 ? add_leading(questions, addr->valuestring) : r;
-        }
+        r = r == 0 ? add_node(questions, item) : r;
     }
     cJSON_ArrayForEach(item, member(world, "services"))
     {

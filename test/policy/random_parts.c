@@ -93,8 +93,9 @@ cJSON *random_item(struct rng *rng, const cJSON *world, const char *key)
 const char *random_addr(struct rng *rng, const cJSON *world)
 {
     static const char *const others[] = {
-        "203.0.113.1", "203.0.113.130",  "10.1.0.200",  "10.1.1.200", "10.250.0.1", "2001:db8::1",
-        "fd00:1::c8",  "fd00:1:0:1::c8", "172.18.0.77", "10.96.0.1",  "10.96.0.2",  "fd00:96::1"};
+        "203.0.113.1", "203.0.113.130",  "10.1.0.200",  "10.1.1.200",  "10.250.0.1", "2001:db8::1",
+        "fd00:1::c8",  "fd00:1:0:1::c8", "172.18.0.77", "10.96.0.1",   "10.96.0.2",  "fd00:96::1",
+        "10.1.0.0",    "10.1.1.0",       "fd00:1::",    "fd00:1:0:1::"};
     const cJSON *owner = random_item(rng, world, rng_chance(rng, 70) ? "pods" : "nodes");
     const cJSON *addr = random_item(rng, owner, "ips");
 

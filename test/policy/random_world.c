@@ -109,7 +109,7 @@ static bool claim_others(struct rng *rng, const cJSON *world, cJSON *pod)
     return true;
 }
 
-static cJSON *own_addrs(struct rng *rng, unsigned int number)
+static cJSON *own_addrs(struct rng *rng, unsigned int last)
 {
     unsigned int range = rng_below(rng, 3);
     unsigned int form = rng_below(rng, 20);
@@ -118,9 +118,9 @@ static cJSON *own_addrs(struct rng *rng, unsigned int number)
     if (form < 2)
         return list;
     if (form >= 2 && form < 17)
-        add_text(list, rng_chance(rng, 90) ? "10.1.%u.%u" : "10.77.%u.%u", range, number + 1);
+        add_text(list, rng_chance(rng, 90) ? "10.1.%u.%u" : "10.77.%u.%u", range, last);
     if (form >= 5)
-        add_text(list, "fd00:1:0:%u::%u", range, number + 1);
+        add_text(list, "fd00:1:0:%u::%u", range, last);
     return list;
 }
 
@@ -128,7 +128,7 @@ cJSON *random_pod(struct rng *rng, const cJSON *world, unsigned int number)
 {
     const cJSON *node = rng_chance(rng, 90) ? random_item(rng, world, "nodes") : NULL;
     const cJSON *twin = rng_chance(rng, 30) ? random_item(rng, world, "pods") : NULL;
-    bool host = rng_chance(rng, 12);
+    bool host = rng_chance(rng, 12), first = false;
     cJSON *pod = cJSON_CreateObject();
     char name[16];
 
@@ -145,8 +145,13 @@ cJSON *random_pod(struct rng *rng, const cJSON *world, unsigned int number)
         need_node(rng, pod);
     if (host)
         cJSON_AddBoolToObject(pod, "hostNetwork", true);
+    if (rng_chance(rng, 5)) { /* where others have the addresses of tunnels; several may */
+        first = true;
+        need_node(rng, pod);
+    }
     if (host || !claim_others(rng, world, pod))
-        cJSON_AddItemToObject(pod, "ips", host ? host_addrs(rng, node) : own_addrs(rng, number));
+        cJSON_AddItemToObject(
+            pod, "ips", host ? host_addrs(rng, node) : own_addrs(rng, first ? 0 : number + 1));
     if (rng_chance(rng, 8))
         cJSON_AddStringToObject(pod, "phase", rng_chance(rng, 50) ? "Succeeded" : "Failed");
     return pod;
