@@ -158,7 +158,7 @@ static int show(struct ctl *ctl, const struct fence_pins *pins)
     cJSON_AddStringToObject(object, "path", pins->root);
     cJSON_AddNumberToObject(object, "layout", FENCE_ABI_VERSION);
     add_programs(object);
-    if (add_endpoints(object, pins, &err) < 0) {
+    if (add_endpoints(object, pins, &err) < 0 || ctl_status_add_nodes(object, pins, &err) < 0) {
         cJSON_Delete(value);
         return ctl_fail(ctl, "%s", err.text);
     }

@@ -166,6 +166,22 @@ static void print_list(const char *name, const cJSON *list, void (*print)(const 
     cJSON_ArrayForEach(item, list) print(item);
 }
 
+/* JSON has the list even where it is empty. */
+static void print_nodes(const struct ctl *ctl, const cJSON *nodes)
+{
+    static const struct ctl_column columns[] = {
+        {"NODE", "node", NULL, 60},
+        {"ALLOWED", "allowed", NULL, 0},
+        {"DENIED", "denied", NULL, 0},
+    };
+
+    if (!cJSON_GetArraySize(nodes))
+        return;
+    puts("\nNew connections from other nodes, and from those whom these sent on under their "
+         "address");
+    ctl_table_print(stdout, ctl->output.color, nodes, columns, FENCE_ARRAY_SIZE(columns));
+}
+
 static void print_drops(const struct ctl *ctl, const cJSON *counters)
 {
     static const struct ctl_column columns[] = {
@@ -209,5 +225,6 @@ void ctl_status_print(const struct ctl *ctl, const cJSON *value)
     puts("\nMaps");
     ctl_table_print(stdout, ctl->output.color, ctl_member(pins, "maps"), maps,
                     FENCE_ARRAY_SIZE(maps));
+    print_nodes(ctl, ctl_member(pins, "fromNodes"));
     print_drops(ctl, ctl_member(pins, "counters"));
 }

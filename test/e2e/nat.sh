@@ -106,6 +106,11 @@ lab_publish
 grep -v ' gap$' "$LAB/table" | lab_expect
 lab_expect_gaps < <(sed -n 's/ gap$//p' "$LAB/table")
 
+lab_say "whom the other node has sent on is counted with it"
+expect_match "status" "$(lab_ctl status)" 'lab-node2 +[1-9]'
+expect_equal "from node2, allowed and denied" \
+    "$(lab_ctl status -o json | jq -c '.pins.fromNodes[] | [.node, .allowed > 0, .denied > 0]')" '["lab-node2",true,true]'
+
 # The answers of a masqueraded connection leave the pod before anybody can see whose it is: judging it
 # again because policy has changed must not depend on who speaks next.
 lab_say "masquerading and policies that change"
