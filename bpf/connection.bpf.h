@@ -36,25 +36,43 @@
 #include "bpf/parse.bpf.h"
 #include "bpf/table.bpf.h"
 
+/* `local` is the key's field, `ports` the local port and the remote one. */
+fence_inline void connection_key_of(const struct fence_pair *pair, __u8 protocol, __u64 local,
+                                    __u32 ports, struct fence_connection_key *key)
+{
+    key->remote = pair->remote;
+    /* in one store, as it is read: see address_from_ipv4 */
+    key->words[2] = ports | (__u64)pair->slot << 32 | (__u64)protocol << 48 | local << 56;
+}
+
+/* Of a protocol with ports. `local_is_source`: the pod sent what the tuple describes. */
+fence_inline void connection_key_ports(const struct fence_pair *pair, const struct tuple *tuple,
+                                       int local_is_source, struct fence_connection_key *key)
+{
+    __u32 ports = tuple->source_port | (__u32)tuple->destination_port << 16;
+
+    if (!local_is_source)
+        ports = ports << 16 | ports >> 16;
+    connection_key_of(pair, tuple->protocol, pair->local_number, ports, key);
+}
+
 /*
- * `local_is_source`: the pod sent what the tuple describes. An ICMP id belongs to the end that
- * asks: equal ids of both ends are two connections, and neither passes as the answer to the other.
+ * Of any. An ICMP id belongs to the end that asks: equal ids of both ends are two connections, and
+ * neither passes as the answer to the other.
  */
 fence_inline void connection_key(const struct fence_pair *pair, const struct tuple *tuple,
                                  int local_is_source, struct fence_connection_key *key)
 {
-    int icmp = is_icmp(tuple->protocol);
-    int straight = icmp || local_is_source;
-    int answers = icmp && icmp_is_reply(tuple->protocol, tuple->icmp_type);
+    __u64 local = pair->local_number;
 
-    key->remote = pair->remote;
-    key->local_port = straight ? tuple->source_port : tuple->destination_port;
-    key->remote_port = straight ? tuple->destination_port : tuple->source_port;
-    key->slot = pair->slot;
-    key->protocol = tuple->protocol;
-    key->local = pair->local_number;
-    if (icmp && answers == local_is_source)
-        key->local |= FENCE_LOCAL_ASKED;
+    if (!is_icmp(tuple->protocol)) {
+        connection_key_ports(pair, tuple, local_is_source, key);
+        return;
+    }
+    if (icmp_is_reply(tuple->protocol, tuple->icmp_type) == !!local_is_source)
+        local |= FENCE_LOCAL_ASKED;
+    connection_key_of(pair, tuple->protocol, local,
+                      tuple->source_port | (__u32)tuple->destination_port << 16, key);
 }
 
 /* Destination of a connection that was opened in `direction`. */

@@ -41,12 +41,12 @@ struct arp_ipv4 {
     __u8 target_addr[4];
 };
 
-/* Both begin at an even address: so do frames and what we keep. */
+/* Both in a packet or a map, where any address may be read as 4 bytes. */
 fence_inline int mac_equal(const void *a, const void *b)
 {
-    const __u16 *one = a, *other = b;
+    const __u32 *one = a, *other = b;
 
-    return ((one[0] ^ other[0]) | (one[1] ^ other[1]) | (one[2] ^ other[2])) == 0;
+    return ((one[0] ^ other[0]) | (*(const __u16 *)(one + 1) ^ *(const __u16 *)(other + 1))) == 0;
 }
 
 fence_inline int endpoint_owns(const struct fence_endpoint *endpoint, const struct fence_addr *addr)
@@ -145,7 +145,7 @@ fence_inline int check_sender(const struct __sk_buff *skb, const __u8 *mac)
 fence_inline int check_arp(const struct __sk_buff *skb, const struct fence_endpoint *endpoint)
 {
     struct arp_ipv4 *arp = parse_at(skb, sizeof(struct ethhdr), sizeof(*arp));
-    struct fence_addr sender;
+    struct fence_addr sender __attribute__((aligned(8)));
     __u32 addr;
 
     if (!arp)

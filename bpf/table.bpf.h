@@ -8,10 +8,10 @@
  *
  *   free, expired or evicted --compare-and-swap--> BUSY with a new sequence --store--> LIVE
  *
- * Who wins the swap writes the key; everybody else passes a busy entry over, and who has compared a
- * key looks at the state again, so that no key is read half from one owner and half from the next.
- * Later changes (time, flags) are compare-and-swaps too: they never revive what somebody else
- * has taken.
+ * Who wins the swap writes the key; everybody else passes a busy entry over, and who compares a
+ * key looks at the state before and afterwards, so that no key is read half from one owner and half
+ * from the next. Later changes (time, flags) are compare-and-swaps too: they never revive what
+ * somebody else has taken.
  *
  * Who gives way to whom (rank below): free and expired entries, then the endpoint's own half-open
  * ones. An endpoint that has its share of the table gives up its own; only one that has less may
@@ -36,6 +36,14 @@ fence_inline int key_equal(const struct fence_connection *connection,
            0;
 }
 
+/* The same entry's: what was read of it in between is of one owner. */
+fence_inline int has_one_owner(__u64 state, __u64 later)
+{
+    const __u32 owner = 0xffff0000u | FENCE_CONN_BUSY | FENCE_CONN_LIVE;
+
+    return (((__u32)state ^ (__u32)later) & owner) == 0;
+}
+
 /* Where an entry is, and the state that it was found in. */
 struct found {
     __u64 state; /* 0: there is none */
@@ -57,11 +65,11 @@ fence_inline int bucket_find(const struct fence_connection_key *key, struct foun
         __u64 state;
 
         /* ports, slot and protocol tell most apart */
-        if (((const volatile __u64 *)connection)[2] != key->words[2] || !key_equal(connection, key))
+        if (((const volatile __u64 *)connection)[2] != key->words[2])
             continue;
         state = TABLE_STATE(connection);
         if ((state & (FENCE_CONN_LIVE | FENCE_CONN_BUSY)) == FENCE_CONN_LIVE &&
-            key_equal(connection, key)) {
+            key_equal(connection, key) && has_one_owner(state, TABLE_STATE(connection))) {
             found->state = state;
             found->way = i;
             return 0;
