@@ -401,12 +401,14 @@ static inline __u32 fence_epoch_bucket(const struct fence_addr *addr)
 
 /* The first two are verdicts: those that let a packet pass here. */
 enum fence_pair_flag {
-    FENCE_PAIR_ALLOWS = FENCE_ALLOW, /* always */
-    FENCE_PAIR_DEFERS = FENCE_DEFER, /* see deferred.bpf.h */
-    FENCE_PAIR_PASSES = FENCE_PAIR_ALLOWS | FENCE_PAIR_DEFERS,
+    FENCE_PAIR_DEFERS = FENCE_DEFER, /* see deferred.bpf.h; FENCE_ALLOW is always there */
+    FENCE_PAIR_PASSES = FENCE_ALLOW | FENCE_DEFER,
     FENCE_PAIR_OWN = 1 << 2,    /* the local address is the endpoint's own */
     FENCE_PAIR_ASKED = 1 << 3,  /* by a probe, which gets what policy says */
     FENCE_PAIR_ITSELF = 1 << 4, /* both are one address, and it is no probe */
+    /* nothing but the tables says what passes: no endpoint that waits, no node */
+    FENCE_PAIR_ORDINARY = 1 << 5,
+    FENCE_PAIR_ALLOWS = 1 << 6, /* << direction: its table allows whatever the position */
 };
 
 /*
@@ -424,10 +426,11 @@ struct fence_pair {
     __u32 endpoint_flags;
     __u32 peer;
     __u32 peer_identity;
-    __u32 peer_flags;
-    __u32 mark; /* of what the pod sends, 0 = not asked yet: see mark.bpf.h */
+    __u16 peer_flags;
+    __u16 epoch_bucket; /* of the remote address */
+    __u32 mark;         /* of what the pod sends, 0 = not asked yet: see mark.bpf.h */
     struct fence_policy_table tables[FENCE_DIRECTIONS];
-    struct fence_interval memo; /* the last one asked for; `low` is FENCE_MEMO_TAG */
+    struct fence_interval memo; /* the last one searched for; `low` is FENCE_MEMO_TAG */
     __u16 slot;
     __u8 local_number; /* enum fence_local_number */
     __u8 flags;        /* enum fence_pair_flag */

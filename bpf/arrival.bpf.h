@@ -42,12 +42,17 @@ fence_step int arrival_is_lawful(const struct __sk_buff *skb, const struct packe
     return endpoint && endpoint->bridge == skb->ingress_ifindex;
 }
 
-/* Can the packet be from the endpoint of this node that has its source address, if there is one? */
+/* By the interface of the endpoint of this node that has its source address, if there is one. */
+fence_inline int arrival_is_direct(const struct __sk_buff *skb, __u32 neighbour)
+{
+    return !neighbour || skb->ingress_ifindex == neighbour;
+}
+
+/* Can the packet be from that endpoint? */
 fence_inline int arrival_fits(const struct __sk_buff *skb, const struct packet *packet,
                               __u32 neighbour)
 {
-    return !neighbour || skb->ingress_ifindex == neighbour ||
-           arrival_is_lawful(skb, packet, neighbour);
+    return arrival_is_direct(skb, neighbour) || arrival_is_lawful(skb, packet, neighbour);
 }
 
 /* The endpoint of this node that has opened the masqueraded connection which the packet seems to be

@@ -28,15 +28,7 @@
 #include "bpf/pair.bpf.h"
 #include "bpf/policy.bpf.h"
 
-#ifdef FENCE_PLAIN
-
-fence_inline int deferred_judge(struct __sk_buff *skb, struct packet *packet,
-                                struct judgement *judgement)
-{
-    return 0;
-}
-
-#else
+#ifndef FENCE_PLAIN
 
 /* Of a connection: its opener, whom he asked for, and who is there. Ports in host order; ICMP: type
  * << 8 | code. */

@@ -10,18 +10,22 @@
 
 #define EVENT_BURST 4
 
-fence_inline void count(const struct packet *packet, __u32 reason)
+/* Of a packet that is no probe. */
+fence_inline void count_one(const struct packet *packet, __u32 reason)
 {
     __u32 index = reason * FENCE_DIRECTIONS + packet->direction;
-    struct fence_counter *counter;
+    struct fence_counter *counter = bpf_map_lookup_elem(&counters, &index);
 
-    if (packet->probe)
-        return;
-    counter = bpf_map_lookup_elem(&counters, &index);
     if (!counter)
         return;
     counter->packets++;
     counter->bytes += packet->length;
+}
+
+fence_inline void count(const struct packet *packet, __u32 reason)
+{
+    if (!packet->probe)
+        count_one(packet, reason);
 }
 
 /* One map operation for each new connection or refused first packet. */

@@ -29,9 +29,10 @@
 #define PLAIN_IPV6 (sizeof(struct ethhdr) + sizeof(struct ipv6hdr))
 
 /* May the sender's packets take this path at all? */
-fence_inline int handover_is_for(const struct packet *packet, const struct fence_pair *pair)
+fence_inline int handover_is_for(const struct packet *packet, __u32 setting_flags,
+                                 const struct fence_pair *pair)
 {
-    return (packet->setting_flags & FENCE_SETTING_SAME_NODE) && pair->neighbour &&
+    return (setting_flags & FENCE_SETTING_SAME_NODE) && pair->neighbour &&
            pair->neighbour != packet->ifindex && (pair->flags & FENCE_PAIR_OWN) &&
            (pair->endpoint_flags & (FENCE_EP_HANDOVER | FENCE_EP_PENDING)) == FENCE_EP_HANDOVER;
 }
@@ -130,13 +131,12 @@ fence_step int handover_quick(struct __sk_buff *skb, struct packet *packet, stru
     if (!packet || !pair || !quick_is_ordinary(packet, pair))
         return TC_ACT_UNSPEC;
     sender = packet->ifindex;
-    if (!quick_by_entry(packet, pair, quick_own(packet, pair, FENCE_EGRESS), FENCE_CONN_DIRECT))
+    if (!quick_by_entry(packet, pair, FENCE_CONN_DIRECT))
         return TC_ACT_UNSPEC;
     handover_turn(packet, pair->neighbour, FENCE_INGRESS);
-    receiver = pair_find(packet, &packet->outer.destination, &packet->outer.source);
+    receiver = pair_find(packet, packet->secret, &packet->outer.destination, &packet->outer.source);
     if (receiver && handover_receives(receiver) && quick_is_ordinary(packet, receiver) &&
-        quick_by_entry(packet, receiver, quick_own(packet, receiver, FENCE_INGRESS),
-                       FENCE_CONN_DIRECT))
+        quick_by_entry(packet, receiver, FENCE_CONN_DIRECT))
         action = handover_deliver(skb, packet, receiver);
     if (action == TC_ACT_REDIRECT)
         count(packet, FENCE_REASON_ESTABLISHED);
@@ -170,7 +170,7 @@ fence_step int handover_takes_error(struct packet *packet, const struct tuple *q
         return 0;
     /* filled when it was judged */
     pair = pair_place(packet, pair_hash(packet, &packet->outer.source, &packet->outer.destination));
-    if (!pair || !handover_is_for(packet, pair))
+    if (!pair || !handover_is_for(packet, packet->setting_flags, pair))
         return 0;
     packet->outer.protocol = quoted->protocol;
     packet->outer.source_port = quoted->destination_port;

@@ -41,13 +41,18 @@ fence_inline struct fence_pair *pair_place(const struct packet *packet, __u64 ha
     return bpf_map_lookup_elem(&pairs, &index);
 }
 
-fence_inline __u64 pair_epoch(const struct fence_addr *remote)
+/* `bucket` is fence_epoch_bucket. */
+fence_inline __u64 pair_epoch(const volatile struct fence_epochs *now, __u32 bucket)
+{
+    /* from 1: an empty place has 0 */
+    return 1 + now->all + now->buckets[bucket & (FENCE_EPOCH_BUCKETS - 1)];
+}
+
+fence_inline const volatile struct fence_epochs *pair_epochs(void)
 {
     __u32 zero = 0;
-    volatile struct fence_epochs *now = bpf_map_lookup_elem(&epochs, &zero);
 
-    /* from 1: an empty place has 0 */
-    return now ? 1 + now->all + now->buckets[fence_epoch_bucket(remote)] : 0;
+    return bpf_map_lookup_elem(&epochs, &zero);
 }
 
 /* Of addresses that lie on 8 bytes, as those of pairs and tuples do. */
@@ -59,23 +64,25 @@ fence_inline __u64 address_difference(const struct fence_addr *a, const struct f
 }
 
 fence_inline int pair_is(const struct fence_pair *pair, const struct packet *packet,
-                         const struct fence_addr *local, const struct fence_addr *remote)
+                         const struct fence_addr *local, const struct fence_addr *remote,
+                         const volatile struct fence_epochs *now)
 {
-    return pair->epoch &&
-           (address_difference(&pair->remote, remote) | address_difference(&pair->local, local) |
-            (pair->ifindex ^ packet->ifindex) | (pair->epoch ^ pair_epoch(remote))) == 0 &&
+    return (address_difference(&pair->remote, remote) | address_difference(&pair->local, local) |
+            (pair->ifindex ^ packet->ifindex) |
+            (pair->epoch ^ pair_epoch(now, pair->epoch_bucket))) == 0 &&
            packet->now < pair->expires;
 }
 
 /* What is known of two addresses at the packet's endpoint, or NULL. */
-fence_inline struct fence_pair *pair_find(const struct packet *packet,
+fence_inline struct fence_pair *pair_find(const struct packet *packet, const __u64 secret[2],
                                           const struct fence_addr *local,
                                           const struct fence_addr *remote)
 {
-    __u32 index = pair_index(pair_hash(packet, local, remote));
+    const volatile struct fence_epochs *now = pair_epochs();
+    __u32 index = pair_index(fence_pair_hash(packet->ifindex, local, remote, secret));
     struct fence_pair *pair = bpf_map_lookup_elem(&pairs, &index);
 
-    return pair && pair_is(pair, packet, local, remote) ? pair : NULL;
+    return pair && now && pair_is(pair, packet, local, remote, now) ? pair : NULL;
 }
 
 /* ---- filling -------------------------------------------------------------------------------- */
@@ -118,17 +125,32 @@ fence_inline void pair_table(struct fence_pair *pair, __u32 class, __u32 directi
     pair->tables[direction].count = table ? table->count : 0;
 }
 
-/* Only what translation on this node will send on: its services' addresses, its own ports. */
+/* FENCE_PAIR_ALLOWS, if the table has one answer only and it is that. */
+fence_inline __u8 pair_allows(const struct fence_pair *pair, __u32 direction)
+{
+    __u32 index = pair->tables[direction].offset;
+    struct fence_interval *interval;
+
+    if (pair->tables[direction].count != 1)
+        return 0;
+    interval = bpf_map_lookup_elem(&intervals, &index);
+    return interval && interval->verdict == FENCE_ALLOW ? FENCE_PAIR_ALLOWS << direction : 0;
+}
+
 fence_inline __u8 pair_flags(const struct fence_pair *pair, const struct packet *packet)
 {
-    __u8 flags = FENCE_PAIR_ALLOWS;
+    __u8 flags = FENCE_ALLOW | pair_allows(pair, FENCE_EGRESS) | pair_allows(pair, FENCE_INGRESS);
 
     if (pair->local_number < FENCE_LOCAL_OTHER)
         flags |= FENCE_PAIR_OWN;
+    if (pair->set && !(pair->endpoint_flags & FENCE_EP_PENDING) &&
+        !(pair->peer_flags & FENCE_PEER_IS_HOST))
+        flags |= FENCE_PAIR_ORDINARY;
     if (packet->probe)
         flags |= FENCE_PAIR_ASKED;
     else if (!address_difference(&pair->local, &pair->remote))
         flags |= FENCE_PAIR_ITSELF;
+    /* only what translation on this node will send on: its services' addresses, its own ports */
     if ((packet->setting_flags & FENCE_SETTING_DEFER) &&
         (pair->peer_identity == FENCE_IDENTITY_SERVICE || (pair->peer_flags & FENCE_PEER_IS_HOST)))
         flags |= FENCE_PAIR_DEFERS;
@@ -139,22 +161,24 @@ fence_inline __u8 pair_flags(const struct fence_pair *pair, const struct packet 
 fence_step int pair_fill(const struct packet *packet, const struct fence_endpoint *endpoint,
                          const struct fence_addr *local, const struct fence_addr *remote)
 {
+    const volatile struct fence_epochs *now = pair_epochs();
     struct fence_pair *pair;
     struct peer peer;
     __u64 hash, epoch;
     __u32 *neighbour;
 
-    if (!packet || !endpoint || !local || !remote)
+    if (!packet || !endpoint || !local || !remote || !now)
         return -1;
     hash = pair_hash(packet, local, remote);
     pair = pair_place(packet, hash);
     if (!pair)
         return -1;
-    if (pair_is(pair, packet, local, remote))
+    if (pair_is(pair, packet, local, remote, now))
         return 0;
-    epoch = pair_epoch(remote);
+    epoch = pair_epoch(now, fence_epoch_bucket(remote));
     /* an atomic operation: what follows is not read before the epoch */
     __sync_lock_test_and_set(&pair->epoch, 0);
+    pair->epoch_bucket = fence_epoch_bucket(remote);
     pair->opened = fence_pair_opened(hash, packet->secret);
     pair_set(pair, packet, endpoint);
     peer_resolve(packet, remote, &peer);

@@ -4,14 +4,23 @@
 
 #include "bpf/abi.h"
 
-/* `secret` is settings.hash_key. */
+static inline __u64 fence_addr_half(const struct fence_addr *addr, int half)
+{
+    __u64 bytes;
+
+    __builtin_memcpy(&bytes, &addr->words[2 * half], sizeof(bytes));
+    return bytes;
+}
+
+/* `secret` is settings.hash_key: without it nobody knows which pairs meet in one place. */
 static inline __u64 fence_pair_hash(__u32 ifindex, const struct fence_addr *local,
                                     const struct fence_addr *remote, const __u64 secret[2])
 {
-    __u64 hash = (__u64)(remote->words[0] ^ remote->words[2]) << 32 | remote->words[3];
+    __u64 other = fence_addr_half(remote, 0) ^ fence_addr_half(remote, 1);
 
-    hash ^= (__u64)remote->words[1] << 16 ^ (__u64)local->words[3] << 8 ^ ifindex;
-    return (hash ^ secret[0]) * 0x9e3779b97f4a7c15ull;
+    other ^= other >> 32;
+    return (other ^ secret[0]) * 0x9e3779b97f4a7c15ull +
+           (fence_addr_half(local, 1) ^ ifindex ^ secret[1]) * 0x94d049bb133111ebull;
 }
 
 /* Index in `opened`. */

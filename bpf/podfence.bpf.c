@@ -34,12 +34,12 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Source checks of what the pod sends, in the endpoint's mode: 0 or the reason to drop. */
-fence_inline int check_sent(const struct __sk_buff *skb, const struct packet *packet,
-                            const struct fence_endpoint *endpoint)
+fence_step int check_sent(const struct __sk_buff *skb, const struct packet *packet,
+                          const struct fence_endpoint *endpoint)
 {
     int reason;
 
-    if (endpoint->flags & FENCE_EP_SOURCE_OFF)
+    if (!packet || !endpoint || endpoint->flags & FENCE_EP_SOURCE_OFF)
         return 0;
     if (packet->ethertype == ETH_P_ARP) {
         reason = check_sender(skb, endpoint->mac);
@@ -128,23 +128,43 @@ fence_inline int admit(struct __sk_buff *skb, struct packet *packet,
     return 0;
 }
 
-fence_inline void packet_begin(struct __sk_buff *skb, struct packet *packet)
+/* NULL: the daemon has never finished loading. */
+fence_inline const struct fence_settings *settings_now(void)
 {
     __u32 zero = 0;
-    struct fence_settings *setting = bpf_map_lookup_elem(&settings, &zero);
+    const struct fence_settings *setting = bpf_map_lookup_elem(&settings, &zero);
 
+    return setting && setting->hz ? setting : NULL;
+}
+
+fence_inline void packet_begin(const struct __sk_buff *skb, struct packet *packet, __u32 direction)
+{
+    packet->direction = direction;
+    packet->fragment = PACKET_WHOLE;
     packet->ifindex = skb->ifindex;
     packet->length = skb->len;
     packet->now = bpf_jiffies64();
-    packet->hz = 1000;
-    if (!setting || !setting->hz)
-        return;
-    packet->hz = setting->hz;
-    packet->setting_flags = setting->flags;
-    packet->secret[0] = setting->hash_key[0];
-    packet->secret[1] = setting->hash_key[1];
-    packet->bucket_mask = setting->bucket_mask;
-    packet->share = setting->share;
+}
+
+/* What the shortest way has not left behind. `parsed`: quick_parse has taken the packet. */
+fence_inline void packet_complete(struct packet *packet, const struct fence_settings *setting,
+                                  int parsed)
+{
+    if (!parsed) {
+        __builtin_memset(&packet->outer, 0, sizeof(packet->outer));
+        packet->offset = packet->end = packet->ethertype = packet->tcp_flags = 0;
+    }
+    packet->outer.icmp_type = packet->outer.icmp_code = packet->outer.pad = 0;
+    __builtin_memset(&packet->true_source, 0, sizeof(packet->true_source));
+    packet->fragment_id = packet->has_true_source = packet->is_direct = 0;
+    packet->origin = FENCE_ORIGIN_FORWARDED;
+    packet->probe = packet->hop_limit = packet->icmp_error = packet->neighbour = 0;
+    packet->hz = setting ? setting->hz : 1000;
+    packet->setting_flags = setting ? setting->flags : 0;
+    packet->secret[0] = setting ? setting->hash_key[0] : 0;
+    packet->secret[1] = setting ? setting->hash_key[1] : 0;
+    packet->bucket_mask = setting ? setting->bucket_mask : 0;
+    packet->share = setting ? setting->share : 0;
 }
 
 /*
@@ -189,7 +209,7 @@ fence_inline struct fence_pair *admitted_pair(struct __sk_buff *skb, struct pack
         return NULL;
     pair = pair_place(packet, pair_hash(packet, packet_local(packet), packet_remote(packet)));
     if (pair && direction == FENCE_EGRESS && !packet->probe && handover_is_plain(packet))
-        packet->is_direct = handover_is_for(packet, pair);
+        packet->is_direct = handover_is_for(packet, packet->setting_flags, pair);
     return pair;
 }
 
@@ -219,57 +239,14 @@ fence_inline int short_way(struct __sk_buff *skb, struct packet *packet, struct 
 {
     int action;
 
-    if (direction == FENCE_EGRESS && handover_is_for(packet, pair)) {
+    if (direction == FENCE_EGRESS && handover_is_for(packet, packet->setting_flags, pair)) {
         packet->is_direct = 1;
         action = handover_quick(skb, packet, pair);
         return action == TC_ACT_UNSPEC ? TC_ACT_OK : action;
     }
     if (direction == FENCE_INGRESS && !arrival_fits(skb, packet, pair->neighbour))
         return TC_ACT_OK;
-    return quick_allows(packet, pair, direction) ? TC_ACT_UNSPEC : TC_ACT_OK;
-}
-
-/* The pipeline. Returns the TC action. */
-fence_inline int pipeline(struct __sk_buff *skb, struct packet *packet, const int direction)
-{
-    struct judgement judgement = {};
-    int action = TC_ACT_OK;
-    struct fence_pair *pair;
-
-    /* not in its initialiser, which would be a constant in a map that is new at each load */
-    judgement.reason = FENCE_REASON_ESTABLISHED;
-    packet_begin(skb, packet);
-    if (direction == FENCE_INGRESS && (packet->setting_flags & FENCE_SETTING_DEFER) &&
-        deferred_judge(skb, packet, &judgement))
-        return TC_ACT_SHOT;
-    pair = quick_pair(skb, packet, direction);
-    if (direction == FENCE_EGRESS && pair)
-        mark_sent_quick(skb, pair);
-    else if (direction == FENCE_EGRESS)
-        mark_sent(skb);
-    if (pair)
-        action = short_way(skb, packet, pair, direction);
-    if (action == TC_ACT_OK) {
-        if (!pair)
-            pair = admitted_pair(skb, packet, direction, &judgement);
-        if (pair)
-            judge_packet(skb, packet, pair, &judgement, direction);
-    }
-    count(packet, judgement.reason);
-    if (action != TC_ACT_OK)
-        return action;
-    if (judgement.verdict != FENCE_ALLOW)
-        return TC_ACT_SHOT;
-    return pair && packet->is_direct ? hand_over(skb, packet, pair, &judgement) : TC_ACT_UNSPEC;
-}
-
-/* TC ingress of the host veth: the pod sends. */
-SEC("tc")
-int from_pod(struct __sk_buff *skb)
-{
-    struct packet packet = {.direction = FENCE_EGRESS, .origin = FENCE_ORIGIN_FORWARDED};
-
-    return pipeline(skb, &packet, FENCE_EGRESS);
+    return quick_allows(packet, pair) ? TC_ACT_UNSPEC : TC_ACT_OK;
 }
 
 /*
@@ -282,39 +259,120 @@ fence_step int origin_of(struct __sk_buff *skb)
     return skb->sk && !skb->ingress_ifindex ? FENCE_ORIGIN_LOCAL : FENCE_ORIGIN_FORWARDED;
 }
 
+/* Nothing is to be done but to count it. */
+fence_inline int shortest_way(const struct __sk_buff *skb, const struct packet *packet,
+                              const struct fence_settings *setting, const struct fence_pair *pair,
+                              const int direction)
+{
+    if (!pair || !setting)
+        return 0;
+    if (direction == FENCE_EGRESS ? handover_is_for(packet, setting->flags, pair)
+                                  : !arrival_is_direct(skb, pair->neighbour))
+        return 0;
+    return quick_passes(packet, setting, pair, direction);
+}
+
+/* Before all else: does the policy of who has sent it refuse it now? See deferred.bpf.h. */
+#ifdef FENCE_PLAIN
+fence_inline int sender_refuses(struct __sk_buff *skb, struct packet *packet)
+{
+    return 0; /* nobody knows, and settings never ask for it */
+}
+#else
+fence_step int sender_refuses(struct __sk_buff *skb, struct packet *packet)
+{
+    struct judgement judgement = {};
+
+    if (!packet)
+        return 0;
+    packet_complete(packet, settings_now(), 0);
+    return deferred_judge(skb, packet, &judgement);
+}
+#endif
+
+/* The pipeline. Returns the TC action. */
+fence_inline int pipeline(struct __sk_buff *skb, const int direction)
+{
+    const struct fence_settings *setting = settings_now();
+    struct judgement judgement;
+    int action = TC_ACT_OK;
+    struct fence_pair *pair;
+    struct packet packet;
+
+    packet_begin(skb, &packet, direction);
+    if (direction == FENCE_INGRESS && setting && (setting->flags & FENCE_SETTING_DEFER) &&
+        sender_refuses(skb, &packet))
+        return TC_ACT_SHOT;
+    pair = quick_pair(skb, &packet, setting, direction);
+    if (direction == FENCE_EGRESS && pair)
+        mark_sent_quick(skb, pair);
+    else if (direction == FENCE_EGRESS)
+        mark_sent(skb);
+    if (shortest_way(skb, &packet, setting, pair, direction)) {
+        count_one(&packet, FENCE_REASON_ESTABLISHED);
+        return TC_ACT_UNSPEC;
+    }
+    packet_complete(&packet, setting, !!pair);
+    if (direction == FENCE_INGRESS)
+        packet.origin = origin_of(skb);
+    __builtin_memset(&judgement, 0, sizeof(judgement));
+    /* not in its initialiser, which would be a constant in a map that is new at each load */
+    judgement.reason = FENCE_REASON_ESTABLISHED;
+    if (pair)
+        action = short_way(skb, &packet, pair, direction);
+    if (action == TC_ACT_OK) {
+        if (!pair)
+            pair = admitted_pair(skb, &packet, direction, &judgement);
+        if (pair)
+            judge_packet(skb, &packet, pair, &judgement, direction);
+    }
+    count(&packet, judgement.reason);
+    if (action != TC_ACT_OK)
+        return action;
+    if (judgement.verdict != FENCE_ALLOW)
+        return TC_ACT_SHOT;
+    return direction == FENCE_EGRESS && pair && packet.is_direct
+               ? hand_over(skb, &packet, pair, &judgement)
+               : TC_ACT_UNSPEC;
+}
+
+/* TC ingress of the host veth: the pod sends. */
+SEC("tc")
+int from_pod(struct __sk_buff *skb)
+{
+    return pipeline(skb, FENCE_EGRESS);
+}
+
 /* TC egress of the host veth: the pod receives. */
 SEC("tc")
 int to_pod(struct __sk_buff *skb)
 {
-    struct packet packet = {.direction = FENCE_INGRESS, .origin = origin_of(skb)};
-
-    return pipeline(skb, &packet, FENCE_INGRESS);
+    return pipeline(skb, FENCE_INGRESS);
 }
 
 /* TC egress of every device that is no pod's, while policy defers (deferred.bpf.h). */
 SEC("tc")
 int to_network(struct __sk_buff *skb)
 {
-    struct packet packet = {.direction = FENCE_EGRESS};
-    struct judgement judgement = {};
+    const struct fence_settings *setting = settings_now();
+    struct packet packet;
 
-    packet_begin(skb, &packet);
-    if (!(packet.setting_flags & FENCE_SETTING_DEFER))
+    if (!setting || !(setting->flags & FENCE_SETTING_DEFER))
         return TC_ACT_UNSPEC;
-    return deferred_judge(skb, &packet, &judgement) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+    packet_begin(skb, &packet, FENCE_EGRESS);
+    return sender_refuses(skb, &packet) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 fence_inline int probe(struct __sk_buff *skb, __u32 direction)
 {
-    struct packet packet = {
-        .direction = direction,
-        .origin = skb->cb[0] == FENCE_ORIGIN_LOCAL,
-        .probe = 1,
-    };
     struct judgement judgement = {};
+    struct packet packet;
     struct fence_pair *pair;
 
-    packet_begin(skb, &packet);
+    packet_begin(skb, &packet, direction);
+    packet_complete(&packet, settings_now(), 0);
+    packet.origin = skb->cb[0] == FENCE_ORIGIN_LOCAL;
+    packet.probe = 1;
     pair = admitted_pair(skb, &packet, direction, &judgement);
     if (pair)
         judge_packet(skb, &packet, pair, &judgement, direction);
