@@ -22,7 +22,7 @@
  *
  * TCP segments that their own direction's rule allows pass without a look at the table where no
  * connection of the pair could be meant that was opened the other way and is cut (quick.bpf.h);
- * one in 64 looks all the same, so that entries of living connections stay.
+ * one in 256 looks all the same, so that entries of living connections stay.
  */
 #pragma once
 

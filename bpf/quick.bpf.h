@@ -127,12 +127,12 @@ fence_inline struct fence_pair *quick_pair(struct __sk_buff *skb, struct packet 
                : NULL;
 }
 
-/* One packet in 64 of each connection, by chance. */
+/* One packet in 256 of each connection, by chance. */
 fence_inline int quick_is_sample(const struct packet *packet)
 {
     __u32 mixed = (__u32)packet->outer.source_port << 16 | (__u32)packet->outer.destination_port;
 
-    return ((mixed ^ (__u32)packet->now) * 0x9e3779b1u) < 1u << 26;
+    return ((mixed ^ (__u32)packet->now) * 0x9e3779b1u) < 1u << 24;
 }
 
 /* Neither opens nor ends anything, and the pair's tables say all. */
