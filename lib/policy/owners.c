@@ -14,12 +14,15 @@
 
 /* ---- judgement ------------------------------------------------------------------------------ */
 
-/* Is this object the pod of an endpoint of this node, which claims for it? */
-static bool is_local(const struct fence_compiler *compiler, const struct fence_object *pod)
+/* Is this object the pod of an endpoint of this node, which claims for it what the pod has? */
+static bool is_local(const struct fence_contest *contest, const struct fence_object *pod)
 {
-    for (size_t i = 0; i < compiler->subject_count; i++)
-        if (compiler->subjects[i]->pod == pod)
+    for (size_t i = 0; i < contest->count; i++) {
+        const struct fence_subject *subject = subject_of(contest->owners[i]);
+
+        if (subject && subject->pod == pod)
             return true;
+    }
     return false;
 }
 
@@ -74,7 +77,7 @@ static void hear_all(const struct fence_compiler *compiler, const struct fence_c
     for (size_t i = 0; i < contest->count; i++) {
         const struct fence_object *object = object_of(contest->owners[i]);
 
-        if (!object || !is_local(compiler, object))
+        if (!object || !is_local(contest, object))
             hear(compiler, contest->owners[i], verdict);
     }
 }
