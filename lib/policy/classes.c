@@ -66,6 +66,9 @@ static int fill(struct fence_compiler *compiler, const struct fence_plan_class *
 
     class->host = wanted->host;
     class->pending = wanted->pending;
+    class->base = wanted->base;
+    if (wanted->base != FENCE_PLAN_NONE)
+        FENCE_PLAN_REF(plan, classes, wanted->base);
     class->ports = fence_ports_ref(wanted->ports);
     class->atoms = calloc(wanted->atom_count + 1, sizeof(*class->atoms));
     class->targets = calloc(wanted->target_count + 1, sizeof(*class->targets));
@@ -82,10 +85,8 @@ static int fill(struct fence_compiler *compiler, const struct fence_plan_class *
     return 0;
 }
 
-/* The class that `wanted` describes, made when there is none. `like`: see struct fence_new_class.
- */
-static int intern(struct fence_compiler *compiler, const struct fence_plan_class *wanted,
-                  uint32_t like, uint32_t *ret_class)
+static int find_or_make(struct fence_compiler *compiler, const struct fence_plan_class *wanted,
+                        uint32_t like, uint32_t *ret_class)
 {
     struct fence_plan *plan = compiler->plan;
     struct fence_text *key = &compiler->key;
@@ -106,6 +107,25 @@ static int intern(struct fence_compiler *compiler, const struct fence_plan_class
     return r < 0 ? r : 0;
 }
 
+/* The class that `wanted` describes but for its base, made when there is none. `like`: see struct
+ * fence_new_class. */
+static int intern(struct fence_compiler *compiler, const struct fence_plan_class *wanted,
+                  uint32_t like, uint32_t *ret_class)
+{
+    struct fence_plan_class whole = *wanted, bare = *wanted;
+    uint32_t base_like = FENCE_PLAN_NONE;
+    int r = 0;
+
+    whole.base = bare.base = FENCE_PLAN_NONE;
+    if (wanted->target_count) {
+        bare.target_count = 0;
+        if (like != FENCE_PLAN_NONE)
+            base_like = compiler->plan->classes[like].base;
+        r = find_or_make(compiler, &bare, base_like, &whole.base);
+    }
+    return r < 0 ? r : find_or_make(compiler, &whole, like, ret_class);
+}
+
 void fence_class_free(struct fence_compiler *compiler, uint32_t index)
 {
     struct fence_plan *plan = compiler->plan;
@@ -118,6 +138,8 @@ void fence_class_free(struct fence_compiler *compiler, uint32_t index)
         FENCE_PLAN_UNREF(plan, atoms, class->atoms[i]);
     for (size_t i = 0; i < class->target_count; i++)
         FENCE_PLAN_UNREF(plan, classes, class->targets[i].index);
+    if (class->base != FENCE_PLAN_NONE)
+        FENCE_PLAN_UNREF(plan, classes, class->base);
     fence_plan_class_done(class);
     FENCE_PLAN_DROP(plan, classes, index);
 }
@@ -208,9 +230,8 @@ static int reclass(struct fence_compiler *compiler, uint32_t index, uint32_t cla
     FENCE_PLAN_REF(plan, classes, class);
     FENCE_PLAN_UNREF(plan, classes, peer->class);
     peer->class = class;
-    compiler->reclassed = true;
     FENCE_PLAN_TOUCH(plan, peers, index);
-    return 1;
+    return fence_indices_add(&compiler->reclassed, index);
 }
 
 static bool same_rows(const struct fence_targets *rows, const struct fence_plan_class *class)
@@ -238,20 +259,87 @@ static int follow(struct fence_compiler *compiler, uint32_t index)
     return r < 0 ? r : reclass(compiler, index, now);
 }
 
-int fence_classes_follow(struct fence_compiler *compiler)
+static const struct fence_plan_route *route_of(const struct fence_plan *plan, uint32_t peer)
+{
+    const struct fence_plan_peer *one = &plan->peers[peer];
+
+    return one->item.live && one->route != FENCE_PLAN_NONE ? &plan->routes[one->route] : NULL;
+}
+
+/* Peers with routes, by where these lead: counted first, then put in their places. */
+static int list_leading(struct fence_compiler *compiler)
+{
+    const struct fence_plan *plan = compiler->plan;
+    size_t count = plan->peers_list.count, total = 0;
+    FENCE_FREE uint32_t *ends = calloc(count + 1, sizeof(*ends));
+    FENCE_FREE uint32_t *leading = NULL;
+
+    for (uint32_t i = 0; ends && i < count; i++) {
+        const struct fence_plan_route *route = route_of(plan, i);
+
+        for (size_t j = 0; route && j < route->count; j++)
+            ends[route->targets[j].index + 1]++;
+    }
+    for (size_t i = 0; ends && i < count; i++)
+        total = ends[i + 1] += ends[i];
+    leading = calloc(total + 1, sizeof(*leading));
+    if (!ends || !leading)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct fence_plan_route *route = route_of(plan, i);
+
+        for (size_t j = 0; route && j < route->count; j++)
+            leading[ends[route->targets[j].index]++] = i;
+    }
+    free(compiler->leading);
+    free(compiler->leading_ends);
+    compiler->leading = TAKE_PTR(leading);
+    compiler->leading_ends = TAKE_PTR(ends);
+    compiler->leading_ends_count = count;
+    compiler->leading_old = false;
+    return 0;
+}
+
+/* Those with ports that lead to the peer. */
+static int follow_target(struct fence_compiler *compiler, uint32_t target)
+{
+    const uint32_t *ends = compiler->leading_ends;
+    int r = 0;
+
+    if (target >= compiler->leading_ends_count)
+        return 0;
+    for (uint32_t i = target ? ends[target - 1] : 0; r >= 0 && i < ends[target]; i++)
+        r = follow(compiler, compiler->leading[i]);
+    return r;
+}
+
+static int follow_all(struct fence_compiler *compiler)
 {
     struct fence_plan *plan = compiler->plan;
     int r = 0;
 
-    for (uint32_t i = 0; r >= 0 && compiler->reclassed && i < plan->peers_list.count; i++) {
+    for (uint32_t i = 0; r >= 0 && i < plan->peers_list.count; i++) {
         if (!plan->peers[i].item.live || plan->peers[i].route == FENCE_PLAN_NONE)
             continue;
         r = follow(compiler, i);
         /* its content says where its backends are */
-        if (compiler->relocated)
-            FENCE_PLAN_TOUCH(plan, peers, i);
+        FENCE_PLAN_TOUCH(plan, peers, i);
     }
-    compiler->reclassed = compiler->relocated = false;
+    return r;
+}
+
+int fence_classes_follow(struct fence_compiler *compiler)
+{
+    /* to those that follow no port leads */
+    size_t count = compiler->relocated ? 0 : compiler->reclassed.count;
+    int r = compiler->relocated ? follow_all(compiler) : 0;
+
+    if (count && compiler->leading_old)
+        r = list_leading(compiler);
+    for (size_t i = 0; r >= 0 && i < count; i++)
+        r = follow_target(compiler, compiler->reclassed.items[i]);
+    compiler->reclassed.count = 0;
+    compiler->relocated = false;
     return r < 0 ? r : 0;
 }
 
@@ -270,8 +358,8 @@ static int refine(struct fence_compiler *compiler, uint32_t index)
 {
     const struct fence_plan_peer *peer = &compiler->plan->peers[index];
     const struct fence_plan_class *class = &compiler->plan->classes[peer->class];
-    struct fence_plan_class wanted = *class;
     struct fence_indices *found = &compiler->found;
+    struct fence_plan_class wanted;
     uint32_t finer;
     int r = 0;
 
@@ -290,6 +378,7 @@ static int refine(struct fence_compiler *compiler, uint32_t index)
     if (r < 0)
         return r;
     qsort(found->items, found->count, sizeof(*found->items), compare);
+    wanted = *class;
     wanted.atoms = found->items;
     wanted.atom_count = found->count;
     /* what is new to the classes is in no rule of the sets that know them */

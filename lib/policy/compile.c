@@ -58,6 +58,9 @@ static struct fence_plan *dismantle(struct fence_compiler *compiler)
     fence_canvas_done(&compiler->shadow);
     free(compiler->found.items);
     free(compiler->new_classes);
+    free(compiler->reclassed.items);
+    free(compiler->leading);
+    free(compiler->leading_ends);
     free(compiler->rows.items);
     free(compiler->legs.items);
     free(compiler->reaches.items);

@@ -271,9 +271,13 @@ struct fence_compiler {
     bool node_ports_old;
     bool nodes_marked; /* all of their addresses are, in this run */
     bool nodes_floating;
-    bool routed; /* some marked address has ports that lead elsewhere */
-    bool reclassed;
-    bool relocated;
+    bool routed;                    /* some marked address has ports that lead elsewhere */
+    bool relocated;                 /* some peer lies in another block now */
+    struct fence_indices reclassed; /* peers that have another class now */
+    uint32_t *leading;              /* peers with ports that lead to others, by these */
+    uint32_t *leading_ends;         /* of each peer led to, where those that lead there end */
+    size_t leading_ends_count;
+    bool leading_old; /* peers with a route came or went */
 
     struct fence_intern route_keys;
     struct fence_intern identity_texts;

@@ -159,8 +159,10 @@ static int add_peer(struct fence_compiler *compiler, const struct fence_peer_dra
     peer->route = draft->route;
     share_view(&draft->view, &peer->view);
     FENCE_PLAN_REF(plan, identities, peer->identity);
-    if (peer->route != FENCE_PLAN_NONE)
+    if (peer->route != FENCE_PLAN_NONE) {
         FENCE_PLAN_REF(plan, routes, peer->route);
+        compiler->leading_old = true;
+    }
     if (!peer->view.namespace_name)
         return -ENOMEM;
     r = fence_class_get(compiler, &peer->view, peer->route, &peer->class);
@@ -202,8 +204,10 @@ void fence_peer_free(struct fence_compiler *compiler, uint32_t index)
     fence_intern_remove(&compiler->peer_keys, &key, sizeof(key));
     FENCE_PLAN_UNREF(plan, identities, peer->identity);
     FENCE_PLAN_UNREF(plan, classes, peer->class);
-    if (peer->route != FENCE_PLAN_NONE)
+    if (peer->route != FENCE_PLAN_NONE) {
         FENCE_PLAN_UNREF(plan, routes, peer->route);
+        compiler->leading_old = true;
+    }
     fence_plan_peer_done(peer);
     FENCE_PLAN_DROP(plan, peers, index);
 }
@@ -337,7 +341,7 @@ static int relocate(struct fence_compiler *compiler, uint32_t index,
     FENCE_PLAN_REF(plan, classes, class);
     FENCE_PLAN_UNREF(plan, classes, peer->class);
     peer->class = class;
-    compiler->reclassed = compiler->relocated = true;
+    compiler->relocated = true;
     FENCE_PLAN_TOUCH(plan, peers, index);
     return 0;
 }

@@ -84,6 +84,7 @@ struct fence_plan_class {
     size_t atom_count;
     struct fence_plan_target *targets; /* classes; of a route, where they are no more than that */
     size_t target_count;
+    uint32_t base; /* of one with targets: the class that is the same without them */
 };
 
 struct fence_plan_peer {

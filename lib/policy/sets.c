@@ -102,25 +102,36 @@ static void sign(const struct fence_judgement *judgement, struct fence_text *tex
                 fence_text_raw(text, (const char *)place, sizeof(place));
         }
     }
-    for (size_t i = 0; judgement->tables && i < class->target_count; i++) {
+}
+
+/* Where ports lead elsewhere: what holds for the others, and where these lead. */
+static void sign_route(const struct fence_judgement *judgement, uint32_t base,
+                       struct fence_text *text)
+{
+    const struct fence_plan_class *class = judgement->class;
+    static const char kind = 1 << 2;
+
+    fence_text_clear(text);
+    fence_text_raw(text, &kind, 1);
+    fence_text_raw(text, (const char *)&base, sizeof(base));
+    for (size_t i = 0; i < class->target_count; i++) {
         const struct fence_plan_target *where = &class->targets[i];
-        const uint32_t target[] = {UINT32_MAX - fence_class_at(compiler, where->index)->host,
+        const uint32_t target[] = {fence_class_at(judgement->compiler, where->index)->host,
                                    where->position, where->port, judgement->tables[i]};
 
         fence_text_raw(text, (const char *)target, sizeof(target));
     }
 }
 
-/* The table of what the judgement says, painted when its signature is a new one. */
+/* The table of what the judgement says, painted when its signature (the scratch text) is new. */
 static int table_of(const struct fence_judgement *judgement, struct fence_intern *signatures,
                     uint32_t *ret_table)
 {
     struct fence_compiler *compiler = judgement->compiler;
-    struct fence_text *text = &compiler->text;
+    const struct fence_text *text = &compiler->text;
     uint32_t table;
     int r;
 
-    sign(judgement, text);
     if (text->failed)
         return -ENOMEM;
     if (fence_intern_find(signatures, text->data, text->size, ret_table))
@@ -136,32 +147,67 @@ static int table_of(const struct fence_judgement *judgement, struct fence_intern
     return 0;
 }
 
+/* Of a class without targets; mostly the set has been asked about it before. */
+static int table_of_rules(struct fence_judgement judgement, uint32_t set, uint32_t class,
+                          uint32_t *ret_table)
+{
+    struct fence_compiler *compiler = judgement.compiler;
+    const struct fence_plan_set *planned = &compiler->plan->sets[set];
+
+    if (class < planned->table_count &&
+        planned->tables[judgement.direction][class] != FENCE_PLAN_NONE) {
+        *ret_table = planned->tables[judgement.direction][class];
+        return 0;
+    }
+    judgement.class = fence_class_at(compiler, class);
+    sign(&judgement, &compiler->text);
+    return table_of(&judgement, &compiler->sets[set].signatures[judgement.direction], ret_table);
+}
+
+/* On the way out: nobody comes in from an address whose ports lead elsewhere. */
+static int table_of_route(struct fence_judgement judgement, uint32_t set, uint32_t base,
+                          uint32_t *ret_table)
+{
+    struct fence_compiler *compiler = judgement.compiler;
+    struct fence_indices *tables = &compiler->tables;
+    uint32_t table;
+    int r = 0;
+
+    tables->count = 0;
+    for (size_t i = 0; r == 0 && i < judgement.class->target_count; i++) {
+        r = table_of_rules(judgement, set, judgement.class->targets[i].index, &table);
+        if (r == 0)
+            r = fence_indices_add(tables, table);
+    }
+    if (r < 0)
+        return r;
+    judgement.tables = tables->items;
+    sign_route(&judgement, base, &compiler->text);
+    return table_of(&judgement, &compiler->sets[set].signatures[FENCE_EGRESS], ret_table);
+}
+
 static int table_for(struct fence_compiler *compiler, uint32_t set, enum fence_direction direction,
                      uint32_t class, uint32_t *ret_table)
 {
-    struct fence_intern *signatures = &compiler->sets[set].signatures[direction];
     struct fence_judgement judgement = {
         .compiler = compiler,
         .set = &compiler->sets[set],
         .direction = direction,
         .class = fence_class_at(compiler, class),
     };
-    struct fence_indices *tables = &compiler->tables;
-    struct fence_judgement one = judgement;
-    uint32_t table;
-    int r = 0;
+    uint32_t base;
+    int r;
 
-    tables->count = 0;
-    for (size_t i = 0; direction == FENCE_EGRESS && i < judgement.class->target_count; i++) {
-        one.class = fence_class_at(compiler, judgement.class->targets[i].index);
-        r = table_of(&one, signatures, &table);
-        if (r == 0)
-            r = fence_indices_add(tables, table);
-        if (r < 0)
-            return r;
+    if (!judgement.class->target_count) {
+        sign(&judgement, &compiler->text);
+        return table_of(&judgement, &compiler->sets[set].signatures[direction], ret_table);
     }
-    judgement.tables = tables->items;
-    return table_of(&judgement, signatures, ret_table);
+    r = table_of_rules(judgement, set, judgement.class->base, &base);
+    if (r == 0 && direction == FENCE_EGRESS)
+        return table_of_route(judgement, set, base, ret_table);
+    if (r == 0)
+        *ret_table = base;
+    return r;
 }
 
 /* How much passes: FENCE_DEFER lies between the others. */
