@@ -14,7 +14,7 @@
 
 /* An object that was fine, to compare later ones of the same name with. */
 struct seen {
-    struct fence_hash text;
+    __u64 text;
     char *place;
 };
 
@@ -98,7 +98,7 @@ static int add_decoded(struct report *report, const char *path, const struct fen
     r = see(report, decoded, path, &first);
     if (r < 0)
         return r;
-    if (memcmp(&first->text, &decoded->text, sizeof(first->text)) != 0 &&
+    if (first->text != decoded->text &&
         asprintf(&conflict, "%s says something else of the same object, and the first one counts",
                  first->place) < 0)
         return -ENOMEM;

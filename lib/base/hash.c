@@ -84,3 +84,8 @@ unsigned int fence_hash_secret(const void *data, size_t size)
 {
     return (unsigned int)fence_hash_own(data, size).words[0];
 }
+
+__u64 fence_hash_text(const char *text)
+{
+    return fence_hash_own(text, strlen(text)).words[0];
+}

@@ -18,3 +18,5 @@ struct fence_hash fence_hash_bytes(const __u64 key[2], const void *data, size_t 
 /* Of this process, keyed with a secret of its own: for comparing, and for hash tables. */
 struct fence_hash fence_hash_own(const void *data, size_t size);
 unsigned int fence_hash_secret(const void *data, size_t size);
+/* Half of fence_hash_own of a string: enough to tell a few texts apart. */
+__u64 fence_hash_text(const char *text);

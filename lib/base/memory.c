@@ -6,7 +6,7 @@
 
 int fence_array_grow(void **items, size_t *capacity, size_t count, size_t element_size)
 {
-    size_t wanted = *capacity ? *capacity * 2 : 8;
+    size_t wanted = *capacity ? *capacity * 2 : 4;
     void *grown;
 
     if (count < *capacity)

@@ -158,7 +158,7 @@ static int finish_object(struct reader *reader, struct fence_doc *doc,
 
     if (!text || add_line(reader, text) < 0)
         return no_memory(err);
-    reader->list.items[reader->list.count - 1].text = fence_hash_own(text, strlen(text));
+    reader->list.items[reader->list.count - 1].text = fence_hash_text(text);
     return 0;
 }
 

@@ -29,7 +29,7 @@ struct fence_decoded {
     char *id;          /* refused: Kind/namespace/name, "?" for a part that could not be read */
     char *error;   /* "line 12: spec.ingress[0].ports[1].port: 70000 is not a port (1 to 65535)" */
     char *warning; /* one or several, "; " between; NULL when none */
-    struct fence_hash text; /* of its canonical text: equal hash, equal object */
+    __u64 text;    /* fence_hash_text of its canonical one: equal hash, equal object */
 };
 
 /*

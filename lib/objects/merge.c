@@ -44,11 +44,6 @@ static int compare_candidates(const void *a, const void *b)
     return left->decoded < right->decoded ? -1 : left->decoded > right->decoded; /* one array */
 }
 
-static bool same_text(const struct fence_hash *a, const struct fence_hash *b)
-{
-    return memcmp(a, b, sizeof(*a)) == 0;
-}
-
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -107,7 +102,7 @@ static int note_twin(struct fence_merge *merge, const struct candidate *twin,
     FENCE_FREE char *text = NULL;
     struct fence_note *note;
 
-    if (same_text(&twin->decoded->text, &first->decoded->text))
+    if (twin->decoded->text == first->decoded->text)
         return 0;
     if (asprintf(&text,
                  "line %u: %s is defined differently in line %u of the same file, which comes "
@@ -161,7 +156,7 @@ static int choose_of_group(struct worker *worker, size_t from, size_t to, struct
         r = note_candidate(&worker->merge, &worker->sorted[i], first, !first && old);
     if (first)
         choose(&worker->merge, first->decoded,
-               old && same_text(&old->text, &first->decoded->text) ? old : NULL);
+               old && old->text == first->decoded->text ? old : NULL);
     else if (old)
         choose(&worker->merge, NULL, old);
     return r;

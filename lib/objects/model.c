@@ -112,7 +112,6 @@ static void pod_done(struct fence_pod *pod, bool packed)
         return;
     free(pod->addrs);
     free(pod->host_ports);
-    free(pod->uid);
 }
 
 static void node_done(struct fence_node *node)

@@ -158,7 +158,7 @@ struct fence_host_port {
 };
 
 struct fence_pod {
-    char *uid;                         /* "" when the object has none */
+    __u64 uid;                         /* fence_hash_text of it; 0 when the object has none */
     const char *node;                  /* shared; spec.nodeName, "" when unknown */
     const char *owner;                 /* shared; name of the controlling owner, "" when none */
     const char *container_id;          /* shared; annotation podfence.io/container-id, or "" */

@@ -2,7 +2,7 @@
 /*
  * A decoded object is a tree of small allocations, and a node keeps 100,000 pods and 10,000
  * policies. Behind a packed object lie, in the same allocation: of a pod its addresses and
- * host ports, of a policy, a service or a slice all its arrays; then the name and a pod's uid.
+ * host ports, of a policy, a service or a slice all its arrays; then the name.
  *
  * Arrays are walked twice, to count them and to move them.
  */
@@ -145,14 +145,12 @@ static size_t size_of_kind(enum fence_kind kind)
 int fence_object_pack(struct fence_object **object)
 {
     struct fence_object *from = *object;
-    bool pod = from->kind == FENCE_OBJECT_POD;
     struct mover mover = {.used = size_of_kind(from->kind)};
     size_t name = strlen(from->name) + 1;
-    size_t uid = pod ? strlen(from->pod.uid) + 1 : 0;
     struct fence_object *packed;
 
     place_arrays(&mover, from);
-    mover.memory = malloc(mover.used + name + uid);
+    mover.memory = malloc(mover.used + name);
     if (!mover.memory)
         return -ENOMEM;
     mover.used = size_of_kind(from->kind);
@@ -161,10 +159,6 @@ int fence_object_pack(struct fence_object **object)
     place_arrays(&mover, packed);
     packed->name = memcpy(mover.memory + mover.used, from->name, name);
     free(from->name);
-    if (pod) {
-        packed->pod.uid = memcpy(mover.memory + mover.used + name, from->pod.uid, uid);
-        free(from->pod.uid);
-    }
     free(from);
     *object = packed;
     return 0;

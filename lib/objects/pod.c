@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/memory.h"
 #include "lib/base/shared.h"
 #include "lib/objects/decoders.h"
@@ -289,9 +290,9 @@ int fence_decode_pod(const struct fence_field *field, struct fence_object *objec
         r = share_string(&node, &pod->node, err);
     if (r == 0)
         r = fence_field_bool(&host_network, &pod->host_network, err);
-    pod->uid = strdup(uid_text);
+    pod->uid = *uid_text ? fence_hash_text(uid_text) : 0;
     pod->owner = fence_shared_string("");
-    if (!pod->uid || !pod->owner)
+    if (!pod->owner)
         return no_memory(err);
     if (r == 0)
         r = decode_owner(&metadata, pod, err);

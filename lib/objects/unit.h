@@ -17,7 +17,7 @@ struct fence_unit;
 /* A valid object: of the file as it is, or its last good version. */
 struct fence_entry {
     struct fence_object *object;
-    struct fence_hash text; /* of its canonical text: equal hash, equal object */
+    __u64 text; /* fence_hash_text of its canonical one: equal hash, equal object */
     const struct fence_unit *unit;
     struct fence_entry *next; /* the same object of a unit that comes later */
 };

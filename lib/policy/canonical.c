@@ -26,8 +26,11 @@ char *fence_text_take(struct fence_text *text)
     char *data = NULL;
 
     fence_text_raw(text, "", 0);
-    if (!text->failed)
-        data = TAKE_PTR(text->data);
+    if (!text->failed) {
+        /* there are thousands of them: without the room to grow */
+        data = realloc(text->data, text->size + 1);
+        text->data = data ? NULL : text->data;
+    }
     fence_text_done(text);
     return data;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/base/hash.h"
 static bool has_value(const struct fence_requirement *requirement, const char *value)
 {
     for (size_t i = 0; i < requirement->value_count; i++)
@@ -108,5 +109,5 @@ bool fence_pod_is(const struct fence_object *pod, const char *namespace_name, co
         return false;
     if (strcmp(pod->namespace_name, namespace_name) != 0 || strcmp(pod->name, name) != 0)
         return false;
-    return !*uid || !*pod->pod.uid || strcmp(uid, pod->pod.uid) == 0;
+    return !*uid || !pod->pod.uid || fence_hash_text(uid) == pod->pod.uid;
 }

@@ -386,6 +386,21 @@ static int reach_from_nodes(struct fence_book_service *service,
     return r;
 }
 
+/* There are thousands of them: without the room to grow. */
+static void fit(struct fence_reaches *reaches)
+{
+    void *items = NULL;
+
+    if (reaches->count)
+        items = reallocarray(reaches->items, reaches->count, sizeof(*reaches->items));
+    else
+        free(TAKE_PTR(reaches->items));
+    if (items || !reaches->count) {
+        reaches->items = items;
+        reaches->capacity = reaches->count;
+    }
+}
+
 static int put_together(struct fence_book_service *service)
 {
     const struct fence_service *spec = service->object ? &service->object->service : NULL;
@@ -401,6 +416,8 @@ static int put_together(struct fence_book_service *service)
     }
     fence_reaches_sort(&service->reaches);
     fence_reaches_sort(&service->node_reaches);
+    fit(&service->reaches);
+    fit(&service->node_reaches);
     return r;
 }
 

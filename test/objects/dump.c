@@ -110,8 +110,8 @@ static void dump_pod(FILE *out, const struct fence_pod *pod)
     char buffer[8], text[FENCE_ADDR_TEXT];
 
     fprintf(out, "%s%s", pod->host_network ? " hostNetwork" : "", pod->finished ? " finished" : "");
-    fprintf(out, "\nuid %s node %s owner %s container %s", pod->uid, pod->node, pod->owner,
-            pod->container_id);
+    fprintf(out, "\nuid %s node %s owner %s container %s", pod->uid ? "given" : "", pod->node,
+            pod->owner, pod->container_id);
     dump_labels(out, pod->labels);
     for (size_t i = 0; i < pod->addr_count; i++)
         fprintf(out, "\naddress %s", fence_addr_format(&pod->addrs[i], text));

@@ -42,7 +42,7 @@ int lab_load(struct lab *lab, const char *text, struct fence_err *err)
 
 static bool same_text(const struct fence_decoded *a, const struct fence_decoded *b)
 {
-    return memcmp(&a->text, &b->text, sizeof(a->text)) == 0;
+    return a->text == b->text;
 }
 
 static struct fence_decoded *like(struct lab *lab, const struct fence_decoded *wanted)

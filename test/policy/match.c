@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/memory.h"
 
 static struct fence_labels labels_of(const char *text)
@@ -226,15 +227,14 @@ static void test_pod_of_an_endpoint(void **context)
 {
     (void)context;
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(pods); i++) {
-        char uid[8];
+        const char *uid = pods[i].object_uid;
         struct fence_object object = {.kind = FENCE_OBJECT_POD,
                                       .namespace_name = (char[]){"shop"},
                                       .name = (char[]){"web"},
-                                      .pod = {.uid = uid,
+                                      .pod = {.uid = *uid ? fence_hash_text(uid) : 0,
                                               .host_network = pods[i].host_network,
                                               .finished = pods[i].finished}};
 
-        snprintf(uid, sizeof(uid), "%s", pods[i].object_uid);
         if (fence_pod_is(&object, pods[i].namespace_name, pods[i].name, pods[i].uid) != pods[i].is)
             fail_msg("pod %zu", i);
     }
