@@ -39,15 +39,15 @@ fence_step __u32 policy_index(const struct fence_policy_table *table, __u32 posi
         __u32 half = count / 2;
         __u32 middle = low + half;
         struct fence_interval *interval = bpf_map_lookup_elem(&intervals, &middle);
-        __u32 below;
+        __u32 upper;
 
         if (!interval)
             return POLICY_NO_INTERVAL;
-        /* all bits where it lies below: a branch would double what the verifier looks at */
-        below = (__u32)(((__s64)position - (__s64)interval->low) >> 63);
-        barrier_var(below);
-        low += half & ~below;
-        count = (half & below) | ((count - half) & ~below);
+        /* all ones where the answer is in the upper half: without a branch, which the processor
+         * could not foresee and the verifier would follow both ways */
+        upper = (__u32)(((__s64)interval->low - 1 - position) >> 63);
+        low += half & upper;
+        count = (half & ~upper) | ((count - half) & upper);
     }
     return low;
 }
