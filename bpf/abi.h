@@ -406,7 +406,7 @@ enum fence_pair_flag {
     FENCE_PAIR_OWN = 1 << 2,    /* the local address is the endpoint's own */
     FENCE_PAIR_ASKED = 1 << 3,  /* by a probe, which gets what policy says */
     FENCE_PAIR_ITSELF = 1 << 4, /* both are one address, and it is no probe */
-    /* nothing but the tables says what passes: no endpoint that waits, no node */
+    /* nothing but the tables says what passes: no endpoint that waits, no node, not itself */
     FENCE_PAIR_ORDINARY = 1 << 5,
     FENCE_PAIR_ALLOWS = 1 << 6, /* << direction: its table allows whatever the position */
 };

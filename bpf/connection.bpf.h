@@ -207,7 +207,7 @@ fence_inline void connection_continue(const struct packet *packet, struct fence_
     };
 
     question.position = connection_position(key, question.direction);
-    judge(pair, &question, judgement);
+    judge_again(pair, &question, judgement);
     judgement->flags = 0;
     if (judgement->verdict == FENCE_DENY) {
         connection_cut(packet, pair, found, judgement);
@@ -292,7 +292,7 @@ fence_inline int connection_looks_answered(const struct packet *packet)
 }
 
 /*
- * A packet without an entry: does it answer a connection that was opened the other way? Returns the
+ * A packet without an entry, which is denied or looks like an answer: is it one? Returns the
  * direction that it belongs to; a packet that the judgement denies and such a connection allows
  * gets that connection's judgement.
  */
@@ -306,9 +306,8 @@ fence_step int connection_reverse(const struct packet *packet, struct fence_pair
 
     if (!packet || !pair || !key || !judgement)
         return FENCE_EGRESS;
-    if (judgement->verdict == FENCE_ALLOW
-            ? !connection_looks_answered(packet)
-            : !connection_may_reverse(packet, pair, judgement, &reason))
+    if (judgement->verdict != FENCE_ALLOW &&
+        !connection_may_reverse(packet, pair, judgement, &reason))
         return packet->direction;
     /* whether a local process opened it cannot be known from an answer: from_host is 0 */
     question.direction = packet->direction == FENCE_EGRESS ? FENCE_INGRESS : FENCE_EGRESS;
@@ -339,8 +338,10 @@ fence_inline __u32 connection_judge_new(const struct packet *packet, struct fenc
     if (is_icmp(key->protocol) && icmp_is_reply(key->protocol, packet->outer.icmp_type))
         question.position =
             FENCE_POSITION(key->protocol, packet->outer.icmp_type << 8 | packet->outer.icmp_code);
-    judge(pair, &question, judgement);
-    return packet->probe ? packet->direction : connection_reverse(packet, pair, key, judgement);
+    judge_again(pair, &question, judgement);
+    if (packet->probe || (judgement->verdict == FENCE_ALLOW && !connection_looks_answered(packet)))
+        return packet->direction;
+    return connection_reverse(packet, pair, key, judgement);
 }
 
 /*
@@ -394,6 +395,15 @@ fence_inline struct fence_pair *connection_true_pair(struct packet *packet, stru
     return pair_place(packet, pair_hash(packet, packet_local(packet), &packet->true_source));
 }
 
+/* A new connection is counted, and told if anybody listens. */
+fence_inline void connection_opened(const struct packet *packet, const struct fence_pair *pair,
+                                    const struct judgement *judgement)
+{
+    count_flow(packet, pair->identity, judgement);
+    if (!is_unheard(packet, judgement))
+        tell(packet, judgement, pair->identity, FENCE_EVENT_VERDICT);
+}
+
 /* All of step 3 to 5 for a packet with a transport tuple. */
 fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
                                 struct judgement *judgement)
@@ -441,8 +451,7 @@ fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
     if (!connection_may_open(packet))
         return 0;
     connection_open(packet, pair, &key, judgement, direction);
-    count_flow(packet, pair->identity, judgement);
-    tell(packet, judgement, pair->identity, FENCE_EVENT_VERDICT);
+    connection_opened(packet, pair, judgement);
     return 0;
 }
 

@@ -119,13 +119,12 @@ fence_inline void event_fill(struct fence_event *event, const struct packet *pac
 
 /* A new connection that is allowed, and would be by audited policies too. Most are, and nobody
  * listens: no record then. */
-fence_inline int is_unheard(const struct packet *packet, const struct judgement *judgement,
-                            __u32 type)
+fence_inline int is_unheard(const struct packet *packet, const struct judgement *judgement)
 {
     __u32 zero = 0;
     __u64 *until;
 
-    if (type != FENCE_EVENT_VERDICT || judgement->shadow != FENCE_ALLOW)
+    if (judgement->shadow != FENCE_ALLOW)
         return 0;
     until = bpf_map_lookup_elem(&observed, &zero);
     return until && packet->now >= *until;
@@ -138,7 +137,7 @@ fence_step int tell(const struct packet *packet, const struct judgement *judgeme
     struct fence_event *event;
     __u32 suppressed = 0;
 
-    if (!packet || !judgement || packet->probe || is_unheard(packet, judgement, type))
+    if (!packet || !judgement || packet->probe)
         return 0;
     if (judgement->verdict == FENCE_DENY && !event_allowed(packet, judgement->reason, &suppressed))
         return 0;

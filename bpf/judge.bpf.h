@@ -137,3 +137,19 @@ fence_step int judge(struct fence_pair *pair, const struct question *question,
     }
     return 0;
 }
+
+/* The same, and without a call where the pair was asked that before. */
+fence_inline void judge_again(struct fence_pair *pair, const struct question *question,
+                              struct judgement *judgement)
+{
+    if (!(pair->flags & FENCE_PAIR_ORDINARY) || pair->memo.verdict == FENCE_DEFER ||
+        pair->memo.low != FENCE_MEMO_TAG(question->direction, question->position)) {
+        judge(pair, question, judgement);
+        return;
+    }
+    judgement->flags = 0;
+    judgement->set = pair->set;
+    judgement->peer = pair->peer;
+    judgement->peer_identity = pair->peer_identity;
+    judge_by(judgement, &pair->memo);
+}

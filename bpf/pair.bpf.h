@@ -143,13 +143,13 @@ fence_inline __u8 pair_flags(const struct fence_pair *pair, const struct packet 
 
     if (pair->local_number < FENCE_LOCAL_OTHER)
         flags |= FENCE_PAIR_OWN;
-    if (pair->set && !(pair->endpoint_flags & FENCE_EP_PENDING) &&
-        !(pair->peer_flags & FENCE_PEER_IS_HOST))
-        flags |= FENCE_PAIR_ORDINARY;
     if (packet->probe)
         flags |= FENCE_PAIR_ASKED;
     else if (!address_difference(&pair->local, &pair->remote))
         flags |= FENCE_PAIR_ITSELF;
+    if (pair->set && !(pair->endpoint_flags & FENCE_EP_PENDING) &&
+        !(pair->peer_flags & FENCE_PEER_IS_HOST) && !(flags & FENCE_PAIR_ITSELF))
+        flags |= FENCE_PAIR_ORDINARY;
     /* only what translation on this node will send on: its services' addresses, its own ports */
     if ((packet->setting_flags & FENCE_SETTING_DEFER) &&
         (pair->peer_identity == FENCE_IDENTITY_SERVICE || (pair->peer_flags & FENCE_PEER_IS_HOST)))

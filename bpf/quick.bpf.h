@@ -260,10 +260,10 @@ fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pa
     return 1;
 }
 
-/* 1: the packet passes. 0: connection_judge will say. */
+/* Of an ordinary packet. 1: it passes. 0: connection_judge will say. */
 fence_step int quick_allows(const struct packet *packet, struct fence_pair *pair)
 {
-    if (!packet || !pair || !quick_is_ordinary(packet, pair))
+    if (!packet || !pair)
         return 0;
     return quick_needs_no_entry(packet, pair) || quick_by_entry(packet, pair, 0);
 }
