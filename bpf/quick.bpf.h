@@ -260,10 +260,25 @@ fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pa
     return 1;
 }
 
-/* Of an ordinary packet. 1: it passes. 0: connection_judge will say. */
+/* What the pair was asked last is of the connection that this packet would answer. */
+fence_inline int quick_seems_reply(const struct packet *packet, const struct fence_pair *pair)
+{
+    return pair->memo.low ==
+           FENCE_MEMO_TAG((packet->direction ^ 1) & 1,
+                          FENCE_POSITION(packet->outer.protocol, packet->outer.source_port));
+}
+
+/*
+ * Of an ordinary packet. 1: it passes. 0: connection_judge will say. An answer's own direction is
+ * not asked first, for that would take the place of what the next one needs.
+ */
 fence_step int quick_allows(const struct packet *packet, struct fence_pair *pair)
 {
+    int reply;
+
     if (!packet || !pair)
         return 0;
-    return quick_needs_no_entry(packet, pair) || quick_by_entry(packet, pair, 0);
+    reply = quick_seems_reply(packet, pair);
+    return (reply && quick_by_entry(packet, pair, 0)) || quick_needs_no_entry(packet, pair) ||
+           (!reply && quick_by_entry(packet, pair, 0));
 }
