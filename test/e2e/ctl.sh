@@ -140,5 +140,15 @@ lab_try intruder "tcp,${LAB_POD_IP4[db]},5432" >/dev/null
 lab_ctl observe -o json >"$LAB/out/events"
 refused_event || lab_fail "observe without the daemon: $(head -c 2000 "$LAB/out/events")"
 
+lab_say "load: the other programs take over what is pinned, and back"
+before=$(lab_ctl status -o json | jq .pins.settings.kernelStructs)
+for structs in off auto; do
+    [ "$structs" = off ] && expected=false || expected=$before
+    expect_equal "load --kernel-structs $structs" "$(lab_ctl load --kernel-structs "$structs" -o json | jq .kernelStructs)" "$expected"
+    expect_equal "settings then" "$(lab_ctl status -o json | jq .pins.settings.kernelStructs)" "$expected"
+    lab_expect <"$data/shop.table"
+done
+expect_equal "cuts of the stream" "$(grep -c '^cut' "$LAB/out/tcp" || true)" 0
+
 lab_stream_stop tcp
 lab_end
