@@ -89,7 +89,8 @@ fence_step int arrival_is_unknown(struct __sk_buff *skb, struct packet *packet,
     if (pair->peer_flags & FENCE_PEER_IS_HOST) {
         if (packet->origin == FENCE_ORIGIN_LOCAL)
             return 0;
-        origin_learn(skb, packet);
+        if (origin_learn(skb, packet))
+            return 1;
         neighbour = arrival_true_neighbour(packet, pair);
     }
     return !arrival_fits(skb, packet, neighbour);

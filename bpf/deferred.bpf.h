@@ -21,65 +21,13 @@
 #include "bpf/connection.bpf.h"
 #include "bpf/event.bpf.h"
 #include "bpf/judge.bpf.h"
-#include "bpf/kernel.bpf.h"
 #include "bpf/maps.bpf.h"
-#include "bpf/origin.bpf.h"
 #include "bpf/packet.bpf.h"
 #include "bpf/pair.bpf.h"
 #include "bpf/policy.bpf.h"
+#include "bpf/way.bpf.h"
 
 #ifndef FENCE_PLAIN
-
-/* Of a connection: its opener, whom he asked for, and who is there. Ports in host order; ICMP: type
- * << 8 | code. */
-struct way {
-    struct fence_addr sender;
-    struct fence_addr asked;
-    struct fence_addr real;
-    __u16 sender_port;
-    __u16 asked_port;
-    __u16 real_port;
-    __u8 protocol;
-    __u8 is_answer; /* the packet comes from who is there */
-};
-
-fence_inline void deferred_address(struct fence_addr *addr, const union nf_inet_addr *from,
-                                   __u16 family)
-{
-    if (family == CONNTRACK_IPV4)
-        address_from_ipv4(addr, from->ip6[0]);
-    else
-        __builtin_memcpy(addr, from->ip6, sizeof(*addr));
-}
-
-/* By the packet's conntrack entry; 0: it has none that is its own. */
-fence_inline int deferred_tracked(struct __sk_buff *skb, struct way *way)
-{
-    struct sk_buff *kernel = bpf_cast_to_kern_ctx(skb);
-    struct nf_conntrack_tuple *opener, *answer;
-    unsigned long entry = kernel->_nfct;
-    struct nf_conn *connection;
-    __u32 info = entry & CONNTRACK_INFO;
-
-    if (!(entry & ~CONNTRACK_INFO))
-        return 0;
-    connection = (struct nf_conn *)(entry & ~CONNTRACK_INFO);
-    opener = bpf_rdonly_cast(&connection->tuplehash[0].tuple,
-                             bpf_core_type_id_kernel(struct nf_conntrack_tuple));
-    answer = bpf_rdonly_cast(&connection->tuplehash[1].tuple,
-                             bpf_core_type_id_kernel(struct nf_conntrack_tuple));
-    deferred_address(&way->sender, &opener->src.u3, opener->src.l3num);
-    deferred_address(&way->asked, &opener->dst.u3, opener->src.l3num);
-    deferred_address(&way->real, &answer->src.u3, opener->src.l3num);
-    way->protocol = opener->dst.protonum;
-    way->sender_port = bpf_ntohs(opener->src.u.all);
-    way->asked_port = bpf_ntohs(opener->dst.u.all);
-    /* an answer to ICMP has the id there */
-    way->real_port = is_icmp(way->protocol) ? way->asked_port : bpf_ntohs(answer->src.u.all);
-    way->is_answer = info >= CONNTRACK_REPLY;
-    /* errors go with the connection that they quote */
-    return info != CONNTRACK_RELATED && info != CONNTRACK_REPLY + CONNTRACK_RELATED;
-}
 
 /* Nobody tracks it, so nobody has translated it: as it is on its way. A later fragment has no port,
  * and is of no use without its first. */
@@ -117,22 +65,17 @@ fence_inline int deferred_untracked(struct __sk_buff *skb, struct way *way)
     return 1;
 }
 
-fence_inline int deferred_is_translated(const struct way *way)
-{
-    return !address_equal(&way->asked, &way->real) || way->asked_port != way->real_port;
-}
-
 /* Is this the hook, and the packet, at which the opener's policy is to be asked? A packet that
  * leaves has the direction of one that a pod sends (to_network). */
 fence_step int deferred_find(struct __sk_buff *skb, const struct packet *packet, struct way *way)
 {
     if (!packet || !way)
         return 0;
-    if (!deferred_tracked(skb, way)) {
+    if (!way_tracked(skb, way)) {
         /* an ICMP error is tracked, by what it quotes */
         return packet->direction == FENCE_EGRESS && !way->protocol && deferred_untracked(skb, way);
     }
-    return packet->direction == FENCE_EGRESS ? !way->is_answer : deferred_is_translated(way);
+    return packet->direction == FENCE_EGRESS ? !way->is_answer : way_is_translated(way);
 }
 
 /* What the opener's own hook said: was it deferred? And what it says now. 1: it is refused. */
@@ -160,7 +103,7 @@ fence_step int deferred_ask(const struct packet *packet, const struct fence_endp
     judge(pair, &question, judgement);
     if (judgement->verdict == FENCE_ALLOW && judgement->reason != FENCE_REASON_SERVICE_DEFERRED)
         return 0;
-    if (judgement->verdict == FENCE_ALLOW || !deferred_is_translated(way))
+    if (judgement->verdict == FENCE_ALLOW || !way_is_translated(way))
         policy_deny(judgement, FENCE_REASON_SERVICE_MIXED);
     return 1;
 }

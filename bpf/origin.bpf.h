@@ -18,43 +18,32 @@
 #include "bpf/mark.bpf.h"
 #include "bpf/packet.bpf.h"
 #include "bpf/peer.bpf.h"
+#include "bpf/way.bpf.h"
 
 #ifdef FENCE_PLAIN
 
 fence_inline int origin_learn(struct __sk_buff *skb, struct packet *packet)
 {
-    return mark_learn(skb, packet);
+    mark_learn(skb, packet);
+    return 0;
 }
 
 #else
 
-/* enum ip_conntrack_info: established, related and new, then the same of the other direction. */
-#    define CONNTRACK_RELATED 1
-#    define CONNTRACK_REPLY   3
-#    define CONNTRACK_INFO    7ul
-
-#    define CONNTRACK_IPV4 2 /* AF_INET, in l3num */
-
-/* Learn packet->true_source, where there is one to learn. */
+/*
+ * Learn packet->true_source, where there is one to learn. 1: it seems to answer the pod, under an
+ * address of this node and by a device, and nobody has translated it: it is forged.
+ */
 fence_step int origin_learn(struct __sk_buff *skb, struct packet *packet)
 {
-    struct sk_buff *kernel = bpf_cast_to_kern_ctx(skb);
-    struct nf_conntrack_tuple *opener;
-    unsigned long entry;
+    struct way way = {};
     struct peer peer;
 
-    if (!packet)
+    if (!packet || !way_tracked(skb, &way))
         return 0;
-    entry = kernel->_nfct;
-    if (!(entry & ~CONNTRACK_INFO) || (entry & CONNTRACK_INFO) >= CONNTRACK_REPLY ||
-        (entry & CONNTRACK_INFO) == CONNTRACK_RELATED)
-        return 0;
-    opener = &((struct nf_conn *)(entry & ~CONNTRACK_INFO))->tuplehash[0].tuple;
-    opener = bpf_rdonly_cast(opener, bpf_core_type_id_kernel(struct nf_conntrack_tuple));
-    if (opener->src.l3num == CONNTRACK_IPV4)
-        address_from_ipv4(&packet->true_source, opener->src.u3.ip6[0]);
-    else
-        __builtin_memcpy(&packet->true_source, opener->src.u3.ip6, 16);
+    if (way.is_answer)
+        return skb->ingress_ifindex && !way_is_translated(&way);
+    packet->true_source = way.sender;
     /* an address of this node without a process of this node: forged, or translated before */
     peer_resolve(packet, &packet->true_source, &peer);
     packet->has_true_source = !(peer.flags & FENCE_PEER_IS_HOST);

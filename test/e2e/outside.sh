@@ -67,6 +67,12 @@ next_hop() {
     fi
 }
 
+gateway_mac() {
+    local device=cni0
+    [ "$LAB_CHAIN" = bridge ] || device=$(lab_host_veth api)
+    ip -j link show dev "$device" | jq -r '.[0].address'
+}
+
 # bridge_is POD NAME: the data path knows that its interface is a port of that bridge; -: of none.
 bridge_is() {
     local index=0
@@ -87,7 +93,10 @@ spec:
   - from: [ { ipBlock: { cidr: 192.0.2.200/32 } }, { ipBlock: { cidr: "2001:db8:2::200/128" } } ]
 YAML
 lab_swap
-[ "${3:-}" != plain ] || LAB_DAEMON_OPTIONS="--kernel-structs off"
+plain=
+if [ "${3:-}" = plain ]; then
+    plain=yes LAB_DAEMON_OPTIONS="--kernel-structs off"
+fi
 lab_daemon_start --attach "$2"
 lab_pods_add web api db
 if [ "$1" = bridge ]; then
@@ -143,6 +152,16 @@ everything() {
     done
     hears "answered-$r" say db "$f" api "$answers" "$asked"
     deaf "answer-1-$r" "answer-2-$r"
+    # and the node, of which nothing else is known without the kernel's structs
+    [ "$plain" ] && return
+    lab_in api "$LAB_TOOLS/netprobe" inject -m "$(gateway_mac)" -s "$answers" plain \
+        "$(lab_address api "$f")" "$(lab_address gateway "$f")" "$asked"
+    hears "node-$r" say node "$f" api "$answers" "$asked"
+    for i in 1 2; do
+        forge "node-answer-$i-$r" gateway "$f" api "$answers" -s "$asked"
+    done
+    hears "node-again-$r" say node "$f" api "$answers" "$asked"
+    deaf "node-answer-1-$r" "node-answer-2-$r"
 }
 
 for switch in 1 0; do
