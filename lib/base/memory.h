@@ -56,7 +56,10 @@ static inline void fence_fclose_p(FILE **file)
 int fence_array_grow(void **items, size_t *capacity, size_t count, size_t element_size);
 #define FENCE_GROW(items, capacity, count)                                                         \
     ({                                                                                             \
-        int grown_ = fence_array_grow((void **)&(items), &(capacity), (count), sizeof(*(items)));  \
+        size_t capacity_ = (capacity);                                                             \
+        int grown_ = fence_array_grow((void **)&(items), &capacity_, (count), sizeof(*(items)));   \
+        /* which may be narrower than size_t */                                                    \
+        (capacity) = (__typeof__(capacity))capacity_;                                              \
         /* what compilers and analysers cannot follow through the void pointer */                  \
         if (grown_ == 0 && !(items))                                                               \
             __builtin_unreachable();                                                               \

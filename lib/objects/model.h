@@ -47,15 +47,15 @@ enum fence_operator {
 struct fence_requirement {
     const char *key; /* shared, as the values are */
     enum fence_operator op;
+    uint32_t value_count;
     const char **values;
-    size_t value_count;
 };
 
 /* matchLabels is folded in as In with one value. No requirements = matches everything. */
 struct fence_selector {
     struct fence_requirement *items;
-    size_t count;
-    size_t capacity;
+    uint32_t count;
+    uint32_t capacity;
 };
 
 void fence_selector_done(struct fence_selector *selector);
@@ -65,7 +65,7 @@ void fence_selector_done(struct fence_selector *selector);
 struct fence_ip_block {
     struct fence_prefix cidr;
     struct fence_prefix *except;
-    size_t except_count;
+    uint32_t except_count;
 };
 
 /*
@@ -113,11 +113,11 @@ struct fence_rule {
     bool any_peer; /* from/to absent or empty: peers is empty and everything matches */
     bool any_port; /* ports absent or empty: every protocol */
     struct fence_peer_spec *peers;
-    size_t peer_count;
-    size_t peer_capacity;
+    uint32_t peer_count;
+    uint32_t peer_capacity;
     struct fence_port_spec *ports;
-    size_t port_count;
-    size_t port_capacity;
+    uint32_t port_count;
+    uint32_t port_capacity;
 };
 
 void fence_rule_done(struct fence_rule *rule);
@@ -133,16 +133,16 @@ enum fence_tier {
 
 struct fence_policy {
     enum fence_tier tier;
-    int priority; /* Admin and Baseline: 0 first */
-    bool audit;   /* counts only in the shadow verdict */
+    int priority;                    /* Admin and Baseline: 0 first */
+    bool audit;                      /* counts only in the shadow verdict */
+    bool isolates[FENCE_DIRECTIONS]; /* Allowlist tier: this direction is closed by default */
+    bool applies[FENCE_DIRECTIONS];  /* its rules of this direction count at all */
     /* Who it applies to: namespaced kinds, its namespace and `pods`; cluster kinds, both. */
     struct fence_selector namespaces;
     struct fence_selector pods;
-    bool isolates[FENCE_DIRECTIONS]; /* Allowlist tier: this direction is closed by default */
-    bool applies[FENCE_DIRECTIONS];  /* its rules of this direction count at all */
     struct fence_rule *rules[FENCE_DIRECTIONS];
-    size_t rule_count[FENCE_DIRECTIONS];
-    size_t rule_capacity[FENCE_DIRECTIONS];
+    uint32_t rule_count[FENCE_DIRECTIONS];
+    uint32_t rule_capacity[FENCE_DIRECTIONS];
     int64_t expires_at; /* seconds since 1970; 0 = never */
 };
 
@@ -175,19 +175,19 @@ struct fence_pod {
 struct fence_node {
     const struct fence_labels *labels; /* shared */
     struct fence_addr *addrs;
-    size_t addr_count;
-    size_t addr_capacity;
+    uint32_t addr_count;
+    uint32_t addr_capacity;
     struct fence_prefix *pod_prefixes;
-    size_t pod_prefix_count;
-    size_t pod_prefix_capacity;
+    uint32_t pod_prefix_count;
+    uint32_t pod_prefix_capacity;
 };
 
 /* ---- services ------------------------------------------------------------------------------- */
 
 struct fence_addr_list {
     struct fence_addr *items;
-    size_t count;
-    size_t capacity;
+    uint32_t count;
+    uint32_t capacity;
 };
 
 struct fence_service_port {
@@ -204,8 +204,8 @@ struct fence_service_port {
 struct fence_service {
     struct fence_addr_list addrs; /* clusterIPs, externalIPs, those of load balancers */
     struct fence_service_port *ports;
-    size_t port_count;
-    size_t port_capacity;
+    uint32_t port_count;
+    uint32_t port_capacity;
 };
 
 struct fence_slice_port {
@@ -219,8 +219,8 @@ struct fence_slice {
     const char *service;          /* shared; its name, "" = of none */
     struct fence_addr_list addrs; /* that take connections: ready, or serving while they end */
     struct fence_slice_port *ports;
-    size_t port_count;
-    size_t port_capacity;
+    uint32_t port_count;
+    uint32_t port_capacity;
 };
 
 /* ---- objects -------------------------------------------------------------------------------- */

@@ -137,13 +137,13 @@ static void add_selector(struct fence_text *text, const char *title,
 {
     if (!selector)
         return;
-    fence_text_add(text, " %s(%zu", title, selector->count);
+    fence_text_add(text, " %s(%u", title, selector->count);
     for (size_t i = 0; i < selector->count; i++) {
         const struct fence_requirement *item = &selector->items[i];
 
         fence_text_raw(text, " ", 1);
         fence_text_string(text, item->key);
-        fence_text_add(text, " %d[%zu", (int)item->op, item->value_count);
+        fence_text_add(text, " %d[%u", (int)item->op, item->value_count);
         for (size_t j = 0; j < item->value_count; j++) {
             fence_text_raw(text, " ", 1);
             fence_text_string(text, item->values[j]);
@@ -161,7 +161,7 @@ void fence_text_peer(struct fence_text *text, const struct fence_peer_spec *peer
     add_selector(text, "nodes", peer->nodes);
     if (peer->block) {
         fence_text_prefix(text, &peer->block->cidr);
-        fence_text_add(text, " except %zu", peer->block->except_count);
+        fence_text_add(text, " except %u", peer->block->except_count);
         for (size_t i = 0; i < peer->block->except_count; i++)
             fence_text_prefix(text, &peer->block->except[i]);
     }
