@@ -10,7 +10,10 @@ struct fence_intern_entry;
 
 /* Zeroed = empty. */
 struct fence_intern {
-    struct fence_intern_entry *entries;
+    struct fence_intern_entry **slots;
+    size_t size;
+    size_t count;
+    size_t used; /* slots that are not free: removed entries too */
 };
 
 /*
@@ -23,7 +26,7 @@ bool fence_intern_find(const struct fence_intern *table, const void *data, size_
                        uint32_t *ret_number);
 /* What is not there is fine. */
 void fence_intern_remove(struct fence_intern *table, const void *data, size_t size);
-/* Take any one out; false when the table is empty. */
-bool fence_intern_pop(struct fence_intern *table, uint32_t *ret_number);
+/* Walk the numbers, in no order: start with *position = 0; false at the end. */
+bool fence_intern_next(const struct fence_intern *table, size_t *position, uint32_t *ret_number);
 size_t fence_intern_count(const struct fence_intern *table);
 void fence_intern_done(struct fence_intern *table);

@@ -459,10 +459,12 @@ int fence_sets_refresh(struct fence_compiler *compiler)
 
 static void forget_tables(struct fence_compiler *compiler, struct fence_intern *signatures)
 {
+    size_t position = 0;
     uint32_t table;
 
-    while (fence_intern_pop(signatures, &table))
+    while (fence_intern_next(signatures, &position, &table))
         FENCE_PLAN_UNREF(compiler->plan, tables, table);
+    fence_intern_done(signatures);
 }
 
 /* What is asked again finds the same tables: they stay until the plan is swept. */
