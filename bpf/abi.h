@@ -2,26 +2,21 @@
 /*
  * The pinned layout: what the BPF programs and user space share.
  *
- * This is the one header that both sides include. Every struct here is a map key, a map value or
- * a ring buffer record that outlives the process that wrote it, so any change of a size, an
- * offset or a meaning raises FENCE_ABI_VERSION, which is part of the pin path
- * (<bpffs>/v<N>/...). Padding is explicit and must be zero in keys.
- *
- * Numbers are in host byte order unless a comment says otherwise.
+ * This is the one header that both sides include; it has addr.h, reasons.h and report.h. Every
+ * struct here is a map key, a map value or a ring buffer record that outlives the process that
+ * wrote it, so any change of a size, an offset or a meaning raises FENCE_ABI_VERSION, which is part
+ * of the pin path (<bpffs>/v<N>/...). Padding is explicit and must be zero in keys. Numbers are in
+ * host byte order unless a comment says otherwise.
  */
 #pragma once
 
 #include <linux/types.h>
 
-#define FENCE_ABI_VERSION 3
+#include "bpf/addr.h"
+#include "bpf/reasons.h"
+#include "bpf/report.h"
 
-/* An address of either family: IPv6, or IPv4 mapped (::ffff:a.b.c.d). All zero is "none". */
-struct fence_addr {
-    union {
-        __u8 bytes[16];
-        __u32 words[4]; /* network byte order */
-    };
-};
+#define FENCE_ABI_VERSION 3
 
 /* ---- numbers with a fixed meaning ---------------------------------------------------------- */
 
@@ -65,73 +60,6 @@ enum fence_peer_number {
 enum fence_class_number {
     FENCE_CLASS_ANY = 0,
     FENCE_CLASS_FIRST = 1,
-};
-
-/*
- * Why a packet was let through or dropped: return code, counter index and event field.
- * X(symbol, name). Names are shown to users and used in JSON: never renamed, only added (before
- * the end of the list nothing moves, since counters are pinned).
- */
-#define FENCE_REASONS(X)                                                                           \
-    X(NONE, "none")                                                                                \
-    /* allowed */                                                                                  \
-    X(RULE, "rule")                       /* a rule of a policy allows it */                       \
-    X(NOT_ISOLATED, "not-isolated")       /* no policy isolates this direction */                  \
-    X(NO_POLICY, "no-policy")             /* no policy selects the endpoint at all */              \
-    X(FROM_HOST, "from-host")             /* a process of the pod's own node opened it */          \
-    X(OWN_NODE, "own-node")               /* pod to its own node: exempt from allow-lists */       \
-    X(ESTABLISHED, "established")         /* packet of a connection that was allowed */            \
-    X(REVERSE_RULE, "reverse-rule")       /* entry lost, the other direction's rule allows */      \
-    X(RECOVERY, "recovery")               /* the same, while the endpoint recovers */              \
-    X(RELATED, "related")                 /* ICMP error for a known connection */                  \
-    X(NEIGHBOUR, "neighbour-discovery")   /* ARP, ND, MLD */                                       \
-    X(NOT_AN_ENDPOINT, "not-an-endpoint") /* this end is not enforced on this node */              \
-    X(EXEMPT, "exempt")                   /* namespace exempted by the operator */                 \
-    X(PENDING_OPEN, "pending-open")       /* start mode open, not resolved yet */                  \
-    /* denied by policy */                                                                         \
-    X(NO_RULE, "no-rule")                /* isolated, and no rule allows it */                     \
-    X(DENYLIST, "denylist")              /* a Denylist matches */                                  \
-    X(DENY_RULE, "deny-rule")            /* a Deny rule of a tiered policy matches */              \
-    X(PENDING, "pending")                /* the endpoint has no identity or policy yet */          \
-    X(INCOMPLETE, "incomplete")          /* the pod misses a required label */                     \
-    X(PEER_PENDING, "peer-pending")      /* the other end is inside a pod range but unknown */     \
-    X(NOT_APPLIED, "policy-not-applied") /* its policy could not be written: closed */             \
-    X(NO_CONNECTION, "no-connection")    /* SYN-ACK or reply without a connection */               \
-    X(UNRELATED, "unrelated-icmp-error") /* ICMP error that quotes no known connection */          \
-    X(SERVICE_MIXED, "service-mixed")    /* backends differ and nobody can judge later */          \
-    /* refused before policy */                                                                    \
-    X(NO_ENDPOINT, "no-endpoint")         /* our filter, but no entry for the interface */         \
-    X(ETHERTYPE, "unsupported-ethertype") /* neither IPv4, IPv6 nor ARP */                         \
-    X(VLAN, "vlan-tag")                                                                            \
-    X(TRUNCATED, "truncated")       /* shorter than its headers say */                             \
-    X(BAD_HEADER, "invalid-header") /* version, length or checksum fields make no sense */         \
-    X(BAD_EXTENSION, "invalid-ipv6-extension")                                                     \
-    X(FRAGMENT_ORPHAN, "fragment-without-first")                                                   \
-    X(FRAGMENT_BAD, "invalid-fragment") /* first fragment without whole ports, overlaps */         \
-    X(SPOOFED_MAC, "spoofed-mac")                                                                  \
-    X(SPOOFED_ADDRESS, "spoofed-address")                                                          \
-    X(SPOOFED_ARP, "spoofed-arp")                                                                  \
-    X(SPOOFED_ND, "spoofed-nd")                                                                    \
-    X(ROUTER_ADVERTISEMENT, "router-advertisement")                                                \
-    X(DHCP_SERVER, "dhcp-server")                                                                  \
-    X(MARTIAN, "martian")                                                                          \
-    X(NOT_WRITTEN,                                                                                 \
-      "header-not-written") /* on its way to the receiver; the kernel had no memory */             \
-    /* worth counting, no verdict by itself */                                                     \
-    X(MASQUERADED, "masqueraded")            /* true source unknown: judged as the world */        \
-    X(TABLE_FULL, "connection-table-full")   /* passed by rule, but no entry could be made */      \
-    X(WOULD_BE_DENIED, "host-over-denylist") /* node traffic let in although a Denylist matches */ \
-    X(EVENT_LOST, "event-lost")              /* the ring buffer was full */                        \
-    /* allowed */                                                                                  \
-    X(SERVICE_DEFERRED,                                                                            \
-      "service-deferred") /* backends differ: judged where it goes to is known */                  \
-    X(ITSELF, "itself")   /* a pod through its own service */
-
-enum fence_reason {
-#define FENCE_REASON_ENUM(symbol, name) FENCE_REASON_##symbol,
-    FENCE_REASONS(FENCE_REASON_ENUM)
-#undef FENCE_REASON_ENUM
-        FENCE_REASON_COUNT,
 };
 
 /* ---- endpoints ------------------------------------------------------------------------------ */
@@ -478,81 +406,6 @@ struct fence_fragment {
     __u8 pad[2];
 };
 
-/* ---- what is reported ----------------------------------------------------------------------- */
-
-/* flows: LRU_PERCPU_HASH, one count per new connection or refused first packet. */
-struct fence_flow_key {
-    __u32 source;      /* identity */
-    __u32 destination; /* identity */
-    __u16 port;        /* destination port, or ICMP type << 8 | code */
-    __u8 protocol;
-    __u8 direction; /* of the hook that judged it */
-    __u8 verdict;
-    __u8 shadow;
-    __u16 pad;
-};
-
-struct fence_flow {
-    __u64 count;
-    __u64 last_seen; /* jiffies */
-};
-
-/* counters: PERCPU_ARRAY, index reason * FENCE_DIRECTIONS + direction. */
-struct fence_counter {
-    __u64 packets;
-    __u64 bytes;
-};
-
-/* event_limits: LRU_HASH; keeps a flood of equal events to a few records with a count. */
-struct fence_event_key {
-    __u32 ifindex;
-    __u8 reason;
-    __u8 direction;
-    __u8 protocol;
-    __u8 pad;
-    struct fence_addr remote;
-    __u32 port; /* destination */
-};
-
-struct fence_event_limit {
-    __u64 since; /* jiffies */
-    __u32 sent;
-    __u32 suppressed;
-};
-
-enum fence_event_type {
-    FENCE_EVENT_VERDICT = 1, /* a new connection's verdict */
-    FENCE_EVENT_DROP = 2,    /* a refused packet */
-    FENCE_EVENT_CUT = 3,     /* an established connection's verdict has changed */
-};
-
-/* events: ring buffer. */
-struct fence_event {
-    __u64 time_ns; /* CLOCK_BOOTTIME */
-    struct fence_addr source;
-    struct fence_addr destination;
-    __u32 ifindex;
-    __u32 identity; /* of the endpoint */
-    __u32 peer;
-    __u32 peer_identity;
-    __u32 set;
-    __u32 rule;
-    __u32 shadow_rule;
-    __u32 suppressed;       /* equal events left out before this one */
-    __u16 source_port;      /* ICMP: 0 */
-    __u16 destination_port; /* ICMP: type << 8 | code, of this packet */
-    __u16 ethertype;
-    __u8 protocol;
-    __u8 direction;
-    __u8 type; /* enum fence_event_type */
-    __u8 verdict;
-    __u8 reason;
-    __u8 shadow;
-    __u8 shadow_reason;
-    __u8 tcp_flags;
-    __u8 pad[2];
-};
-
 /* ---- settings ------------------------------------------------------------------------------- */
 
 enum fence_setting_flag {
@@ -623,8 +476,6 @@ enum fence_probe_output {
 #define FENCE_MAX_LIMITS     4096
 #define FENCE_EVENTS_BYTES   (1 << 20)
 
-#define FENCE_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
-FENCE_ASSERT_SIZE(fence_addr, 16);
 FENCE_ASSERT_SIZE(fence_endpoint, 176);
 FENCE_ASSERT_SIZE(fence_endpoint_info, 4792);
 FENCE_ASSERT_SIZE(fence_identity_info, 1176);
@@ -646,10 +497,4 @@ FENCE_ASSERT_SIZE(fence_epochs, 2056);
 FENCE_ASSERT_SIZE(fence_pair, 128);
 FENCE_ASSERT_SIZE(fence_fragment_key, 48);
 FENCE_ASSERT_SIZE(fence_fragment, 16);
-FENCE_ASSERT_SIZE(fence_flow_key, 16);
-FENCE_ASSERT_SIZE(fence_flow, 16);
-FENCE_ASSERT_SIZE(fence_counter, 16);
-FENCE_ASSERT_SIZE(fence_event_key, 28);
-FENCE_ASSERT_SIZE(fence_event_limit, 16);
-FENCE_ASSERT_SIZE(fence_event, 88);
 FENCE_ASSERT_SIZE(fence_settings, 112);

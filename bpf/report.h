@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What the pinned layout (abi.h) has of what is reported: flows, counters, events. */
+#pragma once
+
+#include "bpf/addr.h"
+
+/* flows: LRU_PERCPU_HASH, one count per new connection or refused first packet. */
+struct fence_flow_key {
+    __u32 source;      /* identity */
+    __u32 destination; /* identity */
+    __u16 port;        /* destination port, or ICMP type << 8 | code */
+    __u8 protocol;
+    __u8 direction; /* of the hook that judged it */
+    __u8 verdict;
+    __u8 shadow;
+    __u16 pad;
+};
+
+struct fence_flow {
+    __u64 count;
+    __u64 last_seen; /* jiffies */
+};
+
+/* counters: PERCPU_ARRAY, index reason * FENCE_DIRECTIONS + direction. */
+struct fence_counter {
+    __u64 packets;
+    __u64 bytes;
+};
+
+/* event_limits: LRU_HASH; keeps a flood of equal events to a few records with a count. */
+struct fence_event_key {
+    __u32 ifindex;
+    __u8 reason;
+    __u8 direction;
+    __u8 protocol;
+    __u8 pad;
+    struct fence_addr remote;
+    __u32 port; /* destination */
+};
+
+struct fence_event_limit {
+    __u64 since; /* jiffies */
+    __u32 sent;
+    __u32 suppressed;
+};
+
+enum fence_event_type {
+    FENCE_EVENT_VERDICT = 1, /* a new connection's verdict */
+    FENCE_EVENT_DROP = 2,    /* a refused packet */
+    FENCE_EVENT_CUT = 3,     /* an established connection's verdict has changed */
+};
+
+/* events: ring buffer. */
+struct fence_event {
+    __u64 time_ns; /* CLOCK_BOOTTIME */
+    struct fence_addr source;
+    struct fence_addr destination;
+    __u32 ifindex;
+    __u32 identity; /* of the endpoint */
+    __u32 peer;
+    __u32 peer_identity;
+    __u32 set;
+    __u32 rule;
+    __u32 shadow_rule;
+    __u32 suppressed;       /* equal events left out before this one */
+    __u16 source_port;      /* ICMP: 0 */
+    __u16 destination_port; /* ICMP: type << 8 | code, of this packet */
+    __u16 ethertype;
+    __u8 protocol;
+    __u8 direction;
+    __u8 type; /* enum fence_event_type */
+    __u8 verdict;
+    __u8 reason;
+    __u8 shadow;
+    __u8 shadow_reason;
+    __u8 tcp_flags;
+    __u8 pad[2];
+};
+
+FENCE_ASSERT_SIZE(fence_flow_key, 16);
+FENCE_ASSERT_SIZE(fence_flow, 16);
+FENCE_ASSERT_SIZE(fence_counter, 16);
+FENCE_ASSERT_SIZE(fence_event_key, 28);
+FENCE_ASSERT_SIZE(fence_event_limit, 16);
+FENCE_ASSERT_SIZE(fence_event, 88);
