@@ -6,42 +6,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
 #include "lib/base/memory.h"
 
-/* Keyed, because users choose what is in here: nobody can aim at one bucket. */
-#define HASH_NONFATAL_OOM                 1
-#define HASH_FUNCTION(data, size, result) (result) = fence_hash_secret((data), (size))
-#include <uthash.h>
-
 struct fence_shared_entry {
-    UT_hash_handle hh;
+    struct fence_slot_entry slot;
     size_t references;
-    _Alignas(8) char header[]; /* then the bytes */
+    char header[]; /* aligned; then the bytes */
 };
 
-/* What nests deeply here is uthash's macros.
- * NOLINTBEGIN(readability-function-size,clang-analyzer-core.NullDereference) */
+_Static_assert(offsetof(struct fence_shared_entry, header) % 8 == 0, "headers hold pointers");
+
+static struct fence_slot_key key_of(const struct fence_shared_pool *pool, const void *bytes,
+                                    size_t size)
+{
+    return (struct fence_slot_key){bytes, size,
+                                   offsetof(struct fence_shared_entry, header) + pool->header_size};
+}
+
 static struct fence_shared_entry *find(const struct fence_shared_pool *pool, const void *bytes,
                                        size_t size)
 {
-    struct fence_shared_entry *entry = NULL;
+    const struct fence_slot_key key = key_of(pool, bytes, size);
 
-    HASH_FIND(hh, pool->entries, bytes, size, entry);
-    return entry;
+    return (struct fence_shared_entry *)fence_slots_find(&pool->entries, &key);
 }
 
 static struct fence_shared_entry *add(struct fence_shared_pool *pool, const void *bytes,
                                       size_t size)
 {
+    const struct fence_slot_key key = key_of(pool, bytes, size);
     struct fence_shared_entry *entry = calloc(1, sizeof(*entry) + pool->header_size + size);
 
     if (!entry)
         return NULL;
     if (size)
         memcpy(entry->header + pool->header_size, bytes, size);
-    HASH_ADD_KEYPTR(hh, pool->entries, entry->header + pool->header_size, size, entry);
-    if (!entry->hh.tbl) {
+    if (fence_slots_add(&pool->entries, &entry->slot, &key) < 0) {
         free(entry);
         return NULL;
     }
@@ -83,12 +83,11 @@ void fence_shared_unref(struct fence_shared_pool *pool, const void *header)
 
     if (--entry->references)
         return;
-    HASH_DEL(pool->entries, entry);
+    fence_slots_remove(&pool->entries, &entry->slot);
     if (pool->destroy)
         pool->destroy(entry->header);
     free(entry);
 }
-/* NOLINTEND(readability-function-size,clang-analyzer-core.NullDereference) */
 
 /* ---- strings -------------------------------------------------------------------------------- */
 

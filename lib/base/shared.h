@@ -7,6 +7,7 @@
 #pragma once
 
 #include "lib/base/labels.h"
+#include "lib/base/slots.h"
 
 /* A reference to the one string of this content; NULL when out of memory. */
 const char *fence_shared_string(const char *text);
@@ -26,10 +27,8 @@ const struct fence_labels *fence_shared_labels_none(void);
  * What all of these are made of: bytes that are kept once, behind a header of the pool's kind that
  * `fill` (may be NULL) makes when they are new; `destroy` (may be NULL) is called before they go.
  */
-struct fence_shared_entry;
-
 struct fence_shared_pool {
-    struct fence_shared_entry *entries;
+    struct fence_slots entries;
     size_t header_size;
     void (*fill)(void *header, size_t size);
     void (*destroy)(void *header);

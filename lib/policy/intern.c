@@ -5,77 +5,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
 #include "lib/base/memory.h"
 
-#define SIZE_MIN 16
-
-/* There are thousands of them, mostly small: a hash table of pointers takes a third of what one of
- * linked entries does. */
 struct fence_intern_entry {
-    uint32_t hash;
+    struct fence_slot_entry slot;
     uint32_t number;
-    uint32_t size;
     char data[];
 };
 
-/* In the place of one that went: a search goes on behind it. */
-static struct fence_intern_entry removed;
-
-/* Where the entry is, or the free slot behind which it is not. Keyed, because labels are chosen by
- * users: nobody can aim at one slot. */
-static struct fence_intern_entry **find(const struct fence_intern *table, const void *data,
-                                        size_t size, uint32_t hash)
+static struct fence_slot_key key_of(const void *data, size_t size)
 {
-    size_t mask = table->size - 1;
-
-    for (size_t i = hash & mask;; i = (i + 1) & mask) {
-        const struct fence_intern_entry *entry = table->slots[i];
-
-        if (!entry || (entry != &removed && entry->hash == hash && entry->size == size &&
-                       memcmp(entry->data, data, size) == 0))
-            return &table->slots[i];
-    }
+    return (struct fence_slot_key){data, size, offsetof(struct fence_intern_entry, data)};
 }
 
-/* A free slot for an entry that is not there. */
-static struct fence_intern_entry **free_slot(struct fence_intern *table, uint32_t hash)
+static struct fence_intern_entry *find(const struct fence_intern *table, const void *data,
+                                       size_t size)
 {
-    size_t mask = table->size - 1, i = hash & mask;
+    const struct fence_slot_key key = key_of(data, size);
 
-    while (table->slots[i] && table->slots[i] != &removed)
-        i = (i + 1) & mask;
-    return &table->slots[i];
-}
-
-/* Three quarters full at most; removed ones make room first. */
-static int reserve(struct fence_intern *table)
-{
-    struct fence_intern bigger = {.size = table->size, .count = table->count};
-
-    if ((table->used + 1) * 4 <= table->size * 3)
-        return 0;
-    if (!bigger.size)
-        bigger.size = SIZE_MIN;
-    while ((table->count + 1) * 2 > bigger.size)
-        bigger.size *= 2;
-    bigger.slots = calloc(bigger.size, sizeof(struct fence_intern_entry *));
-    if (!bigger.slots)
-        return -ENOMEM;
-    for (size_t i = 0; i < table->size; i++)
-        if (table->slots[i] && table->slots[i] != &removed)
-            *free_slot(&bigger, table->slots[i]->hash) = table->slots[i];
-    bigger.used = bigger.count;
-    free(table->slots);
-    *table = bigger;
-    return 0;
+    return (struct fence_intern_entry *)fence_slots_find(&table->slots, &key);
 }
 
 bool fence_intern_find(const struct fence_intern *table, const void *data, size_t size,
                        uint32_t *ret_number)
 {
-    const struct fence_intern_entry *entry =
-        table->size ? *find(table, data, size, fence_hash_secret(data, size)) : NULL;
+    const struct fence_intern_entry *entry = find(table, data, size);
 
     if (entry)
         *ret_number = entry->number;
@@ -85,64 +39,56 @@ bool fence_intern_find(const struct fence_intern *table, const void *data, size_
 int fence_intern_put(struct fence_intern *table, const void *data, size_t size, uint32_t number,
                      uint32_t *ret_number)
 {
-    uint32_t hash = fence_hash_secret(data, size);
-    struct fence_intern_entry **slot = table->size ? find(table, data, size, hash) : NULL;
-    struct fence_intern_entry *entry;
+    const struct fence_slot_key key = key_of(data, size);
+    struct fence_intern_entry *entry = find(table, data, size);
 
-    if (slot && *slot) {
-        *ret_number = (*slot)->number;
+    if (entry) {
+        *ret_number = entry->number;
         return 0;
     }
-    if (reserve(table) < 0)
-        return -ENOMEM;
     entry = malloc(sizeof(*entry) + size);
     if (!entry)
         return -ENOMEM;
-    *entry = (struct fence_intern_entry){.hash = hash, .number = number, .size = (uint32_t)size};
+    entry->number = number;
     memcpy(entry->data, data, size);
-    slot = free_slot(table, hash);
-    table->used += !*slot;
-    table->count++;
-    *slot = entry;
+    if (fence_slots_add(&table->slots, &entry->slot, &key) < 0) {
+        free(entry);
+        return -ENOMEM;
+    }
     *ret_number = number;
     return 1;
 }
 
 void fence_intern_remove(struct fence_intern *table, const void *data, size_t size)
 {
-    struct fence_intern_entry **slot =
-        table->size ? find(table, data, size, fence_hash_secret(data, size)) : NULL;
+    struct fence_intern_entry *entry = find(table, data, size);
 
-    if (!slot || !*slot)
-        return;
-    free(*slot);
-    *slot = &removed;
-    table->count--;
+    if (entry)
+        fence_slots_remove(&table->slots, &entry->slot);
+    free(entry);
 }
 
 bool fence_intern_next(const struct fence_intern *table, size_t *position, uint32_t *ret_number)
 {
-    while (*position < table->size) {
-        const struct fence_intern_entry *entry = table->slots[(*position)++];
+    const struct fence_intern_entry *entry =
+        (const struct fence_intern_entry *)fence_slots_next(&table->slots, position);
 
-        if (!entry || entry == &removed)
-            continue;
+    if (entry)
         *ret_number = entry->number;
-        return true;
-    }
-    return false;
+    return entry != NULL;
 }
 
 size_t fence_intern_count(const struct fence_intern *table)
 {
-    return table->count;
+    return table->slots.count;
 }
 
 void fence_intern_done(struct fence_intern *table)
 {
-    for (size_t i = 0; i < table->size; i++)
-        if (table->slots[i] != &removed)
-            free(table->slots[i]);
-    free(table->slots);
-    *table = (struct fence_intern){0};
+    struct fence_slot_entry *entry;
+    size_t position = 0;
+
+    while ((entry = fence_slots_next(&table->slots, &position)))
+        free(entry);
+    fence_slots_done(&table->slots);
 }

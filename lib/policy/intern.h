@@ -6,14 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct fence_intern_entry;
+#include "lib/base/slots.h"
 
 /* Zeroed = empty. */
 struct fence_intern {
-    struct fence_intern_entry **slots;
-    size_t size;
-    size_t count;
-    size_t used; /* slots that are not free: removed entries too */
+    struct fence_slots slots;
 };
 
 /*
