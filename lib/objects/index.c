@@ -10,16 +10,27 @@
 
 #define SIZE_MIN 64
 
-/* In the place of a chain that went: a search goes on behind it. */
+/* In the place of one that went: a search goes on behind it. */
 static struct fence_entry removed;
 
-static size_t hash_of(const struct fence_entry_key *key)
+static unsigned int hash_of(const struct fence_entry_key *key)
 {
     char text[512];
     int size =
         snprintf(text, sizeof(text), "%d/%s/%s", (int)key->kind, key->namespace_name, key->name);
 
     return fence_hash_secret(text, (size_t)size < sizeof(text) ? (size_t)size : sizeof(text));
+}
+
+/* Where a search begins. The size is no power of two: memory is what counts here. */
+static size_t begin_of(const struct fence_entry_index *index, const struct fence_entry_key *key)
+{
+    return (size_t)((uint64_t)hash_of(key) * index->size >> 32);
+}
+
+static size_t after(const struct fence_entry_index *index, size_t slot)
+{
+    return slot + 1 == index->size ? 0 : slot + 1;
 }
 
 static bool has_key(const struct fence_entry *entry, const struct fence_entry_key *key)
@@ -36,84 +47,76 @@ void fence_entry_index_done(struct fence_entry_index *index)
     *index = (struct fence_entry_index){0};
 }
 
-/* Where the chain is, or the free slot where it would be. */
-static size_t slot_of(const struct fence_entry_index *index, const struct fence_entry_key *key)
+static void put(struct fence_entry_index *index, struct fence_entry *entry)
 {
-    size_t mask = index->size - 1;
-    size_t i = hash_of(key) & mask;
+    const struct fence_entry_key key = fence_entry_key_of(entry->object);
+    size_t i = begin_of(index, &key);
 
-    while (index->slots[i] && (index->slots[i] == &removed || !has_key(index->slots[i], key)))
-        i = (i + 1) & mask;
-    return i;
+    while (index->slots[i] && index->slots[i] != &removed)
+        i = after(index, i);
+    index->used += !index->slots[i];
+    index->count++;
+    index->slots[i] = entry;
 }
 
 static int resize(struct fence_entry_index *index, size_t size)
 {
-    struct fence_entry_index bigger = {.size = size, .count = index->count, .used = index->count};
+    struct fence_entry_index bigger = {.size = size};
+    struct fence_entry *entry;
+    size_t position = 0;
 
     bigger.slots = calloc(size, sizeof(struct fence_entry *));
     if (!bigger.slots)
         return -ENOMEM;
-    for (size_t i = 0; i < index->size; i++) {
-        struct fence_entry_key key;
-
-        if (!index->slots[i] || index->slots[i] == &removed)
-            continue;
-        key = fence_entry_key_of(index->slots[i]->object);
-        bigger.slots[slot_of(&bigger, &key)] = index->slots[i];
-    }
+    while ((entry = fence_entry_index_next(index, &position)))
+        put(&bigger, entry);
     free(index->slots);
     *index = bigger;
     return 0;
 }
 
+/* Four fifths full at most; removed ones make room first. */
 int fence_entry_index_reserve(struct fence_entry_index *index, size_t more)
 {
-    size_t size = index->size ? index->size : SIZE_MIN;
+    size_t wanted = (index->count + more) / 2 * 3;
 
-    if (index->size && (index->used + more) * 4 <= index->size * 3)
+    if (index->size && (index->used + more) * 5 <= index->size * 4)
         return 0;
-    while ((index->count + more) * 3 > size * 2)
-        size *= 2;
-    return resize(index, size);
+    return resize(index, wanted > SIZE_MIN ? wanted : SIZE_MIN);
 }
 
 struct fence_entry *fence_entry_index_find(const struct fence_entry_index *index,
                                            const struct fence_entry_key *key)
 {
-    return index->size ? index->slots[slot_of(index, key)] : NULL;
+    struct fence_entry *first = NULL;
+
+    if (!index->size)
+        return NULL;
+    for (size_t i = begin_of(index, key); index->slots[i]; i = after(index, i)) {
+        struct fence_entry *entry = index->slots[i];
+
+        if (entry != &removed && has_key(entry, key) &&
+            (!first || fence_unit_compare(entry->unit, first->unit) < 0))
+            first = entry;
+    }
+    return first;
 }
 
 void fence_entry_index_add(struct fence_entry_index *index, struct fence_entry *entry)
 {
-    struct fence_entry_key key = fence_entry_key_of(entry->object);
-    struct fence_entry **place = &index->slots[slot_of(index, &key)];
-
-    if (!*place) {
-        index->count++;
-        index->used++;
-    }
-    while (*place && fence_unit_compare((*place)->unit, entry->unit) < 0)
-        place = &(*place)->next;
-    entry->next = *place;
-    *place = entry;
+    put(index, entry);
 }
 
-void fence_entry_index_remove(struct fence_entry_index *index, struct fence_entry *entry)
+void fence_entry_index_remove(struct fence_entry_index *index, const struct fence_entry *entry)
 {
-    struct fence_entry_key key = fence_entry_key_of(entry->object);
-    struct fence_entry **slot = &index->slots[slot_of(index, &key)];
-    struct fence_entry **place = slot;
+    const struct fence_entry_key key = fence_entry_key_of(entry->object);
+    size_t i = begin_of(index, &key);
 
-    while (*place && *place != entry)
-        place = &(*place)->next;
-    if (!*place)
+    while (index->slots[i] && index->slots[i] != entry)
+        i = after(index, i);
+    if (!index->slots[i])
         return;
-    *place = entry->next;
-    entry->next = NULL;
-    if (*slot)
-        return;
-    *slot = &removed;
+    index->slots[i] = &removed;
     index->count--;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The entries of a store by kind, namespace and name: open addressing, a pointer a slot. Entries of
- * one object in several units are a chain, the unit that counts first.
+ * The entries of a store by kind, namespace and name: open addressing, a pointer a slot. One object
+ * may have entries in several units.
  */
 #pragma once
 
@@ -10,9 +10,9 @@
 /* Zeroed = empty. */
 struct fence_entry_index {
     struct fence_entry **slots;
-    size_t size;  /* a power of two, or 0 */
-    size_t count; /* chains */
-    size_t used;  /* chains, and slots of removed ones */
+    size_t size;
+    size_t count;
+    size_t used; /* entries, and slots of removed ones */
 };
 
 struct fence_entry_key {
@@ -27,13 +27,13 @@ static inline struct fence_entry_key fence_entry_key_of(const struct fence_objec
 }
 
 void fence_entry_index_done(struct fence_entry_index *index);
-/* Room for so many more chains. -ENOMEM. */
+/* Room for so many more. -ENOMEM. */
 int fence_entry_index_reserve(struct fence_entry_index *index, size_t more);
-/* The first of the chain, NULL when there is none. */
+/* That of the unit that counts, NULL when there is none. */
 struct fence_entry *fence_entry_index_find(const struct fence_entry_index *index,
                                            const struct fence_entry_key *key);
 /* There is room. */
 void fence_entry_index_add(struct fence_entry_index *index, struct fence_entry *entry);
-void fence_entry_index_remove(struct fence_entry_index *index, struct fence_entry *entry);
-/* All firsts: begin with *position 0; NULL at the end. */
+void fence_entry_index_remove(struct fence_entry_index *index, const struct fence_entry *entry);
+/* All of them: begin with *position 0; NULL at the end. */
 struct fence_entry *fence_entry_index_next(const struct fence_entry_index *index, size_t *position);

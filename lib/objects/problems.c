@@ -84,13 +84,19 @@ static void add_conflict(struct fence_store *store, const struct fence_entry *lo
 
 static void add_conflicts(struct fence_store *store)
 {
-    const struct fence_entry *winner;
+    const struct fence_entry *entry;
     size_t position = 0;
 
-    while ((winner = fence_entry_index_next(&store->index, &position)))
-        for (const struct fence_entry *loser = winner->next; loser; loser = loser->next)
-            if (memcmp(&winner->text, &loser->text, sizeof(loser->text)) != 0)
-                add_conflict(store, loser, winner);
+    while ((entry = fence_entry_index_next(&store->index, &position))) {
+        const struct fence_entry_key key = fence_entry_key_of(entry->object);
+        const struct fence_entry *winner;
+
+        if (entry->object->in_force)
+            continue;
+        winner = fence_entry_index_find(&store->index, &key);
+        if (winner && winner->text != entry->text)
+            add_conflict(store, entry, winner);
+    }
 }
 
 size_t fence_store_problems(const struct fence_store *store,

@@ -374,7 +374,7 @@ static void list_kinds(struct fence_store *store, unsigned int kinds)
     find_places(store, places);
     memcpy(ends, places, sizeof(ends));
     while ((entry = fence_entry_index_next(&store->index, &position)))
-        if (kinds >> entry->object->kind & 1)
+        if (entry->object->in_force && kinds >> entry->object->kind & 1)
             store->objects[ends[entry->object->kind]++] = entry->object;
     for (unsigned int kind = 0; kind < FENCE_OBJECT_KINDS; kind++)
         if (kinds >> kind & 1 && ends[kind] > places[kind])

@@ -19,7 +19,6 @@ struct fence_entry {
     struct fence_object *object;
     __u64 text; /* fence_hash_text of its canonical one: equal hash, equal object */
     const struct fence_unit *unit;
-    struct fence_entry *next; /* the same object of a unit that comes later */
 };
 
 /* Something to tell about an object of the file. */

@@ -140,7 +140,7 @@ void fence_plan_set_done(struct fence_plan_set *set)
 
 int fence_plan_set_reserve(struct fence_plan_set *set, size_t classes)
 {
-    size_t wanted = set->table_count * 2 > classes ? set->table_count * 2 : classes;
+    size_t wanted = classes + classes / 4; /* there is a list for every pod here */
 
     if (classes <= set->table_count)
         return 0;
