@@ -120,12 +120,10 @@ struct fence_prefix fence_where_of(const struct fence_compiler *compiler,
 }
 
 /* A new string, or NULL. */
-static char *make_content(const struct fence_plan *plan, uint32_t identity,
-                          const struct fence_peer_view *view)
+static char *make_content(const struct fence_peer_view *view)
 {
     struct fence_text text = {0};
 
-    fence_text_string(&text, plan->identities[identity].content);
     fence_text_prefix(&text, &view->where);
     fence_text_ports(&text, view->ports->items, view->ports->count);
     if (view->kind == FENCE_VIEW_HOST)
@@ -187,8 +185,7 @@ int fence_peer_get(struct fence_compiler *compiler, const struct fence_peer_draf
     r = add_peer(compiler, &placed, ret_peer);
     if (r < 0)
         return r;
-    compiler->plan->peers[*ret_peer].content =
-        make_content(compiler->plan, placed.identity, &placed.view);
+    compiler->plan->peers[*ret_peer].content = make_content(&placed.view);
     if (!compiler->plan->peers[*ret_peer].content)
         return -ENOMEM;
     r = fence_intern_put(&compiler->peer_keys, &key, sizeof(key), *ret_peer, ret_peer);
@@ -326,7 +323,7 @@ static int relocate(struct fence_compiler *compiler, uint32_t index,
     new = pack(peer->identity, &view, peer->route);
     if (fence_intern_find(&compiler->peer_keys, &new, sizeof(new), &ignored))
         return 1;
-    content = make_content(plan, peer->identity, &view);
+    content = make_content(&view);
     if (!content)
         return -ENOMEM;
     free(peer->content);

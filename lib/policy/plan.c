@@ -278,6 +278,28 @@ int fence_plan_class_content(const struct fence_plan *plan, uint32_t index,
     return finish(&text, ret_text);
 }
 
+/* What the peer is but for its route. */
+static void add_peer(struct fence_text *text, const struct fence_plan *plan, uint32_t index)
+{
+    const struct fence_plan_peer *peer = &plan->peers[index];
+
+    if (!peer->reserved)
+        fence_text_string(text, plan->identities[peer->identity].content);
+    fence_text_raw(text, peer->content, strlen(peer->content));
+}
+
+static void add_target(struct fence_text *text, const struct fence_plan *plan,
+                       const struct fence_plan_target *target)
+{
+    struct fence_text peer = {0};
+
+    add_peer(&peer, plan, target->index);
+    fence_text_add(text, " %u to %u ", target->position, target->port);
+    fence_text_string(text, peer.failed ? "" : peer.data);
+    text->failed |= peer.failed;
+    fence_text_done(&peer);
+}
+
 int fence_plan_peer_content(const struct fence_plan *plan, uint32_t index,
                             struct fence_text *ret_text)
 {
@@ -286,13 +308,9 @@ int fence_plan_peer_content(const struct fence_plan *plan, uint32_t index,
         peer->route == FENCE_PLAN_NONE ? NULL : &plan->routes[peer->route];
     struct fence_text text = {0};
 
-    fence_text_raw(&text, peer->content, strlen(peer->content));
-    for (size_t i = 0; route && i < route->count; i++) {
-        const struct fence_plan_target *target = &route->targets[i];
-
-        fence_text_add(&text, " %u to %u ", target->position, target->port);
-        fence_text_string(&text, plan->peers[target->index].content);
-    }
+    add_peer(&text, plan, index);
+    for (size_t i = 0; route && i < route->count; i++)
+        add_target(&text, plan, &route->targets[i]);
     return finish(&text, ret_text);
 }
 

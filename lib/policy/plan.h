@@ -89,7 +89,8 @@ struct fence_plan_class {
 
 struct fence_plan_peer {
     struct fence_plan_item item;
-    char *content;     /* identity, most specific block, named ports; but for its route */
+    char *content;     /* behind its identity's: most specific block, named ports; see
+                          fence_plan_peer_content */
     uint32_t reserved; /* enum fence_peer_number when it is a reserved one, else 0 */
     uint32_t identity; /* index */
     uint32_t class;    /* index */

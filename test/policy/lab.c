@@ -262,7 +262,8 @@ static bool same_content(const struct fence_plan *plan, uint32_t a, uint32_t b)
     bool same = false;
 
     /* what is not even alike without its route is not asked for it */
-    if (strcmp(plan->peers[a].content, plan->peers[b].content) == 0)
+    if (plan->peers[a].identity == plan->peers[b].identity &&
+        strcmp(plan->peers[a].content, plan->peers[b].content) == 0)
         same = fence_plan_peer_content(plan, a, &one) == 0 &&
                fence_plan_peer_content(plan, b, &other) == 0 && strcmp(one.data, other.data) == 0;
     fence_text_done(&one);
