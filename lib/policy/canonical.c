@@ -26,13 +26,21 @@ char *fence_text_take(struct fence_text *text)
     char *data = NULL;
 
     fence_text_raw(text, "", 0);
-    if (!text->failed) {
-        /* there are thousands of them: without the room to grow */
-        data = realloc(text->data, text->size + 1);
-        text->data = data ? NULL : text->data;
-    }
+    fence_text_fit(text);
+    if (!text->failed)
+        data = TAKE_PTR(text->data);
     fence_text_done(text);
     return data;
+}
+
+void fence_text_fit(struct fence_text *text)
+{
+    char *fit = text->data ? realloc(text->data, text->size + 1) : NULL;
+
+    if (!fit)
+        return;
+    text->data = fit;
+    text->capacity = text->size + 1;
 }
 
 void fence_text_raw(struct fence_text *text, const char *data, size_t size)

@@ -23,6 +23,8 @@ void fence_text_done(struct fence_text *text);
 void fence_text_clear(struct fence_text *text);
 /* Hand the string over and start empty; NULL when memory ended. */
 char *fence_text_take(struct fence_text *text);
+/* Give back the room to grow, for those that there are thousands of. */
+void fence_text_fit(struct fence_text *text);
 
 void fence_text_raw(struct fence_text *text, const char *data, size_t size);
 __attribute__((format(printf, 2, 3))) void fence_text_add(struct fence_text *text,

@@ -145,8 +145,8 @@ struct fence_reach {
 
 struct fence_reaches {
     struct fence_reach *items;
-    size_t count;
-    size_t capacity;
+    uint32_t count;
+    uint32_t capacity;
 };
 
 struct fence_book_service {

@@ -151,6 +151,7 @@ static int make_use(struct fence_book_policy *policy)
     policy->use = use;
     use->id = fence_object_id(policy->object);
     fence_text_policy(&use->text, policy->object);
+    fence_text_fit(&use->text);
     if (!use->id || use->text.failed)
         r = -ENOMEM;
     for (int direction = 0; r == 0 && direction < FENCE_DIRECTIONS; direction++)
