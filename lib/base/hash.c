@@ -75,8 +75,9 @@ struct fence_hash fence_hash_own(const void *data, size_t size)
     static __u64 key[2];
     static bool have_key;
 
-    if (!have_key)
-        have_key = getrandom(key, sizeof(key), GRND_NONBLOCK) == sizeof(key);
+    /* one for all the life of the process: what it has hashed is compared with what it will */
+    while (!have_key)
+        have_key = getrandom(key, sizeof(key), 0) == sizeof(key);
     return fence_hash_bytes(key, data, size);
 }
 

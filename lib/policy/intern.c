@@ -3,92 +3,145 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "lib/base/memory.h"
+#include "lib/base/hash.h"
 
-struct fence_intern_entry {
-    struct fence_slot_entry slot;
-    uint32_t number;
-    char data[];
+#define SIZE_MIN 16
+
+enum slot_state {
+    SLOT_FREE,
+    SLOT_REMOVED, /* a search goes on behind it */
+    SLOT_USED,
 };
 
-static struct fence_slot_key key_of(const void *data, size_t size)
+/* Equal hash, equal bytes: 128 bits under a key that nobody knows, so that whoever chooses labels
+ * can make no two of them meet. */
+struct fence_intern_slot {
+    struct fence_hash hash;
+    uint32_t number;
+    uint32_t state;
+};
+
+/* Where a search begins. The size is no power of two: memory is what counts here. */
+static size_t begin_of(const struct fence_intern *table, const struct fence_hash *hash)
 {
-    return (struct fence_slot_key){data, size, offsetof(struct fence_intern_entry, data)};
+    return (size_t)((hash->words[0] >> 32) * table->size >> 32);
 }
 
-static struct fence_intern_entry *find(const struct fence_intern *table, const void *data,
-                                       size_t size)
+static size_t after(const struct fence_intern *table, size_t slot)
 {
-    const struct fence_slot_key key = key_of(data, size);
+    return slot + 1 == table->size ? 0 : slot + 1;
+}
 
-    return (struct fence_intern_entry *)fence_slots_find(&table->slots, &key);
+/* NULL when it is not there. */
+static struct fence_intern_slot *find(const struct fence_intern *table,
+                                      const struct fence_hash *hash)
+{
+    if (!table->size)
+        return NULL;
+    for (size_t i = begin_of(table, hash); table->slots[i].state != SLOT_FREE;
+         i = after(table, i)) {
+        struct fence_intern_slot *slot = &table->slots[i];
+
+        if (slot->state == SLOT_USED && slot->hash.words[0] == hash->words[0] &&
+            slot->hash.words[1] == hash->words[1])
+            return slot;
+    }
+    return NULL;
+}
+
+/* It is not there, and there is room. */
+static void put(struct fence_intern *table, const struct fence_hash *hash, uint32_t number)
+{
+    size_t i = begin_of(table, hash);
+
+    while (table->slots[i].state == SLOT_USED)
+        i = after(table, i);
+    table->used += table->slots[i].state == SLOT_FREE;
+    table->count++;
+    table->slots[i] =
+        (struct fence_intern_slot){.hash = *hash, .number = number, .state = SLOT_USED};
+}
+
+/* Four fifths full at most; removed ones make room first. */
+static int reserve(struct fence_intern *table)
+{
+    struct fence_intern bigger = {.size = (table->count + 2) / 2 * 3};
+
+    if ((table->used + 1) * 5 <= table->size * 4)
+        return 0;
+    if (bigger.size < SIZE_MIN)
+        bigger.size = SIZE_MIN;
+    bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
+    if (!bigger.slots)
+        return -ENOMEM;
+    for (size_t i = 0; i < table->size; i++)
+        if (table->slots[i].state == SLOT_USED)
+            put(&bigger, &table->slots[i].hash, table->slots[i].number);
+    free(table->slots);
+    *table = bigger;
+    return 0;
 }
 
 bool fence_intern_find(const struct fence_intern *table, const void *data, size_t size,
                        uint32_t *ret_number)
 {
-    const struct fence_intern_entry *entry = find(table, data, size);
+    const struct fence_hash hash = fence_hash_own(data, size);
+    const struct fence_intern_slot *slot = find(table, &hash);
 
-    if (entry)
-        *ret_number = entry->number;
-    return entry != NULL;
+    if (slot)
+        *ret_number = slot->number;
+    return slot != NULL;
 }
 
 int fence_intern_put(struct fence_intern *table, const void *data, size_t size, uint32_t number,
                      uint32_t *ret_number)
 {
-    const struct fence_slot_key key = key_of(data, size);
-    struct fence_intern_entry *entry = find(table, data, size);
+    const struct fence_hash hash = fence_hash_own(data, size);
+    const struct fence_intern_slot *slot = find(table, &hash);
 
-    if (entry) {
-        *ret_number = entry->number;
+    if (slot) {
+        *ret_number = slot->number;
         return 0;
     }
-    entry = malloc(sizeof(*entry) + size);
-    if (!entry)
+    if (reserve(table) < 0)
         return -ENOMEM;
-    entry->number = number;
-    memcpy(entry->data, data, size);
-    if (fence_slots_add(&table->slots, &entry->slot, &key) < 0) {
-        free(entry);
-        return -ENOMEM;
-    }
+    put(table, &hash, number);
     *ret_number = number;
     return 1;
 }
 
 void fence_intern_remove(struct fence_intern *table, const void *data, size_t size)
 {
-    struct fence_intern_entry *entry = find(table, data, size);
+    const struct fence_hash hash = fence_hash_own(data, size);
+    struct fence_intern_slot *slot = find(table, &hash);
 
-    if (entry)
-        fence_slots_remove(&table->slots, &entry->slot);
-    free(entry);
+    if (!slot)
+        return;
+    slot->state = SLOT_REMOVED;
+    table->count--;
 }
 
 bool fence_intern_next(const struct fence_intern *table, size_t *position, uint32_t *ret_number)
 {
-    const struct fence_intern_entry *entry =
-        (const struct fence_intern_entry *)fence_slots_next(&table->slots, position);
+    while (*position < table->size) {
+        const struct fence_intern_slot *slot = &table->slots[(*position)++];
 
-    if (entry)
-        *ret_number = entry->number;
-    return entry != NULL;
+        if (slot->state != SLOT_USED)
+            continue;
+        *ret_number = slot->number;
+        return true;
+    }
+    return false;
 }
 
 size_t fence_intern_count(const struct fence_intern *table)
 {
-    return table->slots.count;
+    return table->count;
 }
 
 void fence_intern_done(struct fence_intern *table)
 {
-    struct fence_slot_entry *entry;
-    size_t position = 0;
-
-    while ((entry = fence_slots_next(&table->slots, &position)))
-        free(entry);
-    fence_slots_done(&table->slots);
+    free(table->slots);
+    *table = (struct fence_intern){0};
 }

@@ -6,11 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/base/slots.h"
+struct fence_intern_slot;
 
-/* Zeroed = empty. */
+/* Zeroed = empty. The bytes themselves are not kept. */
 struct fence_intern {
-    struct fence_slots slots;
+    struct fence_intern_slot *slots;
+    size_t size;
+    size_t count;
+    size_t used; /* that are not free: removed ones too */
 };
 
 /*
