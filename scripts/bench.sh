@@ -47,8 +47,11 @@ bench_policy() {
         policies=(100 1000)
     fi
 
-    # The largest is the one with targets; the others only show how it grows.
+    # The largest is the one with targets, with services too; the others only show how it grows.
     "$bench" --pods "${pods[-1]}" --policies "${policies[-1]}" --csv "$out/policy.csv" "${check[@]}" ||
+        status=1
+    printf '\nwith %s services\n' "${policies[-1]}"
+    "$bench" --pods "${pods[-1]}" --policies "${policies[-1]}" --services "${policies[-1]}" "${check[@]}" ||
         status=1
     for pod_count in "${pods[@]}"; do
         for policy_count in "${policies[@]}"; do
