@@ -6,6 +6,7 @@ set datafile separator "\t"
 rows = int(system(sprintf("wc -l < %s", csv)))
 set yrange [rows - 0.4:-0.6]
 set xrange [*<0.8:1.05<*]
+set xtics 0.1
 set grid xtics lc rgb "#dddddd"
 set border 3
 set tics nomirror
@@ -14,7 +15,7 @@ unset key
 set bars 0.6
 colour(title) = title[1:8] eq "podfence" ? 0xd95f02 : title[1:2] eq "no" || title[1:5] eq "empty" ? 0x888888 : 0x7570b3
 set multiplot layout 1,3 title "podfence: what a policy costs through real sockets, as a ratio to no policy (more is better)" font ",15" \
-    margins 0.24,0.98,0.08,0.86 spacing 0.03
+    margins 0.25,0.98,0.08,0.86 spacing 0.03
 panel(n) = 2 + 3 * n
 do for [n=0:2] {
     if (n == 0) { set title "new connections" }
