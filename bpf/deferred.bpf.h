@@ -96,8 +96,10 @@ fence_step int deferred_ask(const struct packet *packet, const struct fence_endp
     if (!interval || interval->verdict != FENCE_DEFER)
         return 0;
     pair = pair_get(packet, endpoint, &way->sender, &way->real);
-    if (!pair)
+    if (!pair) {
+        policy_deny(judgement, FENCE_REASON_NOT_APPLIED);
         return 1;
+    }
     question.direction = FENCE_EGRESS;
     question.position = FENCE_POSITION(way->protocol, way->real_port);
     judge(pair, &question, judgement);

@@ -4,11 +4,12 @@
 
 #include "bpf/abi.h"
 
-static inline __u64 fence_addr_half(const struct fence_addr *addr, int half)
+/* The eight bytes from that word on. */
+static inline __u64 fence_addr_half(const struct fence_addr *addr, __u32 word)
 {
     __u64 bytes;
 
-    __builtin_memcpy(&bytes, &addr->words[2 * half], sizeof(bytes));
+    __builtin_memcpy(&bytes, &addr->words[word], sizeof(bytes));
     return bytes;
 }
 
@@ -16,11 +17,11 @@ static inline __u64 fence_addr_half(const struct fence_addr *addr, int half)
 static inline __u64 fence_pair_hash(__u32 ifindex, const struct fence_addr *local,
                                     const struct fence_addr *remote, const __u64 secret[2])
 {
-    __u64 other = fence_addr_half(remote, 0) ^ fence_addr_half(remote, 1);
+    __u64 other = fence_addr_half(remote, 0) ^ fence_addr_half(remote, 2);
 
     other ^= other >> 32;
     return (other ^ secret[0]) * 0x9e3779b97f4a7c15ull +
-           (fence_addr_half(local, 1) ^ ifindex ^ secret[1]) * 0x94d049bb133111ebull;
+           (fence_addr_half(local, 2) ^ ifindex ^ secret[1]) * 0x94d049bb133111ebull;
 }
 
 /* Index in `opened`. */
