@@ -172,7 +172,7 @@ struct fence_plan {
     struct fence_plan_note *notes;
     size_t notes_count;
     size_t notes_capacity;
-    size_t deferring;    /* tables with a FENCE_DEFER among what they enforce */
+    size_t deferring; /* tables that enforce a FENCE_DEFER, also those that a set only remembers */
     int64_t next_expiry; /* when the daemon has to compile again, 0 = never */
     const void *teller;  /* whoever has applied it and been told since; NULL = nobody */
 };
