@@ -198,7 +198,8 @@ static int leave(struct fence_daemon *daemon, const struct survey *survey, struc
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-/* Let pass after the last filter is there, and refuse before the first one goes. */
+/* Let pass after the last filter is there, and refuse before the first one goes; also where it
+ * cannot be told which devices there are. */
 static int settle(struct fence_daemon *daemon, bool wanted, struct fence_err *err)
 {
     FENCE_CLEANUP(survey_done) struct survey survey = {0};
@@ -206,11 +207,10 @@ static int settle(struct fence_daemon *daemon, bool wanted, struct fence_err *er
 
     if (r == 0)
         r = make_survey(daemon, &survey, err);
-    if (r < 0)
-        return r;
-    if (!wanted)
+    if (r == 0 && !wanted)
         return leave(daemon, &survey, err);
-    r = follow(daemon, &survey, err);
+    if (r == 0)
+        r = follow(daemon, &survey, err);
     if (r == 0)
         return set_deferring(daemon, true, err);
     set_deferring(daemon, false, NULL);
