@@ -366,9 +366,7 @@ fence_inline int connection_may_replace(const struct packet *packet, const struc
 fence_step int connection_recall_source(struct packet *packet,
                                         const struct fence_connection_key *key)
 {
-    struct fence_endpoint *endpoint;
     struct fence_addr *learnt;
-    __u32 ifindex;
 
     if (!packet || !key)
         return -1;
@@ -378,9 +376,7 @@ fence_step int connection_recall_source(struct packet *packet,
             return -1;
         packet->true_source = *learnt;
     }
-    ifindex = packet->ifindex;
-    endpoint = bpf_map_lookup_elem(&endpoints, &ifindex);
-    return endpoint ? pair_fill(packet, endpoint, packet_local(packet), &packet->true_source) : -1;
+    return pair_fill(packet, packet_local(packet), &packet->true_source);
 }
 
 /*
@@ -481,9 +477,7 @@ fence_step int connection_quoted(struct __sk_buff *skb, struct packet *packet,
 }
 
 /* An ICMP error goes with the connection that it quotes: 0 or the reason to drop. */
-fence_step int connection_judge_quoted(const struct packet *packet,
-                                       const struct fence_endpoint *endpoint,
-                                       const struct tuple *quoted)
+fence_step int connection_judge_quoted(const struct packet *packet, const struct tuple *quoted)
 {
     int pod_sent;
     struct judgement judgement = {};
@@ -492,10 +486,10 @@ fence_step int connection_judge_quoted(const struct packet *packet,
     struct fence_pair *pair;
     struct found found;
 
-    if (!packet || !endpoint || !quoted)
+    if (!packet || !quoted)
         return FENCE_REASON_UNRELATED;
     pod_sent = packet->direction == FENCE_INGRESS;
-    pair = pair_get(packet, endpoint, pod_sent ? &quoted->source : &quoted->destination,
+    pair = pair_get(packet, pod_sent ? &quoted->source : &quoted->destination,
                     pod_sent ? &quoted->destination : &quoted->source);
     if (!pair)
         return FENCE_REASON_UNRELATED;

@@ -79,23 +79,23 @@ fence_step int deferred_find(struct __sk_buff *skb, const struct packet *packet,
 }
 
 /* What the opener's own hook said: was it deferred? And what it says now. 1: it is refused. */
-fence_step int deferred_ask(const struct packet *packet, const struct fence_endpoint *endpoint,
-                            const struct way *way, struct judgement *judgement)
+fence_step int deferred_ask(const struct packet *packet, const struct way *way,
+                            struct judgement *judgement)
 {
     struct question question = {};
     struct fence_interval *interval;
     struct fence_pair *pair;
 
-    if (!packet || !endpoint || !way || !judgement)
+    if (!packet || !way || !judgement)
         return 0;
-    pair = pair_get(packet, endpoint, &way->sender, &way->asked);
+    pair = pair_get(packet, &way->sender, &way->asked);
     if (!pair)
         return 0;
     interval =
         policy_search(&pair->tables[FENCE_EGRESS], FENCE_POSITION(way->protocol, way->asked_port));
     if (!interval || interval->verdict != FENCE_DEFER)
         return 0;
-    pair = pair_get(packet, endpoint, &way->sender, &way->real);
+    pair = pair_get(packet, &way->sender, &way->real);
     if (!pair) {
         policy_deny(judgement, FENCE_REASON_NOT_APPLIED);
         return 1;
@@ -147,7 +147,7 @@ fence_step int deferred_judge(struct __sk_buff *skb, struct packet *packet,
     direction = packet->direction;
     packet->ifindex = *ifindex;
     packet->direction = FENCE_EGRESS;
-    refused = deferred_ask(packet, endpoint, &way, judgement);
+    refused = deferred_ask(packet, &way, judgement);
     if (refused)
         deferred_refuse(packet, &way, judgement, endpoint->identity);
     packet->ifindex = here;

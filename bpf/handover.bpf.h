@@ -194,7 +194,7 @@ fence_step int handover_begin(struct __sk_buff *skb, struct packet *packet, __u3
     if (!handover_way(skb, packet, endpoint->mac) || (endpoint->flags & FENCE_EP_EXEMPT))
         return 0;
     handover_turn(packet, neighbour, FENCE_INGRESS);
-    if (pair_fill(packet, endpoint, &packet->outer.destination, &packet->outer.source) == 0)
+    if (pair_fill(packet, &packet->outer.destination, &packet->outer.source) == 0)
         return 1;
     handover_turn(packet, sender, FENCE_EGRESS);
     return 0;

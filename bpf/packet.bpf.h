@@ -11,6 +11,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/abi.h"
+#include "bpf/maps.bpf.h"
 
 /*
  * A step of its own for the verifier: a global function is verified once, whoever calls it, where
@@ -65,6 +66,15 @@ struct packet {
     __u8 neighbour; /* ARP, ND or MLD: not for policy */
     __u32 length;   /* of the frame */
 };
+
+/* NULL: the daemon has never finished loading. */
+fence_inline const struct fence_settings *settings_now(void)
+{
+    __u32 zero = 0;
+    const struct fence_settings *setting = bpf_map_lookup_elem(&settings, &zero);
+
+    return setting && setting->hz ? setting : NULL;
+}
 
 /* A question to the policy: a connection of a pair, in `direction`, with that destination. */
 struct question {

@@ -5,9 +5,10 @@
  * for the other end, nor for its tables.
  *
  * What is kept is good for one epoch. Whoever writes a map that judgements come from raises the
- * epoch afterwards (lib/datapath/epochs.h). The epoch is read before the maps are, so what was
- * looked up while they changed is never taken for new. A CPU runs one packet at a time, so
- * nobody reads an entry that is half written.
+ * epoch afterwards (lib/datapath/epochs.h). The epoch is read before all maps are, the endpoint and
+ * the settings among them, so what was looked up while they changed is never taken for new: what
+ * the packet already knows of either may be older, and is not used here. A CPU runs one packet at a
+ * time, so nobody reads an entry that is half written.
  *
  * Only packets that passed the checks of what a pod may send fill a pair, and FENCE_PAIR_OWN says
  * that the local address is the endpoint's own: a packet from the pod that has such a pair and
@@ -137,7 +138,8 @@ fence_inline __u8 pair_allows(const struct fence_pair *pair, __u32 direction)
     return interval && interval->verdict == FENCE_ALLOW ? FENCE_PAIR_ALLOWS << direction : 0;
 }
 
-fence_inline __u8 pair_flags(const struct fence_pair *pair, const struct packet *packet)
+fence_inline __u8 pair_flags(const struct fence_pair *pair, const struct packet *packet,
+                             __u32 setting_flags)
 {
     __u8 flags = FENCE_ALLOW | pair_allows(pair, FENCE_EGRESS) | pair_allows(pair, FENCE_INGRESS);
 
@@ -151,23 +153,55 @@ fence_inline __u8 pair_flags(const struct fence_pair *pair, const struct packet 
         !(pair->peer_flags & FENCE_PEER_IS_HOST) && !(flags & FENCE_PAIR_ITSELF))
         flags |= FENCE_PAIR_ORDINARY;
     /* only what translation on this node will send on: its services' addresses, its own ports */
-    if ((packet->setting_flags & FENCE_SETTING_DEFER) &&
+    if ((setting_flags & FENCE_SETTING_DEFER) &&
         (pair->peer_identity == FENCE_IDENTITY_SERVICE || (pair->peer_flags & FENCE_PEER_IS_HOST)))
         flags |= FENCE_PAIR_DEFERS;
     return flags;
 }
 
-/* Look everything up, unless it is known. 0, or -1 if there is no place at all. */
-fence_step int pair_fill(const struct packet *packet, const struct fence_endpoint *endpoint,
-                         const struct fence_addr *local, const struct fence_addr *remote)
+/* The place has a new epoch when all is there. 0, or -1 if the endpoint has gone. */
+fence_inline int pair_look_up(const struct packet *packet, struct fence_pair *pair, __u64 hash)
+{
+    __u32 ifindex = packet->ifindex;
+    struct fence_endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &ifindex);
+    const struct fence_settings *setting = settings_now();
+    __u32 setting_flags, *neighbour;
+    struct peer peer;
+
+    if (!endpoint || !setting)
+        return -1;
+    setting_flags = setting->flags;
+    pair->opened = fence_pair_opened(hash, packet->secret);
+    pair_set(pair, packet, endpoint);
+    peer_resolve(setting_flags, &pair->remote, &peer);
+    pair->ifindex = ifindex;
+    pair->identity = endpoint->identity;
+    pair->endpoint_flags = endpoint->flags;
+    pair->peer = peer.number;
+    pair->peer_identity = peer.identity;
+    pair->peer_flags = peer.flags;
+    pair->slot = endpoint->slot;
+    pair->mark = 0;
+    pair_table(pair, peer.class, FENCE_EGRESS);
+    pair_table(pair, peer.class, FENCE_INGRESS);
+    neighbour = bpf_map_lookup_elem(&locals, &pair->remote);
+    pair->neighbour = neighbour ? *neighbour : 0;
+    pair->memo.low = 0;
+    pair->local_number = pair_local_number(endpoint, &pair->local);
+    pair->flags = pair_flags(pair, packet, setting_flags);
+    __builtin_memcpy(pair->mac, endpoint->mac, sizeof(pair->mac));
+    return 0;
+}
+
+/* Look everything up, unless it is known. 0, or -1 if there is no place or no endpoint. */
+fence_step int pair_fill(const struct packet *packet, const struct fence_addr *local,
+                         const struct fence_addr *remote)
 {
     const volatile struct fence_epochs *now = pair_epochs();
     struct fence_pair *pair;
-    struct peer peer;
     __u64 hash, epoch;
-    __u32 *neighbour;
 
-    if (!packet || !endpoint || !local || !remote || !now)
+    if (!packet || !local || !remote || !now)
         return -1;
     hash = pair_hash(packet, local, remote);
     pair = pair_place(packet, hash);
@@ -179,27 +213,10 @@ fence_step int pair_fill(const struct packet *packet, const struct fence_endpoin
     /* an atomic operation: what follows is not read before the epoch */
     __sync_lock_test_and_set(&pair->epoch, 0);
     pair->epoch_bucket = fence_epoch_bucket(remote);
-    pair->opened = fence_pair_opened(hash, packet->secret);
-    pair_set(pair, packet, endpoint);
-    peer_resolve(packet, remote, &peer);
     pair->local = *local;
     pair->remote = *remote;
-    pair->ifindex = packet->ifindex;
-    pair->identity = endpoint->identity;
-    pair->endpoint_flags = endpoint->flags;
-    pair->peer = peer.number;
-    pair->peer_identity = peer.identity;
-    pair->peer_flags = peer.flags;
-    pair->slot = endpoint->slot;
-    pair->mark = 0;
-    pair_table(pair, peer.class, FENCE_EGRESS);
-    pair_table(pair, peer.class, FENCE_INGRESS);
-    neighbour = bpf_map_lookup_elem(&locals, remote);
-    pair->neighbour = neighbour ? *neighbour : 0;
-    pair->memo.low = 0;
-    pair->local_number = pair_local_number(endpoint, local);
-    pair->flags = pair_flags(pair, packet);
-    __builtin_memcpy(pair->mac, endpoint->mac, sizeof(pair->mac));
+    if (pair_look_up(packet, pair, hash) < 0)
+        return -1;
     barrier();
     pair->epoch = packet->probe ? 0 : epoch;
     return 0;
@@ -208,11 +225,10 @@ fence_step int pair_fill(const struct packet *packet, const struct fence_endpoin
 /* The pair of the packet's endpoint and these two addresses, for this packet's use, even if the
  * epoch changes meanwhile. */
 fence_inline struct fence_pair *pair_get(const struct packet *packet,
-                                         const struct fence_endpoint *endpoint,
                                          const struct fence_addr *local,
                                          const struct fence_addr *remote)
 {
-    if (pair_fill(packet, endpoint, local, remote) < 0)
+    if (pair_fill(packet, local, remote) < 0)
         return NULL;
     return pair_place(packet, pair_hash(packet, local, remote));
 }

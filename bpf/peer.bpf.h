@@ -16,7 +16,7 @@ struct peer {
     __u32 class;
 };
 
-fence_inline __u32 peer_number(const struct packet *packet, const struct fence_addr *addr)
+fence_inline __u32 peer_number(__u32 setting_flags, const struct fence_addr *addr)
 {
     struct fence_prefix_key key = {.length = 128, .addr = *addr};
     __u32 *peer = bpf_map_lookup_elem(&addresses, addr);
@@ -24,7 +24,7 @@ fence_inline __u32 peer_number(const struct packet *packet, const struct fence_a
     if (peer)
         return *peer;
     /* somebody on this link, as a rule a pod that cannot be named by it: never the world */
-    if ((packet->setting_flags & FENCE_SETTING_ADDRESSES_INCOMPLETE) || address_is_link_local(addr))
+    if ((setting_flags & FENCE_SETTING_ADDRESSES_INCOMPLETE) || address_is_link_local(addr))
         return FENCE_PEER_PENDING;
     peer = bpf_map_lookup_elem(&prefixes, &key);
     return peer ? *peer : FENCE_PEER_PENDING;
@@ -37,10 +37,10 @@ fence_inline __u32 peer_class(__u32 number)
     return peer ? peer->class : FENCE_CLASS_ANY;
 }
 
-fence_inline void peer_resolve(const struct packet *packet, const struct fence_addr *addr,
+fence_inline void peer_resolve(__u32 setting_flags, const struct fence_addr *addr,
                                struct peer *ret_peer)
 {
-    __u32 number = peer_number(packet, addr);
+    __u32 number = peer_number(setting_flags, addr);
     struct fence_peer *peer = bpf_map_lookup_elem(&peers, &number);
 
     ret_peer->number = number;

@@ -116,25 +116,16 @@ fence_inline int admit(struct __sk_buff *skb, struct packet *packet,
     if (packet->icmp_error && !packet->probe) {
         reason = connection_quoted(skb, packet, &quoted);
         if (!reason)
-            reason = connection_judge_quoted(packet, endpoint, &quoted);
+            reason = connection_judge_quoted(packet, &quoted);
         if (!reason) {
             policy_allow(judgement, FENCE_REASON_RELATED);
             return handover_takes_error(packet, &quoted);
         }
     }
-    if (pair_fill(packet, endpoint, packet_local(packet), packet_remote(packet)) == 0)
+    if (pair_fill(packet, packet_local(packet), packet_remote(packet)) == 0)
         return 1;
     policy_deny(judgement, FENCE_REASON_NOT_APPLIED);
     return 0;
-}
-
-/* NULL: the daemon has never finished loading. */
-fence_inline const struct fence_settings *settings_now(void)
-{
-    __u32 zero = 0;
-    const struct fence_settings *setting = bpf_map_lookup_elem(&settings, &zero);
-
-    return setting && setting->hz ? setting : NULL;
 }
 
 fence_inline void packet_begin(const struct __sk_buff *skb, struct packet *packet, __u32 direction)
