@@ -59,20 +59,23 @@ fence_inline int arrival_fits(const struct __sk_buff *skb, const struct packet *
  * of; 0: none has. */
 fence_step __u32 arrival_true_neighbour(const struct packet *packet, const struct fence_pair *pair)
 {
-    const struct fence_addr *source;
     struct fence_connection_key key;
+    struct fence_addr *learnt, source;
     struct found found;
     __u32 *neighbour;
 
     if (!packet || !pair)
         return 0;
-    source = &packet->true_source;
+    source = packet->true_source;
     if (!packet->has_true_source) {
         connection_key(pair, &packet->outer, 0, &key);
         connection_find(packet, &key, &found);
-        source = found.state & FENCE_CONN_TRANSLATED ? bpf_map_lookup_elem(&origins, &key) : NULL;
+        learnt = found.state & FENCE_CONN_TRANSLATED ? bpf_map_lookup_elem(&origins, &key) : NULL;
+        if (!learnt)
+            return 0;
+        source = *learnt;
     }
-    neighbour = source ? bpf_map_lookup_elem(&locals, source) : NULL;
+    neighbour = bpf_map_lookup_elem(&locals, &source);
     return neighbour ? *neighbour : 0;
 }
 

@@ -122,6 +122,21 @@ fence_inline void connection_note(const struct packet *packet, const struct fenc
         pair_opened->stamps[direction & 1] = (__u32)packet->now | 1;
 }
 
+/* For connection_recall_source. A step of its own: its copies would deepen every packet's stack. */
+fence_step int connection_keep_source(const struct packet *packet,
+                                      const struct fence_connection_key *key)
+{
+    struct fence_connection_key copy;
+    struct fence_addr source;
+
+    if (!packet || !key)
+        return 0;
+    copy = *key;
+    source = packet->true_source;
+    bpf_map_update_elem(&origins, &copy, &source, BPF_ANY);
+    return 0;
+}
+
 /* A new entry, half-open. `direction` is the opener's. */
 fence_inline void connection_open(const struct packet *packet, const struct fence_pair *pair,
                                   const struct fence_connection_key *key,
@@ -137,7 +152,7 @@ fence_inline void connection_open(const struct packet *packet, const struct fenc
         (packet->outer.protocol != IPPROTO_TCP || (packet->tcp_flags & TCP_BIT_SYN)))
         flags |= FENCE_CONN_DIRECT;
     if (packet->has_true_source) {
-        bpf_map_update_elem(&origins, key, &packet->true_source, BPF_ANY);
+        connection_keep_source(packet, key);
         flags |= FENCE_CONN_TRANSLATED;
     }
     if (table_insert(packet, key, flags) < 0)
@@ -366,12 +381,14 @@ fence_inline int connection_may_replace(const struct packet *packet, const struc
 fence_step int connection_recall_source(struct packet *packet,
                                         const struct fence_connection_key *key)
 {
+    struct fence_connection_key copy;
     struct fence_addr *learnt;
 
     if (!packet || !key)
         return -1;
     if (!packet->has_true_source) {
-        learnt = bpf_map_lookup_elem(&origins, key);
+        copy = *key;
+        learnt = bpf_map_lookup_elem(&origins, &copy);
         if (!learnt)
             return -1;
         packet->true_source = *learnt;

@@ -72,8 +72,10 @@ fence_inline int is_own_link_local(const struct fence_endpoint *endpoint,
 /* Somebody on this link, as far as an address can tell: a known one, for unicast probes. */
 fence_inline int is_near(const struct fence_endpoint *endpoint, const struct fence_addr *addr)
 {
+    struct fence_addr copy = *addr;
+
     return address_is_link_local(addr) || endpoint_owns(endpoint, addr) ||
-           bpf_map_lookup_elem(&addresses, addr);
+           bpf_map_lookup_elem(&addresses, &copy);
 }
 
 /* Beyond every link of ours. */

@@ -19,7 +19,7 @@ struct peer {
 fence_inline __u32 peer_number(__u32 setting_flags, const struct fence_addr *addr)
 {
     struct fence_prefix_key key = {.length = 128, .addr = *addr};
-    __u32 *peer = bpf_map_lookup_elem(&addresses, addr);
+    __u32 *peer = bpf_map_lookup_elem(&addresses, &key.addr);
 
     if (peer)
         return *peer;

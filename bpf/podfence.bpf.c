@@ -165,13 +165,15 @@ fence_inline void packet_complete(struct packet *packet, const struct fence_sett
 fence_step int long_way(struct __sk_buff *skb, struct packet *packet, struct judgement *judgement)
 {
     struct fence_endpoint *endpoint;
+    __u32 ifindex;
     int reason;
 
     if (!packet || !judgement)
         return 0;
     packet->tcp_flags = 0;
     reason = parse_link(skb, packet);
-    endpoint = bpf_map_lookup_elem(&endpoints, &packet->ifindex);
+    ifindex = packet->ifindex;
+    endpoint = bpf_map_lookup_elem(&endpoints, &ifindex);
     if (endpoint && (!reason || (endpoint->flags & FENCE_EP_EXEMPT)))
         return admit(skb, packet, endpoint, judgement);
     policy_deny(judgement, endpoint ? reason : FENCE_REASON_NO_ENDPOINT);

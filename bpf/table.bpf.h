@@ -175,7 +175,7 @@ fence_step int bucket_choose(const struct packet *packet, const struct fence_con
 
     if (!bucket || !packet || !key || !victim)
         return -1;
-    for (__u32 i = 0; i < FENCE_BUCKET_WAYS; i++) {
+    for (__u32 i = 0; i < FENCE_BUCKET_WAYS && victim->rank != RANK_FREE; i++) {
         struct fence_connection *connection = &bucket->ways[i];
         __u64 state = TABLE_STATE(connection);
         __u32 rank = table_rank(packet, key, connection, full_share);
@@ -188,8 +188,6 @@ fence_step int bucket_choose(const struct packet *packet, const struct fence_con
         victim->way = i;
         victim->rank = rank;
         victim->age = age;
-        if (rank == RANK_FREE)
-            break;
     }
     return 0;
 }
