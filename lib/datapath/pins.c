@@ -69,6 +69,71 @@ static int open_pin(const char *root, const char *folder, const char *name, int 
     return 0;
 }
 
+/* ---- shapes ---------------------------------------------------------------------------------
+ * What lies under a map's name is read and written by these sizes: a map of another size would
+ * overwrite the reader's memory. In bytes; of a per-CPU map, those of one CPU.
+ */
+
+#define SHAPE(key_type, value_type)                                                                \
+    {                                                                                              \
+        sizeof(key_type), sizeof(value_type)                                                       \
+    }
+
+static const struct {
+    __u32 key;
+    __u32 value;
+} shapes[] = {
+    [FENCE_MAP_ENDPOINTS] = SHAPE(__u32, struct fence_endpoint),
+    [FENCE_MAP_ENDPOINT_INFO] = SHAPE(__u32, struct fence_endpoint_info),
+    [FENCE_MAP_LOCALS] = SHAPE(struct fence_addr, __u32),
+    [FENCE_MAP_IDENTITIES] = SHAPE(__u32, struct fence_identity_info),
+    [FENCE_MAP_CLASSES] = SHAPE(__u32, struct fence_class_info),
+    [FENCE_MAP_PEERS] = SHAPE(__u32, struct fence_peer),
+    [FENCE_MAP_ADDRESSES] = SHAPE(struct fence_addr, __u32),
+    [FENCE_MAP_PREFIXES] = SHAPE(struct fence_prefix_key, __u32),
+    [FENCE_MAP_SETS] = SHAPE(__u32, struct fence_set_info),
+    [FENCE_MAP_POLICIES] = SHAPE(struct fence_policy_key, struct fence_policy_table),
+    [FENCE_MAP_INTERVALS] = SHAPE(__u32, struct fence_interval),
+    [FENCE_MAP_RULES] = SHAPE(__u32, struct fence_rule_info),
+    [FENCE_MAP_CONNECTIONS] = SHAPE(__u32, struct fence_bucket),
+    [FENCE_MAP_USAGE] = SHAPE(__u32, struct fence_usage),
+    [FENCE_MAP_OPENED] = SHAPE(__u32, struct fence_opened),
+    [FENCE_MAP_EPOCHS] = SHAPE(__u32, struct fence_epochs),
+    [FENCE_MAP_PAIRS] = SHAPE(__u32, struct fence_pair),
+    [FENCE_MAP_ORIGINS] = SHAPE(struct fence_connection_key, struct fence_addr),
+    [FENCE_MAP_FRAGMENTS] = SHAPE(struct fence_fragment_key, struct fence_fragment),
+    [FENCE_MAP_FLOWS] = SHAPE(struct fence_flow_key, struct fence_flow),
+    [FENCE_MAP_COUNTERS] = SHAPE(__u32, struct fence_counter),
+    [FENCE_MAP_EVENTS] = {0, 0}, /* a ring buffer */
+    [FENCE_MAP_EVENT_LIMITS] = SHAPE(struct fence_event_key, struct fence_event_limit),
+    [FENCE_MAP_OBSERVED] = SHAPE(__u32, __u64),
+    [FENCE_MAP_SETTINGS] = SHAPE(__u32, struct fence_settings),
+};
+static_assert(FENCE_ARRAY_SIZE(shapes) == FENCE_MAP_COUNT, "every map has a shape");
+
+/* A program under a map's name has no shape of ours either. */
+static int check_shapes(const struct fence_pins *pins, struct fence_err *err)
+{
+    for (unsigned int i = 0; i < FENCE_MAP_COUNT; i++) {
+        struct bpf_map_info info = {0};
+        __u32 size = sizeof(info);
+        int r = pins->maps[i] < 0 ? 0 : bpf_obj_get_info_by_fd(pins->maps[i], &info, &size);
+
+        if (pins->maps[i] < 0 ||
+            (r == 0 && info.key_size == shapes[i].key && info.value_size == shapes[i].value))
+            continue;
+        return fence_err_set(err, -EUCLEAN,
+                             "the data path at %s is damaged: maps/%s is another map, its keys "
+                             "have %u bytes and its values %u, to be %u and %u (remove that pin "
+                             "and restart podfenced)",
+                             pins->root, map_names[i], info.key_size, info.value_size,
+                             shapes[i].key, shapes[i].value);
+    }
+    return 0;
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
 struct opened {
     const char *root;
     const char *folder;
@@ -141,7 +206,8 @@ static int open_all(struct fence_pins *pins, struct fence_err *err)
         if (r < 0)
             return r;
     }
-    return judge(pins, &maps, &progs, err);
+    r = check_shapes(pins, err);
+    return r < 0 ? r : judge(pins, &maps, &progs, err);
 }
 
 int fence_pins_open(const char *bpffs, struct fence_pins *ret_pins, struct fence_err *err)

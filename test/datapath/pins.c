@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -75,6 +76,29 @@ static void test_damaged(void **state)
     }
 }
 
+/* A map of another shape would overwrite the memory of whoever reads it by ours. */
+static void test_other_map(void **state)
+{
+    struct fence_pins loaded = node_load(NULL, 0);
+    struct fence_err err = {{0}};
+    struct fence_pins pins;
+    char path[512], bpffs[256];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/maps/endpoints", loaded.root);
+    snprintf(bpffs, sizeof(bpffs), "%s", loaded.root);
+    *strrchr(bpffs, '/') = '\0';
+    for (unsigned int i = 0; i < 2; i++) {
+        int other = i ? loaded.progs[FENCE_PROG_TO_POD] : loaded.maps[FENCE_MAP_ENDPOINT_INFO];
+
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(bpf_obj_pin(other, path), 0);
+        assert_int_equal(fence_pins_open(bpffs, &pins, &err), -EUCLEAN);
+        assert_non_null(strstr(err.text, "maps/endpoints"));
+    }
+    fence_pins_close(&loaded);
+}
+
 static void test_long_path(void **state)
 {
     struct fence_err err = {{0}};
@@ -92,7 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),     cmocka_unit_test(test_never_loaded),
         cmocka_unit_test(test_open),      cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_long_path),
+        cmocka_unit_test(test_other_map), cmocka_unit_test(test_long_path),
     };
 
     return cmocka_run_group_tests(tests, node_setup, node_teardown);
