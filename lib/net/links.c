@@ -15,79 +15,8 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "lib/net/device.h"
 #include "lib/net/netlink.h"
-
-#define NSID_NONE (-1)
-
-/* What RTM_GETLINK says of one device. */
-struct device {
-    __u32 index;
-    __u32 peer;       /* IFLA_LINK: where that is a veth's other end */
-    __u32 master;     /* 0: it is no port of another device */
-    __s32 peer_netns; /* IFLA_LINK_NETNSID, NSID_NONE when it is in the device's own namespace */
-    char name[IFNAMSIZ];
-    char kind[32]; /* "" for hardware and for loopback */
-    bool loopback;
-    unsigned char mac[6];
-};
-
-static void read_kind(struct nlattr *info, struct device *device)
-{
-    struct nlattr *attrs[IFLA_INFO_MAX + 1];
-
-    if (nla_parse_nested(attrs, IFLA_INFO_MAX, info, NULL) < 0 || !attrs[IFLA_INFO_KIND])
-        return;
-    nla_strlcpy(device->kind, attrs[IFLA_INFO_KIND], sizeof(device->kind));
-}
-
-static int take_device(void *context, struct nlmsghdr *header)
-{
-    struct device *device = context;
-    struct nlattr *attrs[IFLA_MAX + 1];
-    const struct ifinfomsg *info = nlmsg_data(header);
-
-    if (header->nlmsg_type != RTM_NEWLINK)
-        return 0;
-    if (nlmsg_parse(header, sizeof(*info), attrs, IFLA_MAX, NULL) < 0)
-        return -EBADMSG;
-    device->index = (__u32)info->ifi_index;
-    device->loopback = info->ifi_flags & IFF_LOOPBACK;
-    if (attrs[IFLA_IFNAME])
-        nla_strlcpy(device->name, attrs[IFLA_IFNAME], sizeof(device->name));
-    if (attrs[IFLA_LINK])
-        device->peer = nla_get_u32(attrs[IFLA_LINK]);
-    if (attrs[IFLA_MASTER])
-        device->master = nla_get_u32(attrs[IFLA_MASTER]);
-    if (attrs[IFLA_LINK_NETNSID])
-        device->peer_netns = nla_get_s32(attrs[IFLA_LINK_NETNSID]);
-    if (attrs[IFLA_ADDRESS] && nla_len(attrs[IFLA_ADDRESS]) == (int)sizeof(device->mac))
-        memcpy(device->mac, nla_data(attrs[IFLA_ADDRESS]), sizeof(device->mac));
-    if (attrs[IFLA_LINKINFO])
-        read_kind(attrs[IFLA_LINKINFO], device);
-    return 0;
-}
-
-/* By name or, with name NULL, by index; in the namespace that `nsid` stands for, if any. */
-static int get_device(struct nl_sock *socket, __s32 nsid, const char *name, __u32 index,
-                      struct device *ret_device)
-{
-    struct ifinfomsg info = {.ifi_index = (int)index};
-    FENCE_NL_MSG struct nl_msg *message = nlmsg_alloc_simple(RTM_GETLINK, NLM_F_REQUEST);
-    struct device device = {.peer_netns = NSID_NONE};
-    int r;
-
-    if (!message || nlmsg_append(message, &info, sizeof(info), NLMSG_ALIGNTO) < 0 ||
-        (name && nla_put_string(message, IFLA_IFNAME, name) < 0) ||
-        (nsid != NSID_NONE && nla_put_s32(message, IFLA_TARGET_NETNSID, nsid) < 0))
-        return -ENOMEM;
-    r = fence_nl_request(socket, message, take_device, &device);
-    if (r < 0)
-        return r;
-    if (!device.index)
-        return -ENODEV;
-    *ret_device = device;
-    return 0;
-}
 
 static int take_nsid(void *context, struct nlmsghdr *header)
 {
@@ -110,17 +39,17 @@ static int nsid_request(struct nl_sock *socket, int type, int netns, __s32 *ret_
 
     if (!message || nlmsg_append(message, &family, sizeof(family), NLMSG_ALIGNTO) < 0 ||
         nla_put_u32(message, NETNSA_FD, (__u32)netns) < 0 ||
-        (type == RTM_NEWNSID && nla_put_s32(message, NETNSA_NSID, NSID_NONE) < 0))
+        (type == RTM_NEWNSID && nla_put_s32(message, NETNSA_NSID, FENCE_NSID_NONE) < 0))
         return -ENOMEM;
     return fence_nl_request(socket, message, take_nsid, ret_nsid);
 }
 
 static int find_nsid(struct nl_sock *socket, int netns, __s32 *ret_nsid)
 {
-    __s32 nsid = NSID_NONE;
+    __s32 nsid = FENCE_NSID_NONE;
     int r = nsid_request(socket, RTM_GETNSID, netns, &nsid);
 
-    if (r == 0 && nsid == NSID_NONE) {
+    if (r == 0 && nsid == FENCE_NSID_NONE) {
         r = nsid_request(socket, RTM_NEWNSID, netns, &nsid);
         /* -EEXIST: somebody else was faster */
         if (r == 0 || r == -EEXIST)
@@ -128,7 +57,7 @@ static int find_nsid(struct nl_sock *socket, int netns, __s32 *ret_nsid)
     }
     if (r < 0)
         return r;
-    if (nsid == NSID_NONE)
+    if (nsid == FENCE_NSID_NONE)
         return -ENOENT;
     *ret_nsid = nsid;
     return 0;
@@ -167,14 +96,15 @@ static int refuse_own(const char *path, const struct stat *netns, struct fence_e
     return 0;
 }
 
-static const char *kind_name(const struct device *device)
+static const char *kind_name(const struct fence_net_device *device)
 {
     if (device->loopback)
         return "the loopback device";
     return device->kind[0] ? device->kind : "a hardware device";
 }
 
-static int refuse_kind(const struct device *device, const char *ifname, struct fence_err *err)
+static int refuse_kind(const struct fence_net_device *device, const char *ifname,
+                       struct fence_err *err)
 {
     if (strcmp(device->kind, "veth") == 0)
         return 0;
@@ -186,10 +116,13 @@ static int refuse_kind(const struct device *device, const char *ifname, struct f
 }
 
 /* Of another kind of master (VRF, bond) it is no port. */
-static int find_bridge(struct nl_sock *socket, const struct device *device, __u32 *ret_bridge)
+static int find_bridge(struct nl_sock *socket, const struct fence_net_device *device,
+                       __u32 *ret_bridge)
 {
-    struct device master = {0};
-    int r = device->master ? get_device(socket, NSID_NONE, NULL, device->master, &master) : 0;
+    struct fence_net_device master = {0};
+    int r = device->master
+                ? fence_net_device_get(socket, FENCE_NSID_NONE, NULL, device->master, &master)
+                : 0;
 
     if (r == 0)
         *ret_bridge = strcmp(master.kind, "bridge") == 0 ? device->master : 0;
@@ -197,11 +130,12 @@ static int find_bridge(struct nl_sock *socket, const struct device *device, __u3
 }
 
 /* The other end, provided that it names `device` as its own other end. */
-static int find_host_end(struct nl_sock *socket, const struct device *device, __s32 nsid,
+static int find_host_end(struct nl_sock *socket, const struct fence_net_device *device, __s32 nsid,
                          struct fence_pod_link *link, struct fence_err *err)
 {
-    struct device host = {0};
-    int r = device->peer ? get_device(socket, NSID_NONE, NULL, device->peer, &host) : -ENODEV;
+    struct fence_net_device host = {0};
+    int r = device->peer ? fence_net_device_get(socket, FENCE_NSID_NONE, NULL, device->peer, &host)
+                         : -ENODEV;
 
     if (r < 0 && r != -ENODEV)
         return fence_err_set(err, r, "cannot read the device with index %u: %s", device->peer,
@@ -224,8 +158,8 @@ static int find_host_end(struct nl_sock *socket, const struct device *device, __
 static int find_in(__s32 nsid, struct nl_sock *socket, const char *ifname,
                    struct fence_pod_link *link, struct fence_err *err)
 {
-    struct device device = {0};
-    int r = get_device(socket, nsid, ifname, 0, &device);
+    struct fence_net_device device = {0};
+    int r = fence_net_device_get(socket, nsid, ifname, 0, &device);
 
     if (r == -ENODEV || r == -ERANGE)
         return fence_err_set(err, -ENODEV,
@@ -290,7 +224,7 @@ int fence_own_link_find(const char *ifname, struct fence_pod_link *ret_link, str
         return fence_err_set(err, -errno, "cannot look at /proc/thread-self/ns/net: %s",
                              strerror(errno));
     link.netns = info.st_ino;
-    r = find_in(NSID_NONE, socket, ifname, &link, err);
+    r = find_in(FENCE_NSID_NONE, socket, ifname, &link, err);
     if (r < 0)
         return r;
     *ret_link = link;
@@ -320,14 +254,11 @@ int fence_link_index(const char *name, __u32 *ret_ifindex)
 int fence_link_is_veth(__u32 ifindex)
 {
     FENCE_NL_SOCKET struct nl_sock *socket = fence_nl_open(NETLINK_ROUTE);
-    struct device device = {0};
-    int r = socket ? get_device(socket, NSID_NONE, NULL, ifindex, &device) : -EIO;
+    struct fence_net_device device = {0};
+    int r = socket ? fence_net_device_get(socket, FENCE_NSID_NONE, NULL, ifindex, &device) : -EIO;
 
     return r < 0 ? r : strcmp(device.kind, "veth") == 0;
 }
-
-/* A dump is torn when a device changes meanwhile; on a busy node that happens in a row. */
-#define DUMP_ATTEMPTS 10
 
 struct device_list {
     struct fence_device *items;
@@ -335,34 +266,20 @@ struct device_list {
     size_t capacity;
 };
 
-static int take_listed(void *context, struct nlmsghdr *header)
+static int take_listed(void *context, const struct fence_net_device *device)
 {
     struct device_list *list = context;
-    struct device device = {0};
     struct fence_device *item;
-    int r = take_device(&device, header);
 
-    if (r < 0 || !device.index || device.loopback)
-        return r;
+    if (device->loopback)
+        return 0;
     if (FENCE_GROW(list->items, list->capacity, list->count) < 0)
         return -ENOMEM;
     item = &list->items[list->count++];
-    *item =
-        (struct fence_device){.ifindex = device.index, .is_veth = strcmp(device.kind, "veth") == 0};
-    memcpy(item->name, device.name, sizeof(item->name));
+    *item = (struct fence_device){.ifindex = device->index,
+                                  .is_veth = strcmp(device->kind, "veth") == 0};
+    memcpy(item->name, device->name, sizeof(item->name));
     return 0;
-}
-
-static int dump_devices(struct nl_sock *socket, struct device_list *list)
-{
-    struct ifinfomsg all = {.ifi_family = AF_UNSPEC};
-    FENCE_NL_MSG struct nl_msg *message =
-        nlmsg_alloc_simple(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP);
-
-    list->count = 0;
-    if (!message || nlmsg_append(message, &all, sizeof(all), NLMSG_ALIGNTO) < 0)
-        return -ENOMEM;
-    return fence_nl_request(socket, message, take_listed, list);
 }
 
 int fence_devices_list(struct fence_device **ret_devices, size_t *ret_count, struct fence_err *err)
@@ -373,8 +290,10 @@ int fence_devices_list(struct fence_device **ret_devices, size_t *ret_count, str
 
     if (!socket)
         return -EIO;
-    for (unsigned int i = 0; i < DUMP_ATTEMPTS && r == -EINTR; i++)
-        r = dump_devices(socket, &list);
+    for (unsigned int i = 0; i < FENCE_DUMP_ATTEMPTS && r == -EINTR; i++) {
+        list.count = 0;
+        r = fence_net_device_dump(socket, take_listed, &list);
+    }
     if (r < 0) {
         free(list.items);
         return fence_err_set(err, r, "listing the interfaces: %s", strerror(-r));
@@ -387,8 +306,8 @@ int fence_devices_list(struct fence_device **ret_devices, size_t *ret_count, str
 int fence_link_bridge(__u32 ifindex, __u32 *ret_bridge)
 {
     FENCE_NL_SOCKET struct nl_sock *socket = fence_nl_open(NETLINK_ROUTE);
-    struct device device = {0};
-    int r = socket ? get_device(socket, NSID_NONE, NULL, ifindex, &device) : -EIO;
+    struct fence_net_device device = {0};
+    int r = socket ? fence_net_device_get(socket, FENCE_NSID_NONE, NULL, ifindex, &device) : -EIO;
 
     return r < 0 ? r : find_bridge(socket, &device, ret_bridge);
 }
