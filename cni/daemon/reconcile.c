@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cni/daemon/daemon.h"
+#include "cni/daemon/late.h"
 #include "cni/daemon/vanished.h"
 #include "lib/base/clock.h"
 #include "lib/policy/compile.h"
@@ -293,7 +294,7 @@ static int try_once(struct fence_daemon *daemon, struct fence_err *err)
     reconcile->applied_at = (int64_t)(fence_clock_wall_ns() / NS_PER_SECOND);
     reconcile->applied_us = (fence_clock_boot_ns() - before) / 1000;
     fence_devices_check(daemon);
-    fence_unenforced_settle(daemon, &reconcile->locals.records);
+    fence_late_settle(daemon, &reconcile->locals.records);
     take_after(daemon);
     fence_log(FENCE_LOG_DEBUG, "applied: %zu writes, %zu endpoints changed, %llu us", report.writes,
               report.changed_endpoints, (unsigned long long)reconcile->applied_us);

@@ -9,15 +9,13 @@
 #include <sys/stat.h>
 
 #include "cni/daemon/daemon.h"
+#include "cni/daemon/late.h"
 #include "cni/daemon/unenforced_record.h"
 #include "lib/api/api.h"
-#include "lib/base/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
-#include "lib/datapath/enrol.h"
 #include "lib/net/links.h"
 
-#define RECOVERY_NS  60000000000ull
 #define FILES_MAX    4096 /* looked at in one pass */
 #define PROBLEMS_MAX 64
 
@@ -66,13 +64,6 @@ static void add_problem(const struct pass *pass, const char *name, const char *t
     fence_log(FENCE_LOG_ERROR, "%s%s%s: %s", pass->path, name ? "/" : "", name ? name : "", text);
 }
 
-/* Whoever may write here may have any interface taken for a pod's. */
-static bool is_ours(const struct stat *info)
-{
-    return (info->st_uid == 0 || info->st_uid == geteuid()) &&
-           !(info->st_mode & (S_IWGRP | S_IWOTH));
-}
-
 static int read_record(const struct pass *pass, const char *name,
                        struct fence_unenforced_record *ret_record, struct fence_err *err)
 {
@@ -88,7 +79,7 @@ static int read_record(const struct pass *pass, const char *name,
         return fence_err_set(err, -errno, "cannot open it: %s", strerror(errno));
     if (!S_ISREG(info.st_mode))
         return fence_err_set(err, -EINVAL, "it is not a regular file");
-    if (!is_ours(&info))
+    if (!fence_file_is_ours(&info))
         return fence_err_set(err, -EPERM, "others than root may write it");
     r = fence_fd_read(fd, FENCE_UNENFORCED_MAX, &text, &size, err);
     if (r < 0)
@@ -125,44 +116,13 @@ static int look_for_interface(const struct pass *pass, const struct fence_unenfo
     return r > 0;
 }
 
-/* The plugin knows better: what it has enrolled since is never pushed out by a file. */
-static int refuse_taken(const struct fence_pins *pins, const struct fence_endpoint_record *wanted,
-                        struct fence_err *err)
-{
-    const struct fence_endpoint_info *info = &wanted->info;
-    struct fence_endpoint_record other;
-
-    if (fence_endpoint_get(pins, wanted->ifindex, &other) == 0 &&
-        (strcmp(other.info.container_id, info->container_id) != 0 ||
-         strcmp(other.info.ifname, info->ifname) != 0))
-        return fence_err_set(err, -EBUSY, "interface %s is the endpoint of container %s already",
-                             info->host_ifname, other.info.container_id);
-    if (fence_endpoint_find(pins, info->container_id, info->ifname, &other) == 0 &&
-        other.endpoint.slot && other.ifindex != wanted->ifindex)
-        return fence_err_set(err, -EBUSY, "its pod is enforced at interface %s already",
-                             other.info.host_ifname);
-    return 0;
-}
-
 static int enrol(const struct pass *pass, struct fence_endpoint_record *endpoint,
                  struct fence_err *err)
 {
-    const struct fence_options *options = &pass->daemon->options;
-    int r = refuse_taken(&pass->daemon->pins, endpoint, err);
+    int r = fence_late_enrol(pass->daemon, endpoint, err);
 
     if (r < 0)
         return r;
-    endpoint->info.created_ns = fence_clock_boot_ns();
-    endpoint->endpoint.recovery_until_ns = endpoint->info.created_ns + RECOVERY_NS;
-    (void)fence_link_bridge(endpoint->ifindex, &endpoint->endpoint.bridge); /* or soon: filters.h */
-    endpoint->endpoint.flags |=
-        options->source_flags & (FENCE_EP_SOURCE_REPORT | FENCE_EP_SOURCE_OFF);
-    r = fence_endpoint_enrol(&pass->daemon->pins, options->attach, endpoint, err);
-    if (r < 0)
-        return r;
-    pass->daemon->dirty = true;
-    fence_seeding_want(&pass->daemon->seeding, false);
-    pass->daemon->pods_are_here = true;
     fence_log(FENCE_LOG_INFO, "enrolled %s/%s (container %s, interface %s), which had started %s",
               endpoint->info.namespace_name, endpoint->info.pod, endpoint->info.container_id,
               endpoint->info.host_ifname,
@@ -244,7 +204,7 @@ static void read_folder(struct pass *pass)
         add_problem(pass, NULL, strerror(errno));
         return;
     }
-    if (!is_ours(&info)) {
+    if (!fence_file_is_ours(&info)) {
         add_problem(pass, NULL, "others than root may write into it, so it is not read");
         return;
     }
@@ -277,47 +237,6 @@ void fence_unenforced_enrol(struct fence_daemon *daemon)
     read_folder(&pass);
     if (had || daemon->unenforced.count)
         daemon->reconcile.problems_changed = true;
-}
-
-/* ---- what they had open ---------------------------------------------------------------------- */
-
-/* Enrolled late, and judged by policy at all. */
-static bool is_recovering(const struct fence_endpoint_record *record)
-{
-    return record->endpoint.recovery_until_ns && !(record->endpoint.flags & FENCE_EP_EXEMPT);
-}
-
-/* The recovery begins anew: what is forgotten now was there before policy. */
-static int recover(struct fence_daemon *daemon, const struct fence_endpoint_record *seen,
-                   struct fence_err *err)
-{
-    const struct fence_pins *pins = &daemon->pins;
-    FENCE_CLOSE int lock = fence_endpoints_lock(pins, err);
-    struct fence_endpoint_record now;
-    int r;
-
-    if (lock < 0)
-        return lock;
-    if (fence_endpoint_get(pins, seen->ifindex, &now) < 0 ||
-        now.info.created_ns != seen->info.created_ns || now.endpoint.flags & FENCE_EP_PENDING)
-        return 0; /* another pod's by now, or not resolved yet */
-    now.endpoint.recovery_until_ns = fence_clock_boot_ns() + RECOVERY_NS;
-    r = fence_endpoint_update(pins, seen->ifindex, &now.endpoint, err);
-    return r < 0 ? r : fence_seeding_keep(daemon, now.endpoint.slot, err);
-}
-
-void fence_unenforced_settle(struct fence_daemon *daemon, const struct fence_endpoint_list *before)
-{
-    for (size_t i = 0; i < before->count; i++) {
-        const struct fence_endpoint_record *record = &before->items[i];
-        struct fence_err err = {""};
-
-        if (record->endpoint.flags & FENCE_EP_PENDING && is_recovering(record) &&
-            recover(daemon, record, &err) < 0)
-            fence_log(FENCE_LOG_WARNING,
-                      "%s/%s: connections from before it was enrolled may be cut: %s",
-                      record->info.namespace_name, record->info.pod, err.text);
-    }
 }
 
 int fence_unenforced_init(struct fence_daemon *daemon, struct fence_err *err)

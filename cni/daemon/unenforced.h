@@ -32,11 +32,3 @@ void fence_unenforced_done(struct fence_unenforced *unenforced);
 
 /* Read the folder and enrol what is in it; sets daemon->dirty when there is something new. */
 void fence_unenforced_enrol(struct fence_daemon *daemon);
-
-/*
- * After an apply; `before` is the endpoints map from before it. What an enrolled pod had open was
- * seen in the middle, so that its entries may name the wrong opener. Conntrack has set right what
- * it knows (seeding.h); once the pod is resolved the others go, and the next packets are judged by
- * the rules of either direction.
- */
-void fence_unenforced_settle(struct fence_daemon *daemon, const struct fence_endpoint_list *before);

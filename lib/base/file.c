@@ -134,3 +134,9 @@ int fence_mkdirs(const char *path, mode_t mode, struct fence_err *err)
             return 0;
     }
 }
+
+bool fence_file_is_ours(const struct stat *info)
+{
+    return (info->st_uid == 0 || info->st_uid == geteuid()) &&
+           !(info->st_mode & (S_IWGRP | S_IWOTH));
+}

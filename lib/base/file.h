@@ -2,10 +2,13 @@
 /* Whole files: bounded reading, atomic writing. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 #include "lib/base/err.h"
+
+struct stat;
 
 /*
  * Read a regular file of at most `max` bytes; a NUL follows the data. `dirfd` may be AT_FDCWD.
@@ -23,3 +26,6 @@ int fence_file_write(const char *path, const void *data, size_t size, mode_t mod
 
 /* mkdir -p. */
 int fence_mkdirs(const char *path, mode_t mode, struct fence_err *err);
+
+/* It is root's or the caller's own, and nobody else may write it. */
+bool fence_file_is_ours(const struct stat *info);
