@@ -7,6 +7,7 @@ packages=(
     libbpf-dev libelf-dev zlib1g-dev libnl-3-dev libnl-route-3-dev libyaml-dev uthash-dev
     libcmocka-dev linux-libc-dev bpftool
     containernetworking-plugins containerd runc iproute2 iptables nftables procps busybox-static jq python3
+    python3-grpcio python3-protobuf protobuf-compiler
     shellcheck git
 )
 # The folder that CMake looks in (FENCE_CJSON_DIR).
