@@ -170,6 +170,15 @@ static int show(struct ctl *ctl, const struct fence_pins *pins)
 
 int ctl_status(struct ctl *ctl, int argc, char **argv)
 {
+    bool ready = false, alive = false;
+    const struct ctl_option options[] = {
+        {.name = "ready",
+         .help = "show nothing; exit 0 when all that was asked for is in force, else 1 and why",
+         .flag = &ready},
+        {.name = "alive",
+         .help = "show nothing; exit 0 when the daemon answers, else 1 and why",
+         .flag = &alive},
+    };
     const struct ctl_usage usage = {
         .verb = "status",
         .arguments = "",
@@ -177,8 +186,22 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
                  "endpoints by state,\nhow full the maps are, and what was dropped. Without the "
                  "daemon it shows the pins.",
         .example = "  podfencectl status\n"
+                   "  podfencectl status --ready && echo in force\n"
                    "  podfencectl status -o json | jq .lastApply.writes",
+        .options = options,
+        .option_count = FENCE_ARRAY_SIZE(options),
     };
+    struct fence_pins pins;
+    int first = 0, r = ctl_parse(ctl, &usage, argc, argv, &first);
 
-    return ctl_with_pins(ctl, &usage, argc, argv, show);
+    if (r != CTL_GO_ON)
+        return r;
+    if (ready || alive)
+        return ctl_status_ask(ctl, ready ? CTL_STATUS_READY : CTL_STATUS_ALIVE);
+    r = ctl_open_pins(ctl, &pins);
+    if (r != CTL_DONE)
+        return r;
+    r = show(ctl, &pins);
+    fence_pins_close(&pins);
+    return r;
 }

@@ -8,5 +8,12 @@
 /* Adds "fromNodes": [{node,allowed,denied}] to the object. */
 int ctl_status_add_nodes(cJSON *object, const struct fence_pins *pins, struct fence_err *err);
 
+/* Questions that the exit status answers: CTL_DONE = yes; else why not, on standard error. */
+enum ctl_status_question {
+    CTL_STATUS_ALIVE, /* does the daemon answer? */
+    CTL_STATUS_READY, /* and is everything in force that the user asked for? */
+};
+int ctl_status_ask(const struct ctl *ctl, enum ctl_status_question question);
+
 /* The text form. */
 void ctl_status_print(const struct ctl *ctl, const cJSON *value);
