@@ -8,6 +8,7 @@
 #include "cni/plugin/plugin.h"
 #include "cni/plugin/unenforced.h"
 #include "lib/base/clock.h"
+#include "lib/base/failpoint.h"
 #include "lib/cni/args.h"
 #include "lib/cni/result.h"
 #include "lib/datapath/enrol.h"
@@ -121,6 +122,7 @@ static int enforce(struct fence_plugin *plugin, const struct fence_pins *pins,
     r = fence_endpoint_enrol(pins, settings->attach, &addition->record, &err);
     if (r < 0)
         return fence_cni_fail(&plugin->error, FENCE_CNI_TRY_AGAIN, "%s", err.text);
+    FENCE_FAILPOINT("add.enrolled");
     if (fence_unenforced_remove(plugin, &err) < 0)
         fence_log(FENCE_LOG_WARNING, "%s", err.text);
     fence_daemon_tell_added(plugin, pins, &addition->record,
@@ -166,6 +168,7 @@ int fence_plugin_add(struct fence_plugin *plugin)
         fence_cni_fail(&plugin->error, FENCE_CNI_TRY_AGAIN, "try again later: %s", err.text);
     if (r < 0)
         return r;
+    FENCE_FAILPOINT("add.told");
     plugin->output = fence_cni_result_text(&plugin->conf);
     return plugin->output ? 0 : fence_plugin_no_memory(plugin);
 }

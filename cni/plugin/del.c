@@ -4,6 +4,7 @@
 #include "cni/plugin/daemon.h"
 #include "cni/plugin/plugin.h"
 #include "cni/plugin/unenforced.h"
+#include "lib/base/failpoint.h"
 #include "lib/datapath/endpoints.h"
 
 static int remove_endpoint(const struct fence_plugin *plugin, const struct fence_pins *pins,
@@ -37,6 +38,7 @@ int fence_plugin_del(struct fence_plugin *plugin)
         return record; /* no data path, so there is nothing in it */
     if (r < 0)
         fence_cni_fail(&plugin->error, FENCE_CNI_IO_FAILURE, "%s", err.text);
+    FENCE_FAILPOINT("del.removed");
     fence_daemon_tell_removed(plugin);
     return r < 0 ? r : record;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 
 int fence_fd_read(int fd, size_t max, char **ret_data, size_t *ret_size, struct fence_err *err)
@@ -101,12 +102,14 @@ int fence_file_write(const char *path, const void *data, size_t size, mode_t mod
     if (fd < 0)
         return fence_err_set(err, -errno, "cannot create %s: %s", temporary, strerror(errno));
     r = write_all(fd, data, size);
+    FENCE_FAILPOINT("file.written-aside");
     if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(temporary, path) < 0))
         r = -errno;
     if (r < 0) {
         unlink(temporary);
         return fence_err_set(err, r, "cannot write %s: %s", path, strerror(-r));
     }
+    FENCE_FAILPOINT("file.renamed");
     r = sync_folder(path);
     return r < 0 ? fence_err_set(err, r, "cannot sync the folder of %s: %s", path, strerror(-r))
                  : 0;

@@ -49,6 +49,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
 #include "lib/datapath/epochs.h"
@@ -71,6 +72,7 @@ int apply_put(struct fence_apply *apply, enum fence_map map, const void *key, co
 {
     int r = bpf_map_update_elem(apply->pins->maps[map], key, value, BPF_ANY);
 
+    FENCE_FAILPOINT("apply.entry-written");
     if (r == 0)
         wrote(apply, map, key);
     else
@@ -84,6 +86,7 @@ int apply_put_all(struct fence_apply *apply, enum fence_map map, const void *key
     LIBBPF_OPTS(bpf_map_batch_opts, opts);
     int r = bpf_map_update_batch(apply->pins->maps[map], keys, values, count, &opts);
 
+    FENCE_FAILPOINT("apply.batch-written");
     if (r < 0)
         apply->failed_map = map;
     apply->writes += *count;
@@ -95,6 +98,7 @@ int apply_delete(struct fence_apply *apply, enum fence_map map, const void *key)
 {
     int r = bpf_map_delete_elem(apply->pins->maps[map], key);
 
+    FENCE_FAILPOINT("apply.entry-deleted");
     if (r == 0)
         wrote(apply, map, key);
     return r == -ENOENT ? 0 : r;

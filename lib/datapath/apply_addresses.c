@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
 #include "lib/datapath/walk.h"
@@ -180,5 +181,6 @@ int apply_addresses(struct apply_run *run)
         r = each_marked(run, change_address);
     if (r == 0)
         r = each_marked(run, add_new_address);
+    FENCE_FAILPOINT("apply.addresses-done");
     return r == 0 ? end_incomplete(run) : r;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
 #include "lib/datapath/connections.h"
@@ -137,6 +138,7 @@ static int flip_locked(struct apply_run *run, const struct fence_plan_endpoint *
     r = fence_endpoint_update(pins, plan->ifindex, &wanted, err);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
+    FENCE_FAILPOINT("apply.endpoint-flipped");
     return 1;
 }
 
@@ -209,5 +211,6 @@ int apply_endpoints(struct apply_run *run)
     for (__u32 i = 0; r == 0 && i < list->count; i++)
         if (run->plan->endpoints[i].item.live && (all || run->plan->endpoints[i].item.touched))
             r = apply_one(run, i);
+    FENCE_FAILPOINT("apply.endpoints-done");
     return r;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
 #include "lib/datapath/walk.h"
@@ -246,6 +247,7 @@ int apply_identities(struct apply_run *run)
         else
             point(&run->apply->identities, index, NULL);
     }
+    FENCE_FAILPOINT("apply.identities-done");
     return r;
 }
 
@@ -262,6 +264,7 @@ int apply_classes(struct apply_run *run)
         else
             point(&run->apply->classes, index, NULL);
     }
+    FENCE_FAILPOINT("apply.classes-done");
     return r;
 }
 
@@ -278,6 +281,7 @@ int apply_rules(struct apply_run *run)
         else
             point(&run->apply->rules, index, NULL);
     }
+    FENCE_FAILPOINT("apply.rules-done");
     return r;
 }
 

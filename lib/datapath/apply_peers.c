@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
 #include "lib/datapath/walk.h"
@@ -210,6 +211,7 @@ int apply_peers(struct apply_run *run)
         if (r < 0)
             r = apply_report_map(run, FENCE_MAP_PEERS, r, "addresses without a peer are pending");
     }
+    FENCE_FAILPOINT("apply.peers-done");
     return r;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
 #include "lib/datapath/walk.h"
@@ -166,6 +167,7 @@ int apply_prefixes(struct apply_run *run)
     if (!run->plan->prefixes_touched && !run->apply->prefixes_failed)
         return 0;
     failure = write_prefixes(run);
+    FENCE_FAILPOINT("apply.prefixes-done");
     run->apply->prefixes_failed = failure < 0;
     run->closed = failure < 0 ? "not every address block could be written" : NULL;
     if (failure == 0)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/apply_internal.h"
 #include "lib/datapath/walk.h"
@@ -423,5 +424,6 @@ int apply_sets(struct apply_run *run)
         if (run->plan->sets[i].item.live &&
             (run->plan->sets[i].item.touched || run->plan->classes_list.touched_count))
             r = apply_set(run, i);
+    FENCE_FAILPOINT("apply.sets-done");
     return r;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/attach_internal.h"
 #include "lib/datapath/program.h"
@@ -104,6 +105,7 @@ static int remove_filter(const struct hook *hook, const struct fence_tc_filter *
     LIBBPF_OPTS(bpf_tc_opts, opts, .priority = filter->priority, .handle = filter->handle);
     int r = bpf_tc_detach(&tc, &opts);
 
+    FENCE_FAILPOINT("detach.clsact-filter");
     return r == -ENOENT || r == -ENODEV || r == -EINVAL ? 0 : r;
 }
 
@@ -158,6 +160,7 @@ static int attach_one(const struct hook *hook, struct fence_err *err)
         if (ours && r == -EINVAL)
             r = 0; /* stays behind: fence_clsact_check tells */
     }
+    FENCE_FAILPOINT("attach.clsact-filter");
     if (r == 0)
         r = remove_spare(hook);
     return r < 0 ? attach_error(hook, r, err) : 0;
@@ -174,6 +177,7 @@ static int make_qdisc(__u32 ifindex, struct fence_err *err)
         return r;
     if (qdisc == FENCE_TC_QDISC_NONE) {
         r = bpf_tc_hook_create(&hook);
+        FENCE_FAILPOINT("attach.clsact-qdisc");
         if (r < 0 && r != -EEXIST)
             return fence_err_set(err, r, "making the clsact qdisc of interface %u: %s", ifindex,
                                  strerror(-r));
@@ -289,6 +293,7 @@ int fence_clsact_refresh(const struct fence_pins *pins, const struct fence_place
         ours = find_ours(hook.hooks, &filters);
         if (ours && ours->prog_id != hook.prog_id)
             r = add_filter(&hook, ours->priority, ours->handle, BPF_TC_F_REPLACE);
+        FENCE_FAILPOINT("refresh.clsact-filter");
         if (r < 0)
             return attach_error(&hook, r, err);
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/attach_internal.h"
 #include "lib/datapath/program.h"
@@ -103,7 +104,9 @@ static int create_link(const struct fence_pins *pins, __u32 ifindex, enum fence_
         return fence_err_set(err, fd, "attaching %s to interface %u by TCX: %s",
                              fence_prog_name(prog), ifindex, strerror(-fd));
     link_path(pins, ifindex, prog, path);
+    FENCE_FAILPOINT("attach.tcx-linked");
     r = bpf_obj_pin(fd, path);
+    FENCE_FAILPOINT("attach.tcx-pinned");
     if (r < 0)
         return fence_err_set(err, r, "pinning the TCX link %s: %s", path, strerror(-r));
     return 0;
@@ -118,6 +121,7 @@ static int remove_link(const char *path, struct fence_err *err)
         return 0;
     /* Somebody may hold the link open: removing the pin would not be enough. */
     r = fd < 0 ? fd : bpf_link_detach(fd);
+    FENCE_FAILPOINT("detach.tcx-detached");
     if (unlink(path) < 0 && errno != ENOENT)
         return fence_err_set(err, -errno, "removing %s: %s", path, strerror(errno));
     if (r < 0)
@@ -336,6 +340,7 @@ static int refresh_link(const struct fence_pins *pins, const char *name, struct 
     r = link_facts(fd, &facts);
     if (r == 0 && facts.ifindex)
         r = update_link(fd, pins->progs[prog], facts.prog_id);
+    FENCE_FAILPOINT("refresh.tcx-link");
     return r < 0 ? fence_err_set(err, r, "updating %s: %s", path, strerror(-r)) : 0;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 
 static bool is_same_owner(const struct fence_endpoint_info *a, const struct fence_endpoint_info *b)
@@ -105,13 +106,16 @@ int fence_endpoint_enrol(const struct fence_pins *pins, enum fence_attach_mode m
 
     if (r < 0)
         return fence_err_set(err, r, "%s", why.text);
+    FENCE_FAILPOINT("enrol.pending");
     was_there = r > 0;
     /* not under the lock: a TCX attach waits for an RCU grace period */
     r = fence_attach(pins, record->ifindex, mode, &attach, &why);
+    FENCE_FAILPOINT("enrol.attached");
     if (r < 0)
         fence_err_prefix(&why, r, "cannot attach the filters");
     else
         r = write_attach(pins, record, attach, &why);
+    FENCE_FAILPOINT("enrol.done");
     if (r == 0)
         return 0;
     if (was_there || undo(pins, record, &left) == 0)

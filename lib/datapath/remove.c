@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/attach.h"
 #include "lib/datapath/connections.h"
@@ -110,13 +111,16 @@ int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct f
     /* what is left of one that was removed by halves is cleared with its slot (endpoints.c) */
     if (bpf_map_lookup_elem(pins->maps[FENCE_MAP_ENDPOINTS], &ifindex, &endpoint) == 0)
         withdraw(pins, ifindex, &endpoint);
+    FENCE_FAILPOINT("remove.withdrawn");
     first = remove_entry(pins, FENCE_MAP_ENDPOINTS, ifindex);
+    FENCE_FAILPOINT("remove.endpoint-gone");
     fence_epoch_raise(pins);
     if (first < 0)
         fence_err_set(err, first, "endpoints map: interface %u: %s", ifindex, strerror(-first));
     r = fence_detach(pins, ifindex, first < 0 ? NULL : err);
     if (first == 0)
         first = r;
+    FENCE_FAILPOINT("remove.detached");
     r = endpoint.slot ? fence_endpoint_forget(pins, endpoint.slot, first < 0 ? NULL : err) : 0;
     if (first == 0)
         first = r;
@@ -124,6 +128,7 @@ int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct f
                     first < 0 ? NULL : err);
     if (first == 0)
         first = r;
+    FENCE_FAILPOINT("remove.connections-gone");
     if (first < 0)
         return first;
     r = remove_entry(pins, FENCE_MAP_ENDPOINT_INFO, ifindex);

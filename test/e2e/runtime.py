@@ -98,6 +98,8 @@ class Runtime:
             env["CNI_ARGS"] = ";".join(f"{key}={value}" for key, value in self.args)
             if self.options.netns:
                 env["CNI_NETNS"] = self.options.netns
+        if "FENCE_FAILPOINT" in os.environ:  # where a test has the plugin killed
+            env["FENCE_FAILPOINT"] = os.environ["FENCE_FAILPOINT"]
         for name in self.options.without_env:
             env.pop(name, None)
         return env
