@@ -107,6 +107,12 @@ static bool is_state_file(const char *name)
     return length > ending && strcmp(name + length - ending, FILE_ENDING) == 0;
 }
 
+/* What fence_file_write() had not finished when its process was killed. */
+static bool is_unfinished(const char *name)
+{
+    return strstr(name, FILE_ENDING ".tmp.") != NULL;
+}
+
 static int add_unit(int dir, const char *name, struct fence_state_units *units,
                     struct fence_err *err)
 {
@@ -133,6 +139,8 @@ int fence_state_list(const char *dir, struct fence_state_units *ret_units, struc
                              strerror(errno));
     /* one that is damaged does not keep the others from being used */
     while (r != -ENOMEM && (entry = readdir(folder))) {
+        if (is_unfinished(entry->d_name))
+            unlinkat(dirfd(folder), entry->d_name, 0);
         one =
             is_state_file(entry->d_name) ? add_unit(dirfd(folder), entry->d_name, &units, err) : 0;
         r = one < 0 ? one : r;

@@ -19,7 +19,8 @@ struct fence_state_units {
     size_t capacity;
 };
 
-/* All units that the folder `dir` keeps something of; files that are none of ours are left out. */
+/* All units that the folder `dir` keeps something of; files that are none of ours are left out,
+ * and what was left unfinished by a process that was killed is removed. */
 int fence_state_list(const char *dir, struct fence_state_units *ret_units, struct fence_err *err);
 void fence_state_units_done(struct fence_state_units *units);
 
