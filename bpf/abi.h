@@ -16,7 +16,11 @@
 #include "bpf/reasons.h"
 #include "bpf/report.h"
 
-#define FENCE_ABI_VERSION 3
+#define FENCE_ABI_VERSION 4
+#ifdef FENCE_NEXT_LAYOUT /* test programs that take over: test/programs */
+#    undef FENCE_ABI_VERSION
+#    define FENCE_ABI_VERSION FENCE_NEXT_LAYOUT
+#endif
 
 /* ---- numbers with a fixed meaning ---------------------------------------------------------- */
 
@@ -437,6 +441,21 @@ struct fence_settings {
     char trust_domain[64]; /* of SPIFFE names */
 };
 
+/* ---- about the layout ------------------------------------------------------------------------ */
+
+#define FENCE_VERSION_MAX 56
+
+/*
+ * about: ARRAY of one, the same in every layout for ever, so that programs of any version can tell
+ * who pinned what they find. Daemon only.
+ */
+struct fence_about {
+    char version[FENCE_VERSION_MAX]; /* of the podfenced that loaded it last; ends in NUL */
+    __u32 layout;                    /* FENCE_ABI_VERSION */
+    __u32
+        whole; /* 0: still being loaded, or an older layout is in force until this one takes over */
+};
+
 /* ---- probe programs ------------------------------------------------------------------------- */
 
 /*
@@ -498,3 +517,4 @@ FENCE_ASSERT_SIZE(fence_pair, 128);
 FENCE_ASSERT_SIZE(fence_fragment_key, 48);
 FENCE_ASSERT_SIZE(fence_fragment, 16);
 FENCE_ASSERT_SIZE(fence_settings, 112);
+FENCE_ASSERT_SIZE(fence_about, 64);

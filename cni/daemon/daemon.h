@@ -22,6 +22,7 @@
 #include "cni/daemon/sources.h"
 #include "cni/daemon/unenforced.h"
 #include "lib/datapath/pins.h"
+#include "lib/datapath/takeover.h"
 #include "lib/objects/store.h"
 
 struct fence_daemon {
@@ -29,6 +30,7 @@ struct fence_daemon {
     struct fence_loop loop;
     int lock; /* flock that says: the daemon of this bpffs */
     struct fence_pins pins;
+    struct fence_takeover takeover; /* from an older layout, while that is going on */
     struct fence_store *store;
     struct fence_sources sources;
     struct fence_node_watch node;

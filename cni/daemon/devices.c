@@ -223,8 +223,8 @@ void fence_devices_check(struct fence_daemon *daemon)
     struct fence_err err = {""};
     bool wanted = is_wanted(daemon);
 
-    /* before the first apply, what is in force may still need them */
-    if (!daemon->reconcile.plan || (!wanted && devices->clean))
+    /* before the first apply, what is in force may still need them; so may an older layout */
+    if (!daemon->reconcile.plan || (!wanted && (devices->clean || daemon->takeover.from.number)))
         return;
     settle(daemon, wanted, &err);
     if (strncmp(devices->problem, err.text, sizeof(devices->problem) - 1) == 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * podfenced. Start in this order: be the only one, load the data path, read every source, open the
- * socket, enrol the pods that started without us; then turn the loop. Stopping undoes nothing of
- * what is in force.
+ * socket, take over from an older layout, enrol the pods that started without us; then turn the
+ * loop. Stopping undoes nothing of what is in force.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include "cni/daemon/daemon.h"
 #include "cni/daemon/ready.h"
 #include "cni/daemon/samenode.h"
+#include "cni/daemon/takeover.h"
 #include "lib/base/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
@@ -89,6 +90,20 @@ static int be_the_only_one(struct fence_daemon *daemon, struct fence_err *err)
     return fence_err_set(err, -errno, "cannot lock %s: %s", bpffs, strerror(errno));
 }
 
+/* Whose work we go on with. */
+static void log_predecessor(const struct fence_daemon *daemon, const struct fence_layout *before)
+{
+    const struct fence_layout *older = &daemon->takeover.from;
+
+    if (older->number)
+        fence_log(FENCE_LOG_INFO,
+                  "layout %u of podfence %s is in force; taking over to layout %d of podfence %s",
+                  older->number, older->version, FENCE_ABI_VERSION, FENCE_VERSION);
+    else if (before->version[0] && strcmp(before->version, FENCE_VERSION) != 0)
+        fence_log(FENCE_LOG_INFO, "took over from podfence %s (same layout %d)", before->version,
+                  FENCE_ABI_VERSION);
+}
+
 static int load(struct fence_daemon *daemon, struct fence_err *err)
 {
     const struct fence_load_options options = {
@@ -96,8 +111,15 @@ static int load(struct fence_daemon *daemon, struct fence_err *err)
         .sizes = daemon->options.sizes,
         .size_count = daemon->options.size_count,
         .kernel_structs = daemon->options.kernel_structs,
+        .takeover = &daemon->takeover,
     };
-    int result = fence_load(&options, &daemon->pins, err);
+    struct fence_layout before = {0};
+    int result = fence_layout_read(options.bpffs, FENCE_ABI_VERSION, &before, err);
+
+    if (result == 0)
+        result = fence_load(&options, &daemon->pins, err);
+    if (result >= 0)
+        log_predecessor(daemon, &before);
 
     if (result > 0) {
         fence_log(FENCE_LOG_WARNING, "%s", err->text);
@@ -153,15 +175,44 @@ static int open_store(struct fence_daemon *daemon, struct fence_err *err)
     return result < 0 ? fence_err_set(err, result, "out of memory") : 0;
 }
 
+static int turn(struct fence_daemon *daemon, struct fence_err *err)
+{
+    if (daemon->dirty)
+        fence_reconcile_run(daemon);
+    fence_takeover_try(daemon);
+    fence_server_answer_waiters(daemon);
+    if (daemon->reconcile.problems_changed && !daemon->seeding.dump)
+        fence_ready_log(daemon);
+    fence_server_reap(daemon);
+    return fence_loop_turn(&daemon->loop, daemon->dirty ? 0 : -1, err);
+}
+
+/* Until an older layout, if there is one, has gone. Later steps put filters back. */
+static int take_over(struct fence_daemon *daemon, struct fence_err *err)
+{
+    int result = 0;
+
+    daemon->dirty = true;
+    while (daemon->takeover.from.number && !daemon->stopping && result == 0)
+        result = turn(daemon, err);
+    return result;
+}
+
 typedef int (*start_step)(struct fence_daemon *daemon, struct fence_err *err);
 
 /* The order matters: see the head of this file. */
 static const start_step start_steps[] = {
-    be_the_only_one,    load,
-    write_settings,     fence_reconcile_init,
-    open_store,         fence_node_init,
-    fence_sources_init, fence_observe_init,
-    fence_server_init,  fence_unenforced_init,
+    be_the_only_one,
+    load,
+    write_settings,
+    fence_reconcile_init,
+    open_store,
+    fence_node_init,
+    fence_sources_init,
+    fence_observe_init,
+    fence_server_init,
+    take_over,
+    fence_unenforced_init,
     fence_filters_init,
 };
 
@@ -169,7 +220,8 @@ static int start(struct fence_daemon *daemon, struct fence_err *err)
 {
     int result = 0;
 
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(start_steps) && result == 0; i++)
+    /* told to stop before an older layout has gone: that one goes on enforcing */
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(start_steps) && result == 0 && !daemon->stopping; i++)
         result = start_steps[i](daemon, err);
     return result;
 }
@@ -181,15 +233,8 @@ static int run(struct fence_daemon *daemon, struct fence_err *err)
     daemon->dirty = true;
     fence_log(FENCE_LOG_INFO, "podfenced %s serves %s on node %s", FENCE_VERSION,
               daemon->options.bpffs, daemon->options.node_name);
-    while (!daemon->stopping && result == 0) {
-        if (daemon->dirty)
-            fence_reconcile_run(daemon);
-        fence_server_answer_waiters(daemon);
-        if (daemon->reconcile.problems_changed && !daemon->seeding.dump)
-            fence_ready_log(daemon);
-        fence_server_reap(daemon);
-        result = fence_loop_turn(&daemon->loop, daemon->dirty ? 0 : -1, err);
-    }
+    while (!daemon->stopping && result == 0)
+        result = turn(daemon, err);
     return result;
 }
 
@@ -206,6 +251,7 @@ static void stop(struct fence_daemon *daemon)
     fence_reconcile_done(daemon);
     fence_conditions_done(&daemon->conditions);
     fence_store_free(&daemon->store);
+    fence_takeover_close(&daemon->takeover);
     fence_pins_close(&daemon->pins);
     fence_loop_done(&daemon->loop);
     fence_options_done(&daemon->options);
@@ -231,6 +277,7 @@ static void init(struct fence_daemon *daemon)
         .started_at = (int64_t)(fence_clock_wall_ns() / 1000000000),
     };
     fence_pins_init(&daemon->pins);
+    fence_takeover_init(&daemon->takeover);
 }
 
 static int serve(struct fence_daemon *daemon)

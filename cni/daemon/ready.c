@@ -93,8 +93,22 @@ static void each_unenforced(const struct fence_daemon *daemon, fence_reason_visi
     }
 }
 
+static void each_layout(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
+{
+    const struct fence_layout *from = &daemon->takeover.from;
+    char text[TEXT_MAX];
+
+    if (!from->number)
+        return;
+    snprintf(text, sizeof(text),
+             "layout %u of podfence %s stays in force, as it was, until policy is in the new one",
+             from->number, from->version);
+    visit(context, FENCE_LOG_INFO, text);
+}
+
 void fence_ready_each(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
 {
+    each_layout(daemon, visit, context);
     each_unfiltered(daemon, visit, context);
     each_device(daemon, visit, context);
     each_unenforced(daemon, visit, context);

@@ -57,6 +57,8 @@ static void sweep_fired(void *context)
     struct fence_err err = {""};
 
     fence_sources_read(daemon);
+    if (daemon->takeover.from.number)
+        return; /* the older layout says which endpoints there are */
     fence_unenforced_enrol(daemon);
     fence_vanished_remove(daemon);
     if (!reconcile->plan)

@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/connections.h"
 #include "lib/datapath/epochs.h"
@@ -16,6 +18,15 @@
 #include "lib/datapath/walk.h"
 
 #define LOCK_STEP_NS 2000000
+
+/* While we waited for it a newer version may have taken over and removed it (takeover.c). */
+static bool is_still_there(int fd, const char *path)
+{
+    struct stat locked, there;
+
+    return fstat(fd, &locked) == 0 && stat(path, &there) == 0 && locked.st_dev == there.st_dev &&
+           locked.st_ino == there.st_ino;
+}
 
 int fence_endpoints_lock(const struct fence_pins *pins, struct fence_err *err)
 {
@@ -33,6 +44,9 @@ int fence_endpoints_lock(const struct fence_pins *pins, struct fence_err *err)
                                  pins->root);
         nanosleep(&step, NULL);
     }
+    if (!is_still_there(fd, pins->root))
+        return fence_err_set(err, -ESTALE, "%s was removed: a newer podfenced has taken over",
+                             pins->root);
     return TAKE_FD(fd);
 }
 
@@ -294,6 +308,7 @@ int fence_endpoint_put(const struct fence_pins *pins, struct fence_endpoint_reco
     r = bpf_map_update_elem(info, &record->ifindex, &record->info, BPF_ANY);
     if (r < 0)
         return put_error(r, FENCE_MAP_ENDPOINT_INFO, pins, err);
+    FENCE_FAILPOINT("endpoint.info-written");
     r = bpf_map_update_elem(pins->maps[FENCE_MAP_ENDPOINTS], &record->ifindex, &record->endpoint,
                             BPF_ANY);
     if (r < 0) {
@@ -301,7 +316,9 @@ int fence_endpoint_put(const struct fence_pins *pins, struct fence_endpoint_reco
             bpf_map_delete_elem(info, &record->ifindex);
         return put_error(r, FENCE_MAP_ENDPOINTS, pins, err);
     }
+    FENCE_FAILPOINT("endpoint.written");
     r = publish_addresses(pins, record);
+    FENCE_FAILPOINT("endpoint.addresses-written");
     if (r == 0)
         r = fence_slot_give(pins, slot, record->ifindex);
     fence_epoch_raise(pins);

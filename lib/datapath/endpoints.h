@@ -12,7 +12,7 @@
 
 #define FENCE_LOCK_WAIT_MS 1000
 
-/* Returns a descriptor to close, or -ETIMEDOUT. */
+/* Returns a descriptor to close, or -ETIMEDOUT; -ESTALE: this layout has been removed. */
 int fence_endpoints_lock(const struct fence_pins *pins, struct fence_err *err);
 
 struct fence_endpoint_record {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Maps first, then programs, then settings.hz: whoever opens the pins meanwhile (the plugin) sees
- * nothing loaded, or everything. Killed anywhere, the next run goes on from what is pinned: a map
- * is reused, a program is replaced by rename, and links and filters follow the pinned programs.
+ * Maps first, then programs, then settings, then `about`: whoever opens the pins meanwhile (the
+ * plugin) sees nothing loaded, or everything. Killed anywhere, the next run goes on from what is
+ * pinned: a map is reused, a program is replaced by rename, and links and filters follow the pinned
+ * programs. Where an older layout is in force, `about` says so until it has gone (takeover.c).
  */
 #include "lib/datapath/load.h"
 
@@ -14,15 +15,18 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/connections.h"
 #include "lib/datapath/epochs.h"
+#include "lib/datapath/layout.h"
 #include "lib/datapath/load_pins.h"
 #include "lib/datapath/object.h"
 #include "lib/datapath/program.h"
 #include "lib/datapath/read.h"
 #include "lib/datapath/refresh.h"
 #include "lib/datapath/settings.h"
+#include "lib/datapath/takeover.h"
 #include "lib/datapath/walk.h"
 
 #define LOG_MAX         65536
@@ -109,9 +113,26 @@ static int size_map(struct bpf_map *map, enum fence_map number,
     return 0;
 }
 
+/* Not pinned: the older layout's, or a new one of the size that the older one has. */
+static int inherit_map(struct bpf_map *map, enum fence_map number,
+                       const struct fence_takeover *takeover, struct fence_err *err)
+{
+    int carried = fence_takeover_carried(takeover, number);
+    __u32 size = fence_takeover_size(takeover, number);
+    int r = 0;
+
+    if (carried >= 0)
+        return reuse_map(map, carried, fence_map_name(number), err);
+    if (size)
+        r = bpf_map__set_max_entries(map, size);
+    return r < 0 ? fence_err_set(err, r, "sizing the %s map: %s", fence_map_name(number),
+                                 strerror(-r))
+                 : 0;
+}
+
 /* From pinned or to be created; afterwards libbpf knows the size that it has or gets. */
 static int prepare_map(struct bpf_map *map, enum fence_map number, struct fence_pins *pins,
-                       struct fence_err *err)
+                       const struct fence_takeover *takeover, struct fence_err *err)
 {
     const char *name = fence_map_name(number);
     char path[512];
@@ -121,7 +142,7 @@ static int prepare_map(struct bpf_map *map, enum fence_map number, struct fence_
     if (pins->maps[number] >= 0)
         return reuse_map(map, pins->maps[number], path, err);
     if (pins->maps[number] == -ENOENT)
-        return 0;
+        return inherit_map(map, number, takeover, err);
     return fence_err_set(err, pins->maps[number], "%s: %s", path, strerror(-pins->maps[number]));
 }
 
@@ -139,7 +160,7 @@ static int prepare_maps(struct bpf_object *object, const struct fence_load_optio
         r = size_map(map, (enum fence_map)i, options, err);
         wanted = bpf_map__max_entries(map);
         if (r == 0)
-            r = prepare_map(map, (enum fence_map)i, pins, err);
+            r = prepare_map(map, (enum fence_map)i, pins, options->takeover, err);
         if (r < 0)
             return r;
         if (bpf_map__max_entries(map) != wanted && asks_size(options, (enum fence_map)i))
@@ -268,11 +289,14 @@ static int size_connections(const struct fence_pins *pins, struct fence_settings
     return 0;
 }
 
-static int complete_settings(const struct fence_pins *pins, bool plain, struct fence_err *err)
+static int complete_settings(const struct fence_pins *pins, bool plain,
+                             const struct fence_takeover *takeover, struct fence_err *err)
 {
     struct fence_settings settings;
     int r = fence_settings_read(pins, &settings);
 
+    if (r == 0 && settings.hz == 0 && takeover->from.number)
+        r = fence_takeover_settings(takeover, &settings);
     if (r < 0)
         return fence_err_set(err, r, "settings map: %s", strerror(-r));
     if (settings.hash_key[0] == 0 && settings.hash_key[1] == 0 &&
@@ -331,6 +355,22 @@ static int load_error(int code, struct fence_err *err)
     return fence_err_set(err, code, "loading the BPF programs: %s (%s)", strerror(-code), text);
 }
 
+/* Only now it is in force. Links and filters of an older layout that is stay as they are. */
+static int finish(const struct fence_load_options *options, const struct fence_pins *pins,
+                  struct fence_err *err)
+{
+    bool older = options->takeover->from.number != 0;
+    int r =
+        older ? fence_takeover_copy(options->takeover, pins, err) : fence_attach_refresh(pins, err);
+
+    if (r >= 0)
+        r = fence_about_write(pins, !older, err);
+    if (r < 0 || older)
+        return r;
+    FENCE_FAILPOINT("load.whole");
+    return fence_layouts_remove(options->bpffs, err);
+}
+
 static int load_into(struct bpf_object *object, bool plain,
                      const struct fence_load_options *options, struct fence_pins *pins,
                      struct fence_err *err)
@@ -349,38 +389,78 @@ static int load_into(struct bpf_object *object, bool plain,
     if (r == 0)
         r = pin_progs(object, pins, err);
     if (r == 0)
-        r = complete_settings(pins, plain, err);
+        r = complete_settings(pins, plain, options->takeover, err);
+    FENCE_FAILPOINT("load.settings-written");
     if (r == 0)
-        r = fence_attach_refresh(pins, err);
+        r = finish(options, pins, err);
     if (r < 0 || !warning.text[0])
         return r;
     return fence_err_set(err, 1, "%s", warning.text);
 }
 
-int fence_load(const struct fence_load_options *options, struct fence_pins *ret_pins,
-               struct fence_err *err)
+static int open_and_load(const struct fence_load_options *options, struct fence_pins *pins,
+                         struct fence_err *err)
 {
     FENCE_CLEANUP(close_object) struct bpf_object *object = NULL;
-    struct fence_pins pins;
     bool plain = false;
     int r;
 
-    fence_pins_init(&pins);
-    r = fence_load_folders(options->bpffs, pins.root, sizeof(pins.root), err);
-    if (r < 0)
-        return r;
     log_used = 0;
     log_text[0] = '\0';
     libbpf_set_print(keep_log);
     r = fence_object_open(options->kernel_structs, &object, &plain);
-    if (r < 0)
-        return load_error(r, err);
-    r = load_into(object, plain, options, &pins, err);
+    r = r < 0 ? load_error(r, err) : load_into(object, plain, options, pins, err);
     libbpf_set_print(NULL);
+    return r;
+}
+
+/* Who only loads does not take over: that needs the objects. */
+static int refuse_takeover(const struct fence_takeover *takeover, struct fence_err *err)
+{
+    return fence_err_set(err, -ESTALE,
+                         "the pods of this node are enforced by layout %u in %s: start podfenced "
+                         "%s, which takes over from it",
+                         takeover->from.number, takeover->bpffs, FENCE_VERSION);
+}
+
+/* What is there before anything is written. */
+static int look_around(const struct fence_load_options *options, struct fence_takeover *takeover,
+                       struct fence_err *err)
+{
+    struct fence_layout own;
+    int r = fence_layout_read(options->bpffs, FENCE_ABI_VERSION, &own, err);
+
+    if (r == 0)
+        r = fence_takeover_find(options->bpffs, &own, takeover, err);
+    if (r == 0 && takeover->from.number && !options->takeover)
+        r = refuse_takeover(takeover, err);
+    return r;
+}
+
+int fence_load(const struct fence_load_options *options, struct fence_pins *ret_pins,
+               struct fence_err *err)
+{
+    FENCE_CLEANUP(fence_takeover_close) struct fence_takeover takeover;
+    struct fence_load_options all = *options;
+    struct fence_pins pins;
+    int r;
+
+    fence_takeover_init(&takeover);
+    fence_pins_init(&pins);
+    all.takeover = &takeover;
+    r = fence_load_folders(options->bpffs, pins.root, sizeof(pins.root), err);
+    if (r == 0)
+        r = look_around(options, &takeover, err);
+    if (r == 0)
+        r = open_and_load(&all, &pins, err);
     if (r < 0) {
         fence_pins_close(&pins);
         return r;
     }
     *ret_pins = pins;
+    if (options->takeover) {
+        *options->takeover = takeover;
+        fence_takeover_init(&takeover);
+    }
     return r;
 }

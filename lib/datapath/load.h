@@ -9,6 +9,8 @@
 #include "lib/datapath/object.h"
 #include "lib/datapath/pins.h"
 
+struct fence_takeover;
+
 /* Entries of a map other than the default. */
 struct fence_map_size {
     enum fence_map map;
@@ -25,6 +27,9 @@ struct fence_load_options {
     const struct fence_map_size *sizes; /* only used when the map does not exist yet */
     size_t size_count;
     enum fence_kernel_structs kernel_structs;
+    /* NULL: an older layout that is in force is an error. Otherwise it is what there is to take
+     * over from, the caller's to close. */
+    struct fence_takeover *takeover;
 };
 
 /*
@@ -33,6 +38,8 @@ struct fence_load_options {
  * settings hold the hash key, hz and whether the programs are the plain ones. Returns 1 when all is
  * loaded but a map is pinned with another size than `sizes` asks for: `err` then holds that
  * warning. -EMEDIUMTYPE: `bpffs` is not on a BPF file system (the text gives the mount command).
+ * -ESTALE: another layout is in force and stays so, see takeover.h. Other layouts that no pod
+ * depends on are removed.
  */
 int fence_load(const struct fence_load_options *options, struct fence_pins *ret_pins,
                struct fence_err *err);

@@ -11,7 +11,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "lib/base/failpoint.h"
 #include "lib/base/file.h"
+#include "lib/datapath/layout.h"
 
 /* The file system of the path or, as far as it does not exist, of the folder above. */
 static int filesystem_of(const char *path, long *ret_magic)
@@ -46,11 +48,11 @@ int fence_load_folders(const char *bpffs, char *root, size_t root_size, struct f
     static const char *const folders[] = {"maps", "progs", "links"};
     char path[512];
     long magic = 0;
-    int length = snprintf(root, root_size, "%s/v%d", bpffs, FENCE_ABI_VERSION);
-    int r = filesystem_of(bpffs, &magic);
+    int r = fence_layout_path(bpffs, FENCE_ABI_VERSION, root, root_size, err);
 
-    if (length < 0 || (size_t)length >= root_size)
-        return fence_err_set(err, -ENAMETOOLONG, "bpffs path is too long: %s", bpffs);
+    if (r < 0)
+        return r;
+    r = filesystem_of(bpffs, &magic);
     if (r < 0)
         return fence_err_set(err, r, "%s: %s", bpffs, strerror(-r));
     if ((unsigned long)magic != BPF_FS_MAGIC)
@@ -78,9 +80,11 @@ int fence_load_replace_pin(int fd, const char *root, const char *folder, const c
     if (unlink(temporary) < 0 && errno != ENOENT)
         return fence_err_set(err, -errno, "%s: %s", temporary, strerror(errno));
     r = bpf_obj_pin(fd, temporary);
+    FENCE_FAILPOINT("load.pinned-aside");
     if (r == 0 && rename(temporary, path) < 0)
         r = -errno;
     if (r < 0)
         return fence_err_set(err, r, "pinning %s: %s", path, strerror(-r));
+    FENCE_FAILPOINT("load.pinned");
     return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "lib/base/memory.h"
 #include "lib/datapath/epochs.h"
+#include "lib/datapath/layout.h"
 #include "lib/datapath/read.h"
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): the arguments are tokens, not expressions */
@@ -162,32 +163,42 @@ static int open_one(struct opened *opened, const char *name, int *fd, struct fen
 
 static int not_loaded(const struct fence_pins *pins, struct fence_err *err)
 {
-    return fence_err_set(err, -ENOENT,
-                         "no data path of version %d is pinned at %s: podfenced has not loaded it "
-                         "since boot (start podfenced, or run `podfencectl load`)",
-                         FENCE_ABI_VERSION, pins->root);
+    char bpffs[sizeof(pins->root)];
+
+    fence_err_set(err, -ENOENT,
+                  "no data path of version %d is pinned at %s: podfenced has not loaded it since "
+                  "boot (start podfenced, or run `podfencectl load`)",
+                  FENCE_ABI_VERSION, pins->root);
+    snprintf(bpffs, sizeof(bpffs), "%s", pins->root);
+    *strrchr(bpffs, '/') = '\0';
+    fence_layouts_explain(bpffs, err);
+    return -ENOENT;
 }
 
-/* The programs are pinned after the maps, and settings.hz is written last (load.c): so what was
- * never finished looks like what was never begun. */
+/* `about` says last that all is there (load.c, takeover.c): so what was never finished looks like
+ * what was never begun. Without it, programs show that something has been taken away. */
+static bool was_loaded(const struct fence_pins *pins, const struct opened *progs)
+{
+    struct fence_about about;
+
+    if (pins->maps[FENCE_MAP_ABOUT] < 0)
+        return progs->present > 0;
+    return fence_about_read(pins, &about) < 0 || about.whole;
+}
+
 static int judge(const struct fence_pins *pins, const struct opened *maps,
                  const struct opened *progs, struct fence_err *err)
 {
     const struct opened *bad = maps->missing ? maps : progs;
-    struct fence_settings settings;
-    int r;
 
-    if (progs->present == 0)
+    if (!was_loaded(pins, progs))
         return not_loaded(pins, err);
     if (bad->missing)
         return fence_err_set(err, -EUCLEAN,
                              "the data path at %s is damaged: %s/%s is missing (restart podfenced "
                              "to load it again)",
                              pins->root, bad->folder, bad->missing);
-    r = fence_settings_read(pins, &settings);
-    if (r < 0)
-        return fence_err_set(err, r, "%s/maps/settings: %s", pins->root, strerror(-r));
-    return settings.hz ? 0 : not_loaded(pins, err);
+    return 0;
 }
 
 static int open_all(struct fence_pins *pins, struct fence_err *err)
@@ -213,16 +224,14 @@ static int open_all(struct fence_pins *pins, struct fence_err *err)
 int fence_pins_open(const char *bpffs, struct fence_pins *ret_pins, struct fence_err *err)
 {
     struct fence_pins pins;
-    int length;
     int r;
 
     fence_pins_init(&pins);
     /* libbpf would print to stderr, which is the plugin's log. */
     libbpf_set_print(NULL);
-    length = snprintf(pins.root, sizeof(pins.root), "%s/v%d", bpffs, FENCE_ABI_VERSION);
-    if (length < 0 || (size_t)length >= sizeof(pins.root))
-        return fence_err_set(err, -ENAMETOOLONG, "bpffs path is too long: %s", bpffs);
-    r = open_all(&pins, err);
+    r = fence_layout_path(bpffs, FENCE_ABI_VERSION, pins.root, sizeof(pins.root), err);
+    if (r == 0)
+        r = open_all(&pins, err);
     if (r == 0) {
         r = fence_epochs_map(pins.maps[FENCE_MAP_EPOCHS], &pins.epochs);
         if (r < 0)

@@ -38,7 +38,8 @@
     X(EVENTS, "events")                                                                            \
     X(EVENT_LIMITS, "event_limits")                                                                \
     X(OBSERVED, "observed")                                                                        \
-    X(SETTINGS, "settings")
+    X(SETTINGS, "settings")                                                                        \
+    X(ABOUT, "about")
 
 /* from_pod and to_pod are attached to the host veth's TC ingress and egress, to_network to TC
  * egress of other devices. */

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +85,32 @@ int fence_settings_read(const struct fence_pins *pins, struct fence_settings *re
     const __u32 zero = 0;
 
     return bpf_map_lookup_elem(pins->maps[FENCE_MAP_SETTINGS], &zero, ret_settings);
+}
+
+int fence_about_read(const struct fence_pins *pins, struct fence_about *ret_about)
+{
+    const __u32 zero = 0;
+    int r = bpf_map_lookup_elem(pins->maps[FENCE_MAP_ABOUT], &zero, ret_about);
+
+    if (r < 0)
+        return r;
+    ret_about->version[sizeof(ret_about->version) - 1] = '\0';
+    for (char *at = ret_about->version; *at; at++)
+        if (!isgraph((unsigned char)*at))
+            *at = '?';
+    return 0;
+}
+
+void fence_about_compare(const struct fence_pins *pins, char text[256])
+{
+    struct fence_about about;
+
+    text[0] = '\0';
+    if (fence_about_read(pins, &about) == 0 && strcmp(about.version, FENCE_VERSION) != 0)
+        snprintf(text, 256,
+                 "this is podfence %s, but the data path at %s was loaded by podfenced %s: install "
+                 "all programs of one version",
+                 FENCE_VERSION, pins->root, about.version[0] ? about.version : "of no version");
 }
 
 int fence_identity_read(const struct fence_pins *pins, __u32 number,

@@ -21,6 +21,10 @@ int fence_flows_each(const struct fence_pins *pins,
                      void *context, struct fence_err *err);
 
 int fence_settings_read(const struct fence_pins *pins, struct fence_settings *ret_settings);
+/* Who loaded the data path; `version` is printable. */
+int fence_about_read(const struct fence_pins *pins, struct fence_about *ret_about);
+/* A sentence when that was another version than this program's, else empty. */
+void fence_about_compare(const struct fence_pins *pins, char text[256]);
 int fence_identity_read(const struct fence_pins *pins, __u32 number,
                         struct fence_identity_info *ret_info);
 int fence_rule_read(const struct fence_pins *pins, __u32 number, struct fence_rule_info *ret_info);

@@ -23,3 +23,13 @@ int fence_settings_write(const struct fence_pins *pins, const struct fence_setti
     fence_epoch_raise(pins);
     return 1;
 }
+
+int fence_about_write(const struct fence_pins *pins, bool whole, struct fence_err *err)
+{
+    struct fence_about about = {
+        .version = FENCE_VERSION, .layout = FENCE_ABI_VERSION, .whole = whole};
+    const __u32 zero = 0;
+    int r = bpf_map_update_elem(pins->maps[FENCE_MAP_ABOUT], &zero, &about, BPF_ANY);
+
+    return r < 0 ? fence_err_set(err, r, "about map: %s", strerror(-r)) : 0;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing the settings map: the daemon only. Reading is in read.h. */
+/* Writing the settings and about maps: the daemon only. Reading is in read.h. */
 #pragma once
 
 #include "lib/datapath/pins.h"
@@ -15,3 +15,6 @@
 /* Writes only when something differs. Returns 1 when it was written, else 0. */
 int fence_settings_write(const struct fence_pins *pins, const struct fence_settings *settings,
                          struct fence_err *err);
+
+/* That this program has loaded the layout, and whether it is in force. */
+int fence_about_write(const struct fence_pins *pins, bool whole, struct fence_err *err);

@@ -92,7 +92,7 @@ static void test_help_and_version(void **state)
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(names); i++)
         assert_non_null(strstr(text, names[i]));
     assert_int_equal(daemon_run(version, text, sizeof(text)), 0);
-    assert_non_null(strstr(text, "podfenced " FENCE_VERSION ", pinned layout v3"));
+    assert_non_null(strstr(text, "podfenced " FENCE_VERSION ", pinned layout v4"));
 }
 
 /* ---- start and end -------------------------------------------------------------------------- */
