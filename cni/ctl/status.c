@@ -149,6 +149,22 @@ static void add_counters(cJSON *object, const struct fence_pins *pins)
     }
 }
 
+/* Of this program, and of the podfenced that loaded what is pinned. */
+static void add_versions(cJSON *object, const struct fence_pins *pins)
+{
+    struct fence_about about = {0};
+    char warning[256];
+
+    cJSON_AddStringToObject(object, "programVersion", FENCE_VERSION);
+    if (fence_about_read(pins, &about) == 0)
+        cJSON_AddStringToObject(object, "version", about.version);
+    else
+        cJSON_AddNullToObject(object, "version");
+    fence_about_compare(pins, warning);
+    if (warning[0])
+        cJSON_AddStringToObject(object, "versionWarning", warning);
+}
+
 static int show(struct ctl *ctl, const struct fence_pins *pins)
 {
     struct fence_err err = {0};
@@ -157,6 +173,7 @@ static int show(struct ctl *ctl, const struct fence_pins *pins)
 
     cJSON_AddStringToObject(object, "path", pins->root);
     cJSON_AddNumberToObject(object, "layout", FENCE_ABI_VERSION);
+    add_versions(object, pins);
     add_programs(object);
     if (add_endpoints(object, pins, &err) < 0 || ctl_status_add_nodes(object, pins, &err) < 0) {
         cJSON_Delete(value);

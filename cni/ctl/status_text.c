@@ -79,8 +79,15 @@ static void print_pins(const cJSON *pins)
 {
     title("data path:");
     safe(ctl_member_text(pins, "path"));
-    printf(", layout %.0f, %d programs\n", ctl_member_number(pins, "layout"),
+    printf(", layout %.0f, %d programs, loaded by version ", ctl_member_number(pins, "layout"),
            cJSON_GetArraySize(ctl_member(pins, "programs")));
+    safe(ctl_member_text(pins, "version"));
+    putchar('\n');
+    if (*ctl_member_text(pins, "versionWarning")) {
+        title("WARNING:");
+        safe(ctl_member_text(pins, "versionWarning"));
+        putchar('\n');
+    }
     title("settings:");
     printf("attach %s, source checks %s, trust domain ", ctl_member_text(pins, "settings.attach"),
            ctl_member_text(pins, "settings.sourceCheck"));

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cni/plugin/log.h"
 #include "lib/api/api.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/read.h"
@@ -21,6 +22,16 @@ const char *fence_plugin_socket(const struct fence_plugin *plugin)
 int fence_plugin_no_memory(struct fence_plugin *plugin)
 {
     return fence_cni_fail(&plugin->error, FENCE_CNI_INTERNAL, "out of memory");
+}
+
+/* The same layout, so it works; but somebody forgot to install a part. */
+static void warn_version(const struct fence_pins *pins)
+{
+    char text[256];
+
+    fence_about_compare(pins, text);
+    if (text[0])
+        fence_log(FENCE_LOG_WARNING, "%s", text);
 }
 
 int fence_plugin_open_pins(const struct fence_plugin *plugin, struct fence_pins *ret_pins,
@@ -43,6 +54,7 @@ int fence_plugin_open_pins(const struct fence_plugin *plugin, struct fence_pins 
                              "the data path under %s has not been loaded to the end; start "
                              "podfenced, or run podfencectl load",
                              bpffs);
+    warn_version(&pins);
     *ret_pins = pins;
     fence_pins_init(&pins);
     return 0;
