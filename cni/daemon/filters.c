@@ -8,6 +8,7 @@
 
 #include "cni/daemon/daemon.h"
 #include "cni/daemon/samenode.h"
+#include "cni/daemon/settle.h"
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/attach.h"
@@ -40,8 +41,9 @@ static enum fence_attach_mode mode_of(const struct fence_daemon *daemon,
     switch (record->info.attach) {
     case FENCE_ATTACH_TCX:
         return FENCE_ATTACH_MODE_TCX;
-    case FENCE_ATTACH_CLSACT:
-        return FENCE_ATTACH_MODE_CLSACT;
+    case FENCE_ATTACH_CLSACT: /* `auto` finds the way when somebody is ahead */
+        return daemon->options.attach == FENCE_ATTACH_MODE_AUTO ? FENCE_ATTACH_MODE_AUTO
+                                                                : FENCE_ATTACH_MODE_CLSACT;
     default:
         return daemon->options.attach;
     }
@@ -140,6 +142,7 @@ static void check_all(void *context)
         check_bridge(daemon, &list.items[i]);
         fence_samenode_check(daemon, &list.items[i]);
     }
+    fence_settle(daemon, &list);
     fence_endpoint_list_done(&list);
     fence_devices_check(daemon);
     if (before || daemon->filters.count)

@@ -289,7 +289,8 @@ static const struct option_row rows[] = {
     {"node-name", "NAME", set_node_name,
      "this node's name in Kubernetes [NODE_NAME of the environment, else the host name]"},
     {"attach", "auto|tcx|clsact", set_attach,
-     "how filters of new pods are attached; auto: TCX where the kernel has it [auto]"},
+     "how filters of new pods are attached; auto: by clsact, which is quicker, and those of pods\n"
+     "that stay are moved to TCX, which is faster, where the kernel has it [auto]"},
     {"kernel-structs", "auto|off", set_kernel_structs,
      "read what the kernel knows of a packet from its own structs, where it shows them (6.2 and\n"
      "newer): who is behind a masqueraded address, and what a left-over checksum rewrites [auto]"},

@@ -105,6 +105,16 @@ static void fill_endpoint(struct addition *addition)
     addition->record.ifindex = addition->link.host_ifindex;
 }
 
+/* `auto` may make a clsact qdisc, where the bandwidth plugin's cannot be any more. */
+static enum fence_attach_mode attach_mode(const struct fence_plugin *plugin,
+                                          const struct fence_settings *settings)
+{
+    if (settings->attach == FENCE_ATTACH_MODE_AUTO && fence_netconf_is_limited(&plugin->conf) &&
+        fence_attach_can_settle())
+        return FENCE_ATTACH_MODE_TCX;
+    return settings->attach;
+}
+
 static int enforce(struct fence_plugin *plugin, const struct fence_pins *pins,
                    const struct fence_settings *settings, struct addition *addition)
 {
@@ -119,7 +129,7 @@ static int enforce(struct fence_plugin *plugin, const struct fence_pins *pins,
         endpoint->flags |= FENCE_EP_OPEN;
     if (addition->exempt)
         endpoint->flags |= FENCE_EP_EXEMPT;
-    r = fence_endpoint_enrol(pins, settings->attach, &addition->record, &err);
+    r = fence_endpoint_enrol(pins, attach_mode(plugin, settings), &addition->record, &err);
     if (r < 0)
         return fence_cni_fail(&plugin->error, FENCE_CNI_TRY_AGAIN, "%s", err.text);
     FENCE_FAILPOINT("add.enrolled");

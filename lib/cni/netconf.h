@@ -63,6 +63,10 @@ enum fence_start_mode fence_netconf_start_mode(const struct fence_netconf *conf,
                                                const char *namespace_name);
 bool fence_netconf_is_exempt(const struct fence_netconf *conf, const char *namespace_name);
 
+/* Does the runtime say that what the pod sends is limited? The bandwidth plugin makes an `ingress`
+ * qdisc for it on the host's side, before podfence or after it. */
+bool fence_netconf_is_limited(const struct fence_netconf *conf);
+
 /*
  * The pod's labels: args.cni.labels (a list of {key, value}, or an object), else the annotation
  * podfence.io/labels; none is an empty list. As text in the order of their keys. Code 7 when one

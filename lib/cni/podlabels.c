@@ -7,6 +7,7 @@
 
 #define ANNOTATIONS "io.kubernetes.cri.pod-annotations"
 #define ANNOTATION  "podfence.io/labels"
+#define LIMIT       "kubernetes.io/egress-bandwidth"
 #define ARGS_LABELS "args.cni.labels"
 #define ARGS_LABELS_FORM                                                                           \
     ARGS_LABELS " is a list of {\"key\": ..., \"value\": ...} or an object of strings"
@@ -103,4 +104,12 @@ int fence_netconf_labels(const struct fence_netconf *conf, char ret_text[FENCE_L
     else if (annotation)
         *ret_source = FENCE_LABELS_ANNOTATION;
     return 0;
+}
+
+bool fence_netconf_is_limited(const struct fence_netconf *conf)
+{
+    const cJSON *runtime = fence_json_get(conf->json, "runtimeConfig");
+
+    return fence_json_get(fence_json_get(runtime, ANNOTATIONS), LIMIT) ||
+           fence_json_get(fence_json_get(runtime, "bandwidth"), "egressRate");
 }

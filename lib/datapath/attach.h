@@ -6,28 +6,37 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <linux/types.h>
 
 #include "lib/datapath/pins.h"
 
 enum fence_attach_mode {
-    FENCE_ATTACH_MODE_AUTO, /* TCX where the kernel has it, else clsact */
+    FENCE_ATTACH_MODE_AUTO, /* by clsact, which is quick; TCX where somebody else would be ahead */
     FENCE_ATTACH_MODE_TCX,
     FENCE_ATTACH_MODE_CLSACT,
 };
 
 int fence_attach_mode_parse(const char *text, enum fence_attach_mode *ret_mode);
 
-/* Idempotent; puts ours first again where somebody got ahead. On failure nothing of ours is left
- * attached, but what was whole before the call goes on enforcing. -EEXIST: an `ingress` qdisc. */
+/* Idempotent, and `auto` leaves TCX where it is; puts ours first again where somebody got ahead. On
+ * failure nothing of ours is left attached, but what was whole before the call goes on enforcing.
+ * -EEXIST: an `ingress` qdisc. */
 int fence_attach(const struct fence_pins *pins, __u32 ifindex, enum fence_attach_mode mode,
                  enum fence_attach *ret_attach, struct fence_err *err);
+
+/* From clsact to TCX, which costs a packet less; takes two waits of about 12 ms. Without a moment
+ * of neither. On failure clsact stays. */
+int fence_attach_settle(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
+/* Does this kernel have TCX? */
+bool fence_attach_can_settle(void);
 
 /* Both ways of attaching are undone; what is not there is fine, and so is a vanished interface. */
 int fence_detach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
 
 /* The same with to_network, for a device that is no pod's: links/<ifindex>-to_network. What is
- * whole already stays as it is. */
+ * whole already stays as it is; `auto` is TCX where the kernel has it, else clsact. */
 int fence_attach_device(const struct fence_pins *pins, __u32 ifindex, enum fence_attach_mode mode,
                         struct fence_err *err);
 int fence_detach_device(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);

@@ -250,7 +250,7 @@ int fence_clsact_attach(const struct fence_pins *pins, const struct fence_place 
     if (r < 0)
         return r;
     r = fence_clsact_check(pins, place, err);
-    return r == -EBUSY ? 0 : r;
+    return r == -EBUSY ? 1 : r;
 }
 
 int fence_clsact_detach(const struct fence_place *place, struct fence_err *err)

@@ -37,14 +37,19 @@ int fence_tcx_detach(const struct fence_pins *pins, const struct fence_place *pl
                      struct fence_err *err);
 int fence_tcx_check(const struct fence_pins *pins, const struct fence_place *place,
                     struct fence_err *err);
-/* -EBUSY when any TCX program is attached to the place: it runs before every clsact filter. */
-int fence_tcx_absent(const struct fence_place *place, struct fence_err *err);
+/* -EBUSY when somebody else's TCX program is the first at the place: it runs before every clsact
+ * filter. No TCX at all: 0. */
+int fence_tcx_is_first(const struct fence_pins *pins, const struct fence_place *place,
+                       struct fence_err *err);
+/* Does this kernel have TCX? */
+bool fence_tcx_is_here(void);
 /* As fence_attach_others. */
 int fence_tcx_others(const struct fence_pins *pins, __u32 ifindex, char ret_what[64]);
 int fence_clsact_others(__u32 ifindex, char ret_what[64]);
 /* Move every pinned link to the pinned programs. */
 int fence_tcx_refresh(const struct fence_pins *pins, struct fence_err *err);
 
+/* 1: attached, but somebody is ahead and cannot be overtaken. */
 int fence_clsact_attach(const struct fence_pins *pins, const struct fence_place *place,
                         struct fence_err *err);
 int fence_clsact_detach(const struct fence_place *place, struct fence_err *err);

@@ -17,6 +17,8 @@
 #define LINK_TYPE_TCX 11
 #define F_BEFORE      (1u << 3)
 
+#define LOOPBACK 1 /* the interface that every network namespace has */
+
 #define TCX_PROGS_MAX 64 /* the kernel's own limit for one hook */
 
 #define ENDING_STEPS   50
@@ -291,24 +293,36 @@ int fence_tcx_others(const struct fence_pins *pins, __u32 ifindex, char ret_what
     return 0;
 }
 
-int fence_tcx_absent(const struct fence_place *place, struct fence_err *err)
+int fence_tcx_is_first(const struct fence_pins *pins, const struct fence_place *place,
+                       struct fence_err *err)
 {
     for (unsigned int i = 0; i < place->hooks->count; i++) {
         __u32 ids[TCX_PROGS_MAX] = {0};
         __u32 count = 0;
+        bool ours = true;
         int r = query(place->ifindex, place->hooks->progs[i], ids, &count);
 
         if (r == -EINVAL)
             return 0; /* a kernel without TCX */
+        if (r == 0 && count)
+            r = is_ours(pins, ids[0], &ours);
         if (r < 0)
             return fence_err_set(err, r, "listing the TCX programs of interface %u: %s",
                                  place->ifindex, strerror(-r));
-        if (count)
+        if (!ours)
             return fence_err_set(err, -EBUSY,
                                  "TCX program %u is ahead of our filter on interface %u", ids[0],
                                  place->ifindex);
     }
     return 0;
+}
+
+bool fence_tcx_is_here(void)
+{
+    __u32 ids[TCX_PROGS_MAX];
+    __u32 count;
+
+    return query(LOOPBACK, FENCE_PROG_FROM_POD, ids, &count) == 0;
 }
 
 /* Whose link a pin is, by its name. */

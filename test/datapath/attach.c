@@ -105,7 +105,7 @@ static void test_tcx(void **state)
 
     (void)state;
     assert_int_equal(fence_attach_check(&pins, node_ifindex(0), FENCE_ATTACH_TCX, &err), -ENOENT);
-    assert_int_equal(attach(&pins, 0, FENCE_ATTACH_MODE_AUTO), FENCE_ATTACH_TCX);
+    assert_int_equal(attach(&pins, 0, FENCE_ATTACH_MODE_TCX), FENCE_ATTACH_TCX);
     check(&pins, 0, FENCE_ATTACH_TCX);
     assert_int_equal(attach(&pins, 0, FENCE_ATTACH_MODE_TCX), FENCE_ATTACH_TCX);
     node_shell("test $(ls %s/links | wc -l) = 2", pins.root);
@@ -131,6 +131,29 @@ static void test_change_of_mode(void **state)
     check(&pins, 0, FENCE_ATTACH_CLSACT);
     node_shell("test -z \"$(ls %s/links)\"", pins.root);
     detach(&pins, 0);
+    fence_pins_close(&pins);
+}
+
+/* Soon by clsact, in the long run by TCX; what has come to that stays. */
+static void test_auto(void **state)
+{
+    struct fence_pins pins = node_load(NULL, 0);
+    struct fence_err err = {{0}};
+
+    (void)state;
+    assert_int_equal(attach(&pins, 0, FENCE_ATTACH_MODE_AUTO), FENCE_ATTACH_CLSACT);
+    check(&pins, 0, FENCE_ATTACH_CLSACT);
+    assert_int_equal(attach(&pins, 0, FENCE_ATTACH_MODE_AUTO), FENCE_ATTACH_CLSACT);
+    expect_filters(&pins, 0, 1);
+    assert_true(fence_attach_can_settle());
+    node_check(fence_attach_settle(&pins, node_ifindex(0), &err), &err);
+    expect_filters(&pins, 0, 0);
+    check(&pins, 0, FENCE_ATTACH_TCX);
+    /* the endpoint says so a moment later */
+    check(&pins, 0, FENCE_ATTACH_CLSACT);
+    assert_int_equal(attach(&pins, 0, FENCE_ATTACH_MODE_AUTO), FENCE_ATTACH_TCX);
+    detach(&pins, 0);
+    assert_int_equal(fence_attach_settle(&pins, 9999, &err), -ENODEV);
     fence_pins_close(&pins);
 }
 
@@ -272,15 +295,11 @@ static void test_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mode_names),
-        cmocka_unit_test(test_clsact),
-        cmocka_unit_test(test_tcx),
-        cmocka_unit_test(test_change_of_mode),
-        cmocka_unit_test(test_foreign_stays),
-        cmocka_unit_test(test_ingress_qdisc),
-        cmocka_unit_test(test_damage_is_noticed),
-        cmocka_unit_test(test_no_device),
-        cmocka_unit_test(test_wrong_direction),
+        cmocka_unit_test(test_mode_names),    cmocka_unit_test(test_clsact),
+        cmocka_unit_test(test_tcx),           cmocka_unit_test(test_change_of_mode),
+        cmocka_unit_test(test_auto),          cmocka_unit_test(test_foreign_stays),
+        cmocka_unit_test(test_ingress_qdisc), cmocka_unit_test(test_damage_is_noticed),
+        cmocka_unit_test(test_no_device),     cmocka_unit_test(test_wrong_direction),
         cmocka_unit_test(test_device),
     };
 

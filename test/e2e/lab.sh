@@ -219,7 +219,7 @@ lab_ipam() {
 lab_entry() {
     jq -n --arg bpffs "$LAB_BPFFS" --arg socket "$LAB_SOCKET" --argjson more "${1:-"{}"}" '{
         type: "podfence", bpffs: $bpffs, socket: $socket,
-        capabilities: {"io.kubernetes.cri.pod-annotations": true}} + $more'
+        capabilities: {"io.kubernetes.cri.pod-annotations": true, bandwidth: true}} + $more'
 }
 
 # lab_chain bridge|ptp [JSON]: as Flannel has it, or as Calico has it.
