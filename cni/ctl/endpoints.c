@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "cni/ctl/daemon.h"
 #include "cni/ctl/names.h"
 #include "cni/ctl/options.h"
+#include "cni/ctl/status.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
 #include "lib/datapath/attach.h"
@@ -99,6 +101,21 @@ static void print_text(const struct ctl *ctl, const cJSON *value)
         fence_print_safe(stdout, ctl_member_text(row, "attachProblem"));
         putchar('\n');
     }
+    ctl_unadopted_print(ctl_member(value, "unadopted"));
+}
+
+/* Only the daemon knows what is missing here; without it nothing is said of that. */
+static void add_unadopted(cJSON *value, const struct ctl *ctl)
+{
+    cJSON *answer = NULL;
+    cJSON *list = NULL;
+
+    if (ctl_daemon_ask(ctl, "status", &answer, NULL) == 0)
+        list = cJSON_DetachItemFromObjectCaseSensitive(
+            cJSON_GetObjectItemCaseSensitive(answer, "status"), "unadopted");
+    if (list)
+        cJSON_AddItemToObject(value, "unadopted", list);
+    cJSON_Delete(answer);
 }
 
 static int show(struct ctl *ctl, const struct fence_pins *pins)
@@ -117,6 +134,7 @@ static int show(struct ctl *ctl, const struct fence_pins *pins)
     for (size_t i = 0; i < list.count; i++)
         cJSON_AddItemToArray(rows, row_of(pins, &settings, &list.items[i]));
     fence_endpoint_list_done(&list);
+    add_unadopted(value, ctl);
     return ctl_show(ctl, value, print_text);
 }
 
@@ -126,7 +144,9 @@ int ctl_endpoints(struct ctl *ctl, int argc, char **argv)
         .verb = "endpoints",
         .arguments = "",
         .about = "Lists the pod interfaces of this node: identity, policy set, state, and whether "
-                 "the filters\nare still attached. Reads the pins; needs no daemon.",
+                 "the filters\nare still attached. Reads the pins; with the daemon also the pods "
+                 "that it could "
+                 "not take in.",
         .example = "  podfencectl endpoints\n  podfencectl endpoints -o json",
     };
 

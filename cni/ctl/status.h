@@ -15,5 +15,8 @@ enum ctl_status_question {
 };
 int ctl_status_ask(const struct ctl *ctl, enum ctl_status_question question);
 
+/* The daemon's list of pods that run here and are no endpoints; nothing where it is empty. */
+void ctl_unadopted_print(const cJSON *list);
+
 /* The text form. */
 void ctl_status_print(const struct ctl *ctl, const cJSON *value);

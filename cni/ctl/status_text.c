@@ -163,6 +163,19 @@ static void print_unresolved(const cJSON *item)
     putchar('\n');
 }
 
+static void print_unadopted(const cJSON *item)
+{
+    const char *pod = ctl_member_text(item, "pod");
+
+    fputs("  ", stdout);
+    safe(pod);
+    fputs(*pod ? ": " : "", stdout);
+    safe(ctl_member_text(item, "source"));
+    fputs(": ", stdout);
+    safe(ctl_member_text(item, "reason"));
+    putchar('\n');
+}
+
 static void print_list(const char *name, const cJSON *list, void (*print)(const cJSON *item))
 {
     const cJSON *item;
@@ -171,6 +184,12 @@ static void print_list(const char *name, const cJSON *list, void (*print)(const 
         return;
     printf("\n%s\n", name);
     cJSON_ArrayForEach(item, list) print(item);
+}
+
+void ctl_unadopted_print(const cJSON *list)
+{
+    print_list("NOT ENFORCED: pods that run here and could not be taken in; tried again", list,
+               print_unadopted);
 }
 
 /* JSON has the list even where it is empty. */
@@ -225,9 +244,11 @@ void ctl_status_print(const struct ctl *ctl, const cJSON *value)
     print_folders(value);
     print_counts("objects:", ctl_member(value, "objects"));
     print_apply(ctl_member(value, "lastApply"));
+    print_counts("put right:", ctl_member(value, "reconciled"));
     print_list("Problems", ctl_member(value, "problems"), print_problem);
     print_list("Failures", ctl_member(value, "failures"), print_subject);
     print_list("Not enforced by policy yet", ctl_member(value, "unresolved"), print_unresolved);
+    ctl_unadopted_print(ctl_member(value, "unadopted"));
     print_list("Notes", ctl_member(value, "notes"), print_subject);
     puts("\nMaps");
     ctl_table_print(stdout, ctl->output.color, ctl_member(pins, "maps"), maps,

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cni/daemon/adopt.h"
 #include "cni/daemon/conditions.h"
 #include "cni/daemon/devices.h"
 #include "cni/daemon/filters.h"
@@ -21,6 +22,7 @@
 #include "cni/daemon/server.h"
 #include "cni/daemon/sources.h"
 #include "cni/daemon/unenforced.h"
+#include "cni/daemon/vanished.h"
 #include "lib/datapath/pins.h"
 #include "lib/datapath/takeover.h"
 #include "lib/objects/store.h"
@@ -36,7 +38,9 @@ struct fence_daemon {
     struct fence_node_watch node;
     struct fence_reconcile reconcile;
     struct fence_unenforced unenforced;
+    struct fence_adopt adopt;
     struct fence_seeding seeding;
+    struct fence_vanished vanished;
     struct fence_filters filters;
     struct fence_devices devices;
     struct fence_observe observe;

@@ -13,6 +13,7 @@
 #include "lib/base/memory.h"
 #include "lib/datapath/attach.h"
 #include "lib/datapath/endpoints.h"
+#include "lib/datapath/repin.h"
 #include "lib/net/links.h"
 
 #define CHECK_MS 2000
@@ -126,12 +127,31 @@ static void check_bridge(struct fence_daemon *daemon, const struct fence_endpoin
                   record->info.pod, err.text);
 }
 
+static void check_pins(struct fence_daemon *daemon)
+{
+    struct fence_filters *filters = &daemon->filters;
+    struct fence_err err = {""};
+    char first[64] = "";
+    int r = fence_pins_restore(&daemon->pins, daemon->options.bpffs, first, &err);
+
+    if (r > 0) {
+        filters->pins_restored += (unsigned int)r;
+        fence_log(FENCE_LOG_WARNING, "put %d pins back, somebody had removed them: %s%s", r, first,
+                  r > 1 ? " and others" : "");
+    }
+    if (strncmp(filters->pins_problem, err.text, sizeof(filters->pins_problem) - 1) == 0)
+        return;
+    snprintf(filters->pins_problem, sizeof(filters->pins_problem), "%s", err.text);
+    daemon->reconcile.problems_changed = true;
+}
+
 static void check_all(void *context)
 {
     struct fence_daemon *daemon = context;
     struct fence_endpoint_list list = {0};
     size_t before = daemon->filters.count;
 
+    check_pins(daemon);
     if (fence_endpoints_list(&daemon->pins, &list, NULL) < 0)
         return;
     daemon->filters.count = 0;

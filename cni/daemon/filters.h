@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Filters of endpoints that somebody else removed or got ahead of: noticed within two seconds, put
- * back, counted and logged. What cannot be put back makes the daemon not ready. The bridges that
+ * back, counted and logged. What cannot be put back makes the daemon not ready. So with the pins of
+ * maps and programs, without which the plugin can add no pod. The bridges that
  * they are ports of are looked at too.
  */
 #pragma once
@@ -21,6 +22,8 @@ struct fence_unfiltered {
 struct fence_filters {
     struct fence_timer timer;
     uint64_t restored;              /* since the start */
+    uint64_t pins_restored;         /* since the start */
+    char pins_problem[512];         /* why some pins are missing, "" = none is */
     struct fence_unfiltered *items; /* endpoints that are not filtered, in spite of all */
     size_t count;
     size_t capacity;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * podfenced. Start in this order: be the only one, load the data path, read every source, open the
- * socket, take over from an older layout, enrol the pods that started without us; then turn the
- * loop. Stopping undoes nothing of what is in force.
+ * socket, take over from an older layout, enrol the pods that started without us or before us; then
+ * turn the loop. Stopping undoes nothing of what is in force.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -213,6 +213,8 @@ static const start_step start_steps[] = {
     fence_server_init,
     take_over,
     fence_unenforced_init,
+    fence_vanished_init,
+    fence_adopt_init,
     fence_filters_init,
 };
 
@@ -245,6 +247,7 @@ static void stop(struct fence_daemon *daemon)
     fence_sources_done(daemon);
     fence_node_done(daemon);
     fence_unenforced_done(&daemon->unenforced);
+    fence_adopt_done(daemon);
     fence_seeding_done(daemon);
     fence_filters_done(daemon);
     fence_devices_done(&daemon->devices);
@@ -269,6 +272,7 @@ static void init(struct fence_daemon *daemon)
         .reconcile = {.expiry = {.fd = -1, .watch.fd = -1},
                       .sweep = {.fd = -1, .watch.fd = -1},
                       .retry = {.fd = -1, .watch.fd = -1}},
+        .adopt.timer = {.fd = -1, .watch.fd = -1},
         .seeding.watch.fd = -1,
         .filters.timer = {.fd = -1, .watch.fd = -1},
         .observe.timer = {.fd = -1, .watch.fd = -1},

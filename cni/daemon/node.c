@@ -10,7 +10,7 @@
 #include "cni/daemon/vanished.h"
 
 /* Links come and go in bursts: a pod's start alone makes several changes. */
-#define LINKS_QUIET_MS 200
+#define LINKS_MS 200
 
 int fence_node_read(struct fence_daemon *daemon, struct fence_err *err)
 {
@@ -45,14 +45,21 @@ static void monitor_ready(void *context, uint32_t events)
         fence_log(FENCE_LOG_ERROR, "cannot follow this node's interfaces: %s", strerror(-result));
     if (addrs_changed && fence_node_read(daemon, &err) < 0)
         fence_log(FENCE_LOG_ERROR, "%s", err.text);
-    if (links_changed)
-        fence_timer_after(&daemon->node.links, LINKS_QUIET_MS, 0);
+    /* not put off by further changes: on a busy node there are always some */
+    if (links_changed && !daemon->node.links_changed) {
+        daemon->node.links_changed = true;
+        fence_timer_after(&daemon->node.links, LINKS_MS, 0);
+    }
 }
 
 static void links_fired(void *context)
 {
-    fence_vanished_remove(context);
-    fence_devices_check(context);
+    struct fence_daemon *daemon = context;
+
+    daemon->node.links_changed = false;
+    fence_vanished_check(daemon);
+    fence_devices_check(daemon);
+    fence_adopt_soon(daemon);
 }
 
 int fence_node_init(struct fence_daemon *daemon, struct fence_err *err)

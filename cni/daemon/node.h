@@ -14,6 +14,7 @@ struct fence_node_watch {
     struct fence_net_monitor *monitor;
     struct fence_fd_watch watch;
     struct fence_timer links; /* a moment after links have changed */
+    bool links_changed;       /* it runs */
     struct fence_addr *addrs; /* sorted */
     size_t addr_count;
 };

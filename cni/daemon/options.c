@@ -160,6 +160,24 @@ static int set_source_check(struct fence_options *options, const char *value, st
     return 0;
 }
 
+static int set_adopt(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    if (fence_adopt_mode_parse(value, &options->adopt) < 0)
+        return fence_err_set(err, -EINVAL, "%s is none of pods, all, chained, off", value);
+    return 0;
+}
+
+static int set_cni_cache(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    return add_text(&options->cni_caches, value, err);
+}
+
+static int set_exempt_namespace(struct fence_options *options, const char *value,
+                                struct fence_err *err)
+{
+    return add_text(&options->exempt_namespaces, value, err);
+}
+
 static int set_required_label(struct fence_options *options, const char *value,
                               struct fence_err *err)
 {
@@ -309,6 +327,15 @@ static const struct option_row rows[] = {
      "a service with backends that a policy allows and others: auto: judged where its packets\n"
      "leave for one of them, by a filter at every device of the node, which is there only while\n"
      "a policy needs it; off: refused [auto]"},
+    {"adopt", "pods|all|chained|off", set_adopt,
+     "put what ran before podfence under enforcement: pods: the first interface of each pod, and\n"
+     "what podfence is in the chain of; all: containers and further networks too; chained: only\n"
+     "what podfence is in the chain of [pods]"},
+    {"cni-cache", "DIR", set_cni_cache,
+     "where the runtime's libcni keeps its results [/var/lib/cni/results]; repeatable"},
+    {"exempt-namespace", "NAME", set_exempt_namespace,
+     "pods of it that are adopted are let through, as exemptNamespaces of the chain has it for\n"
+     "those that start; repeatable"},
     {"required-label", "KEY", set_required_label,
      "a pod without this label is treated as pending; repeatable"},
     {"labels-from-annotations", NULL, set_labels_from_annotations,
@@ -425,6 +452,8 @@ void fence_options_done(struct fence_options *options)
 {
     free(options->objects.items);
     free(options->required_labels.items);
+    free(options->cni_caches.items);
+    free(options->exempt_namespaces.items);
     free(options->sizes);
     *options = (struct fence_options){0};
 }

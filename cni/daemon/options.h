@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cni/daemon/adopt.h"
 #include "cni/daemon/log.h"
 #include "lib/base/err.h"
 #include "lib/datapath/attach.h"
@@ -21,6 +22,9 @@ struct fence_option_list {
 struct fence_options {
     struct fence_option_list objects;
     struct fence_option_list required_labels;
+    struct fence_option_list cni_caches;
+    struct fence_option_list exempt_namespaces;
+    enum fence_adopt_mode adopt;
     const char *state;
     const char *bpffs;
     const char *socket;

@@ -69,6 +69,17 @@ static void each_unfiltered(const struct fence_daemon *daemon, fence_reason_visi
     }
 }
 
+static void each_pin(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
+{
+    char text[TEXT_MAX];
+
+    if (!*daemon->filters.pins_problem)
+        return;
+    snprintf(text, sizeof(text), "pins are missing, so that no pod can be added: %s",
+             daemon->filters.pins_problem);
+    visit(context, FENCE_LOG_ERROR, text);
+}
+
 static void each_device(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
 {
     char text[TEXT_MAX];
@@ -110,6 +121,7 @@ void fence_ready_each(const struct fence_daemon *daemon, fence_reason_visit visi
 {
     each_layout(daemon, visit, context);
     each_unfiltered(daemon, visit, context);
+    each_pin(daemon, visit, context);
     each_device(daemon, visit, context);
     each_unenforced(daemon, visit, context);
     each_folder(daemon, visit, context);
@@ -153,6 +165,32 @@ static void log_problem(struct fence_conditions *conditions, const struct fence_
                          *problem->id ? ": " : "", problem->text, outcome);
 }
 
+/* Of many that have one cause, some say it. */
+#define UNADOPTED_MAX 32
+
+static void log_unadopted(struct fence_daemon *daemon)
+{
+    const struct fence_unadopted_list *list = &daemon->adopt.list;
+    size_t told = 0, more = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct fence_unadopted *item = &list->items[i];
+
+        if (item->fresh)
+            continue;
+        if (told++ < UNADOPTED_MAX)
+            fence_conditions_add(&daemon->conditions, FENCE_LOG_WARNING,
+                                 "%s: a pod from before is not enforced%s%s: %s", item->source,
+                                 *item->pod ? ": " : "", item->pod, item->reason);
+        else
+            more++;
+    }
+    if (more)
+        fence_conditions_add(&daemon->conditions, FENCE_LOG_WARNING,
+                             "%zu more pods from before are not enforced; see podfencectl status",
+                             more);
+}
+
 static void log_notes(struct fence_daemon *daemon)
 {
     const struct fence_plan *plan = daemon->reconcile.plan;
@@ -181,6 +219,7 @@ void fence_ready_log(struct fence_daemon *daemon)
     log_readiness(daemon);
     for (size_t i = 0; i < count; i++)
         log_problem(&daemon->conditions, &problems[i]);
+    log_unadopted(daemon);
     log_notes(daemon);
     fence_conditions_end(&daemon->conditions);
 }

@@ -60,7 +60,8 @@ static void sweep_fired(void *context)
     if (daemon->takeover.from.number)
         return; /* the older layout says which endpoints there are */
     fence_unenforced_enrol(daemon);
-    fence_vanished_remove(daemon);
+    fence_vanished_check(daemon);
+    fence_adopt_run(daemon);
     if (!reconcile->plan)
         return;
     if (fence_apply_sweep(reconcile->apply, &err) < 0)

@@ -59,7 +59,7 @@ static void handle_added(struct fence_client *client, const cJSON *request)
         !take_text(client, request, "ifname", waiter.ifname, sizeof(waiter.ifname)))
         return;
     client->daemon->dirty = true;
-    fence_vanished_remove(client->daemon); /* sees the new interface, and tidies up */
+    fence_vanished_check(client->daemon); /* sees the new interface, and tidies up */
     if (!cJSON_IsTrue(wait))
         return;
     waiter.ifindex = (uint32_t)ifindex->valuedouble;

@@ -108,6 +108,43 @@ static void add_unenforced(cJSON *status, const struct fence_unenforced *unenfor
     }
 }
 
+/* Pods that run here and are no endpoints. */
+static void add_unadopted(cJSON *status, const struct fence_adopt *adopt)
+{
+    cJSON *list = cJSON_AddArrayToObject(status, "unadopted");
+
+    for (size_t i = 0; i < adopt->list.count; i++) {
+        const struct fence_unadopted *item = &adopt->list.items[i];
+        cJSON *object = item->fresh ? NULL : append(list);
+
+        if (item->fresh)
+            continue;
+        cJSON_AddStringToObject(object, "pod", item->pod);
+        cJSON_AddStringToObject(object, "source", item->source);
+        cJSON_AddStringToObject(object, "reason", item->reason);
+    }
+}
+
+static void add_reconciled(cJSON *status, const struct fence_daemon *daemon)
+{
+    cJSON *counts = cJSON_AddObjectToObject(status, "reconciled");
+
+    cJSON_AddNumberToObject(counts, "adopted", (double)daemon->adopt.adopted);
+    cJSON_AddNumberToObject(counts, "vanished", (double)daemon->vanished.removed);
+    cJSON_AddNumberToObject(counts, "renamed", (double)daemon->vanished.renamed);
+    cJSON_AddNumberToObject(counts, "filters", (double)daemon->filters.restored);
+    cJSON_AddNumberToObject(counts, "pins", (double)daemon->filters.pins_restored);
+}
+
+static void add_adoption(cJSON *status, const struct fence_daemon *daemon)
+{
+    cJSON *object = cJSON_AddObjectToObject(status, "adoption");
+
+    cJSON_AddStringToObject(object, "mode", fence_adopt_mode_name(daemon->options.adopt));
+    cJSON_AddNumberToObject(object, "passedOver", (double)daemon->adopt.passed_over);
+    cJSON_AddNumberToObject(object, "gone", (double)daemon->adopt.gone);
+}
+
 static void add_texts(cJSON *list, const char *subject, const char *text)
 {
     cJSON *object = append(list);
@@ -238,10 +275,13 @@ cJSON *fence_status_json(const struct fence_daemon *daemon)
     add_objects(status, daemon);
     add_problems(status, daemon);
     add_unenforced(status, &daemon->unenforced);
+    add_unadopted(status, &daemon->adopt);
     add_failures_and_notes(status, &daemon->reconcile);
     add_endpoints(status, &daemon->reconcile);
     add_applied(status, &daemon->reconcile);
     cJSON_AddNumberToObject(status, "filtersRestored", (double)daemon->filters.restored);
+    add_adoption(status, daemon);
+    add_reconciled(status, daemon);
     events = cJSON_AddObjectToObject(status, "events");
     cJSON_AddNumberToObject(events, "seen", (double)daemon->observe.seen);
     cJSON_AddNumberToObject(events, "observers", (double)daemon->server.observers);

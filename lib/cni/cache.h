@@ -11,7 +11,7 @@
 #include "lib/cni/args.h"
 
 /* Port mappings and a long chain are some ten kilobytes. */
-#define FENCE_CNI_CACHE_MAX (1024 * 1024)
+#define FENCE_CNI_CACHE_MAX (1u << 20)
 
 #define FENCE_NETNS_PATH_MAX 512
 
