@@ -189,8 +189,8 @@ static int make_qdisc(__u32 ifindex, struct fence_err *err)
         return fence_err_set(
             err, -EEXIST,
             "interface %u has an `ingress` qdisc (the bandwidth plugin makes one), "
-            "which takes no egress filter: use attach mode tcx (kernel 6.6 or "
-            "later), or chain podfence before it",
+            "which takes no egress filter: use attach mode auto or tcx (kernel 6.6 or later), or "
+            "limit only what goes to the pod (no egress-bandwidth annotation)",
             ifindex);
     return 0;
 }
