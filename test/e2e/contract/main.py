@@ -17,8 +17,9 @@ import node  # noqa: E402 (the path comes first)
 
 
 def main():
-    group = importlib.import_module(sys.argv[1])
+
     node.DAEMON.attach = sys.argv[2] if len(sys.argv) > 2 else "auto"
+    group = importlib.import_module(sys.argv[1])
     wanted = sys.argv[3:]
     failed = 0
     node.DAEMON.start(*getattr(group, "DAEMON_OPTIONS", []))
