@@ -18,8 +18,7 @@ lab_enter "$@"
 lab_chain bridge
 lab_swap
 status=0
-LAB=$LAB LAB_SOURCE=$LAB_SOURCE LAB_BIN=$LAB_BIN LAB_TOOLS=$LAB_TOOLS LAB_CNI_DIR=$LAB_CNI_DIR \
-    LAB_BPFFS=$LAB_BPFFS LAB_LAYOUT=$LAB_LAYOUT LAB_SOCKET=$LAB_SOCKET LAB_RECORDED=$recorded \
-    python3 "$LAB_SOURCE/test/e2e/contract/main.py" "$@" || status=$?
+export LAB LAB_SOURCE LAB_BIN LAB_TOOLS LAB_CNI_DIR LAB_BPFFS LAB_LAYOUT LAB_SOCKET LAB_RECORDED=$recorded
+python3 "$LAB_SOURCE/test/e2e/contract/main.py" "$@" || status=$?
 [ "$status" -eq 0 ] || lab_fail "contract/main.py $* ended with $status"
 lab_end
