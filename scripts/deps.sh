@@ -9,9 +9,12 @@ packages=(
     containernetworking-plugins containerd runc iproute2 iptables nftables procps busybox-static jq python3
     python3-grpcio python3-protobuf protobuf-compiler
     shellcheck git
+    python3-yaml python3-jsonschema buildah
 )
 # The folder that CMake looks in (FENCE_CJSON_DIR).
 cjson_dir=${FENCE_CJSON_DIR:-/usr/local/src/podfence/cjson}
+# Where test/conf/manifests.py looks (FENCE_KUBECTL).
+kubectl_dir=/usr/local/src/podfence/kubernetes-client
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "deps.sh: installing packages needs root" >&2
@@ -55,5 +58,18 @@ if [ ! -f "$cjson_dir/cJSON.c" ]; then
     (cd "$work/source" && apt-get "${apt_options[@]}" source -qq cjson >/dev/null)
     mkdir -p "$cjson_dir"
     cp "$work"/source/cjson-*/cJSON.[ch] "$work"/source/cjson-*/LICENSE "$cjson_dir/"
+    rm -rf "$work"
+fi
+
+# Debian's kubectl renders the manifests too. Unpacked, not installed: another one may have its place.
+if [ ! -x "$kubectl_dir/usr/bin/kubectl" ]; then
+    echo "fetching Debian's kubectl"
+    work=$(mktemp -d)
+    [ ${#missing[@]} -gt 0 ] || apt-get update -qq
+    (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq kubernetes-client)
+    dpkg -x "$work"/kubernetes-client_*.deb "$work/unpacked"
+    mkdir -p "${kubectl_dir%/*}"
+    rm -rf "$kubectl_dir"
+    mv "$work/unpacked" "$kubectl_dir"
     rm -rf "$work"
 fi
