@@ -117,6 +117,23 @@ bool fence_json_slice(const cJSON *object, struct fence_slice whole, const char 
     return false;
 }
 
+bool fence_json_item(struct fence_slice list, size_t index, struct fence_slice *ret_item)
+{
+    const char *open = memchr(list.text, '[', list.size);
+    size_t at = open ? (size_t)(open - list.text) + 1 : list.size;
+
+    for (size_t item = 0; at < list.size; item++) {
+        size_t end = skip_value(list, at);
+
+        if (item == index) {
+            *ret_item = trim((struct fence_slice){list.text + at, end - at});
+            return ret_item->size > 0;
+        }
+        at = end + 1;
+    }
+    return false;
+}
+
 bool fence_json_has_nul(struct fence_slice slice)
 {
     static const char escaped[] = "\\u0000";

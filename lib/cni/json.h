@@ -31,5 +31,8 @@ size_t fence_json_count(const cJSON *object, const char *key);
 bool fence_json_slice(const cJSON *object, struct fence_slice whole, const char *key,
                       struct fence_slice *ret_slice);
 
+/* The same for an item of a list, whose own text `list` is. */
+bool fence_json_item(struct fence_slice list, size_t index, struct fence_slice *ret_item);
+
 /* The text holds an escaped NUL, at which C would cut the string. */
 bool fence_json_has_nul(struct fence_slice slice);
