@@ -39,6 +39,8 @@ int ctl_trace(struct ctl *ctl, int argc, char **argv);
 int ctl_diff(struct ctl *ctl, int argc, char **argv);
 int ctl_validate(struct ctl *ctl, int argc, char **argv);
 int ctl_load(struct ctl *ctl, int argc, char **argv);
+int ctl_install_cni(struct ctl *ctl, int argc, char **argv);
+int ctl_uninstall(struct ctl *ctl, int argc, char **argv);
 
 /* "podfencectl: TEXT" on standard error, made safe for a terminal. Returns CTL_FAILED. */
 __attribute__((format(printf, 2, 3))) int ctl_fail(const struct ctl *ctl, const char *format, ...);

@@ -24,6 +24,8 @@ static const struct {
     {"diff", ctl_diff, "what another set of objects would change, and what must hold"},
     {"validate", ctl_validate, "check object files without applying them"},
     {"load", ctl_load, "load and pin the data path, once, without the daemon"},
+    {"install-cni", ctl_install_cni, "put podfence into the chain that new pods get"},
+    {"uninstall", ctl_uninstall, "take podfence off this node"},
 };
 
 static void vcomplain(const struct ctl *ctl, const char *format, va_list list)

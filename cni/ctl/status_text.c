@@ -99,6 +99,36 @@ static void print_pins(const cJSON *pins)
     print_counts("endpoints:", ctl_member(pins, "endpoints"));
 }
 
+/* Nothing where podfenced does not install. */
+static void print_cni(const cJSON *cni)
+{
+    double position = ctl_member_number(cni, "effective.position");
+    const char *waiting = ctl_member_text(cni, "waitingFor");
+
+    if (!cJSON_IsObject(cni))
+        return;
+    title("cni:");
+    safe(ctl_member_text(cni, "mode"));
+    if (position < 0) {
+        fputs(", NOT IN THE CHAIN", stdout);
+    } else {
+        printf(", plugin %.0f of %.0f of network ", position + 1,
+               ctl_member_number(cni, "effective.plugins"));
+        safe(ctl_member_text(cni, "effective.network"));
+    }
+    fputs(" by ", stdout);
+    safe(ctl_member_text(cni, "confDir"));
+    putchar('/');
+    safe(ctl_member_text(cni, "effective.file"));
+    printf(", written %.0f times, after others' changes %.0f\n", ctl_member_number(cni, "written"),
+           ctl_member_number(cni, "undone"));
+    if (!*waiting)
+        return;
+    title("cni waits:");
+    safe(waiting);
+    putchar('\n');
+}
+
 static void print_folders(const cJSON *value)
 {
     const cJSON *folder;
@@ -241,6 +271,7 @@ void ctl_status_print(const struct ctl *ctl, const cJSON *value)
 
     print_daemon(value);
     print_pins(pins);
+    print_cni(ctl_member(value, "cni"));
     print_folders(value);
     print_counts("objects:", ctl_member(value, "objects"));
     print_apply(ctl_member(value, "lastApply"));
