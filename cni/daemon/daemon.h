@@ -12,6 +12,7 @@
 #include "cni/daemon/conditions.h"
 #include "cni/daemon/devices.h"
 #include "cni/daemon/filters.h"
+#include "cni/daemon/guard.h"
 #include "cni/daemon/locals.h"
 #include "cni/daemon/loop.h"
 #include "cni/daemon/node.h"
@@ -43,6 +44,7 @@ struct fence_daemon {
     struct fence_vanished vanished;
     struct fence_filters filters;
     struct fence_devices devices;
+    struct fence_guard guard;
     struct fence_observe observe;
     struct fence_server server;
     struct fence_conditions conditions;

@@ -216,6 +216,7 @@ static const start_step start_steps[] = {
     fence_vanished_init,
     fence_adopt_init,
     fence_filters_init,
+    fence_guard_init,
 };
 
 static int start(struct fence_daemon *daemon, struct fence_err *err)
@@ -251,6 +252,7 @@ static void stop(struct fence_daemon *daemon)
     fence_seeding_done(daemon);
     fence_filters_done(daemon);
     fence_devices_done(&daemon->devices);
+    fence_guard_done(daemon);
     fence_reconcile_done(daemon);
     fence_conditions_done(&daemon->conditions);
     fence_store_free(&daemon->store);
@@ -275,6 +277,12 @@ static void init(struct fence_daemon *daemon)
         .adopt.timer = {.fd = -1, .watch.fd = -1},
         .seeding.watch.fd = -1,
         .filters.timer = {.fd = -1, .watch.fd = -1},
+        .guard = {.watch.fd = -1,
+                  .conf_watch = -1,
+                  .bin_watch = -1,
+                  .dropin_watch = -1,
+                  .soon = {.fd = -1, .watch.fd = -1},
+                  .periodic = {.fd = -1, .watch.fd = -1}},
         .observe.timer = {.fd = -1, .watch.fd = -1},
         .observe.watch.fd = -1,
         .server = {.fd = -1, .watch.fd = -1, .tick = {.fd = -1, .watch.fd = -1}},

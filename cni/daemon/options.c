@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cni/daemon/options_install.h"
 #include "lib/api/api.h"
 #include "lib/base/labels.h"
 #include "lib/base/memory.h"
@@ -348,6 +349,21 @@ static const struct option_row rows[] = {
      "of the SPIFFE names that are shown [" DEFAULT_TRUST_DOMAIN "]"},
     {"map-size", "NAME=ENTRIES", set_map_size,
      "size of a map that is not pinned yet (events: in bytes); repeatable"},
+    {"install-cni", "off|owned|patch|dropin|none", fence_option_install_cni,
+     "install the plugin and keep it in the chain of new pods. owned: an own list that sorts\n"
+     "first, the main CNI's and our entry; patch: our entry in the main CNI's list; dropin: in a\n"
+     "file beside it, which libcni reads from 1.3 on; none: the binary alone [off]"},
+    {"cni-conf-dir", "DIR", fence_option_cni_conf_dir,
+     "the runtime's configurations [by --platform]"},
+    {"cni-bin-dir", "DIR", fence_option_cni_bin_dir, "the runtime's plugins [by --platform]"},
+    {"platform", "NAME", fence_option_platform,
+     "default, k3s, microk8s, openshift, gke; auto: whose folder is there [auto]"},
+    {"plugin", "FILE", fence_option_plugin,
+     "the binary to install [podfence, beside podfenced or in ../libexec/cni]"},
+    {"cni-entry", "JSON", fence_option_cni_entry,
+     "podfence's entry of the chain, an object (see README)"},
+    {"cni-check", "SECONDS", fence_option_cni_check,
+     "look at all of it so often, besides whenever something changes [60]"},
     {"log-level", "LEVEL", set_log_level, "error, warning, info or debug [info]"},
     {"version", NULL, NULL, "show the version of the program and of the pinned layout"},
     {"help", NULL, NULL, "show this text"},
@@ -394,6 +410,8 @@ static void set_defaults(struct fence_options *options)
         .socket = FENCE_DEFAULT_SOCKET,
         .trust_domain = DEFAULT_TRUST_DOMAIN,
         .mark_mask = DEFAULT_MARK_MASK,
+        .platform = "auto",
+        .cni_check = DEFAULT_CNI_CHECK_S,
         .device_hooks = true,
         .log_level = FENCE_LOG_INFO,
     };

@@ -10,6 +10,7 @@
 #include "lib/base/err.h"
 #include "lib/datapath/attach.h"
 #include "lib/datapath/load.h"
+#include "lib/install/install.h"
 
 /* A repeatable option's values, borrowed from argv. */
 struct fence_option_list {
@@ -37,6 +38,13 @@ struct fence_options {
     enum fence_same_node same_node;
     bool device_hooks; /* see devices.h */
     enum fence_log_level log_level;
+    enum fence_install_mode install_cni;
+    const char *cni_conf_dir; /* NULL: by the platform, as is the next */
+    const char *cni_bin_dir;
+    const char *platform;
+    const char *plugin;     /* NULL: the one that came with this program */
+    const char *cni_entry;  /* NULL: the default */
+    unsigned int cni_check; /* seconds */
     bool own_node_egress_is_policy;
     bool labels_from_annotations;
     bool audit_annotation;

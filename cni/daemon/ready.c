@@ -127,6 +127,7 @@ void fence_ready_each(const struct fence_daemon *daemon, fence_reason_visit visi
     each_folder(daemon, visit, context);
     each_refused(daemon, visit, context);
     each_failure(daemon, visit, context);
+    fence_guard_reasons(&daemon->guard, visit, context);
     if (!daemon->reconcile.applies && fence_sources_all_seen(&daemon->sources) &&
         !daemon->reconcile.error.text[0])
         visit(context, FENCE_LOG_INFO, "nothing has been applied yet");

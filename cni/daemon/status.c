@@ -265,6 +265,41 @@ static void add_identification(cJSON *status, const struct fence_daemon *daemon)
     cJSON_AddBoolToObject(status, "ready", cJSON_GetArraySize(reasons) == 0);
 }
 
+static void add_effective(cJSON *cni, const struct fence_netd_effective *effective)
+{
+    cJSON *object = cJSON_AddObjectToObject(cni, "effective");
+
+    cJSON_AddStringToObject(object, "file", effective->file);
+    cJSON_AddStringToObject(object, "network", effective->network);
+    cJSON_AddNumberToObject(object, "plugins", (double)effective->plugins);
+    cJSON_AddNumberToObject(object, "position", effective->position);
+    cJSON_AddBoolToObject(object, "dropin", effective->dropin);
+}
+
+static void add_guard(cJSON *status, const struct fence_guard *guard)
+{
+    cJSON *cni, *reasons;
+
+    if (guard->install.mode == FENCE_INSTALL_OFF) {
+        cJSON_AddNullToObject(status, "cni");
+        return;
+    }
+    cni = cJSON_AddObjectToObject(status, "cni");
+    cJSON_AddStringToObject(cni, "mode", fence_install_mode_name(guard->install.mode));
+    cJSON_AddStringToObject(cni, "confDir", guard->install.conf_dir);
+    cJSON_AddStringToObject(cni, "binDir", guard->install.bin_dir);
+    reasons = cJSON_AddArrayToObject(cni, "problems");
+    fence_guard_reasons(guard, add_reason, reasons);
+    cJSON_AddBoolToObject(cni, "installed", cJSON_GetArraySize(reasons) == 0);
+    cJSON_AddBoolToObject(cni, "gaveUp", guard->quiet_until_ns != 0);
+    cJSON_AddStringToObject(cni, "waitingFor", guard->waiting);
+    cJSON_AddStringToObject(cni, "primary", guard->report.primary);
+    add_effective(cni, &guard->effective);
+    cJSON_AddNumberToObject(cni, "written", (double)guard->written);
+    cJSON_AddNumberToObject(cni, "undone", (double)guard->undone);
+    add_time(cni, "lastWrite", guard->written_at);
+}
+
 cJSON *fence_status_json(const struct fence_daemon *daemon)
 {
     cJSON *status = cJSON_CreateObject();
@@ -282,6 +317,7 @@ cJSON *fence_status_json(const struct fence_daemon *daemon)
     cJSON_AddNumberToObject(status, "filtersRestored", (double)daemon->filters.restored);
     add_adoption(status, daemon);
     add_reconciled(status, daemon);
+    add_guard(status, &daemon->guard);
     events = cJSON_AddObjectToObject(status, "events");
     cJSON_AddNumberToObject(events, "seen", (double)daemon->observe.seen);
     cJSON_AddNumberToObject(events, "observers", (double)daemon->server.observers);
