@@ -109,6 +109,7 @@ static const struct {
     [FENCE_MAP_EVENT_LIMITS] = SHAPE(struct fence_event_key, struct fence_event_limit),
     [FENCE_MAP_OBSERVED] = SHAPE(__u32, __u64),
     [FENCE_MAP_SETTINGS] = SHAPE(__u32, struct fence_settings),
+    [FENCE_MAP_ABOUT] = SHAPE(__u32, struct fence_about),
 };
 static_assert(FENCE_ARRAY_SIZE(shapes) == FENCE_MAP_COUNT, "every map has a shape");
 
