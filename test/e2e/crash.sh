@@ -111,7 +111,7 @@ for point in load.pinned-aside load.pinned load.pinned:12 load.pinned-aside:18 l
 done
 die_start file.written-aside
 die_start file.renamed
-lab_daemon_start
+lab_daemon_start --attach tcx
 lab_pods_add web api db intruder victim
 victim_veth=$(lab_host_veth victim)
 lab_expect <"$data/shop.table"

@@ -33,8 +33,19 @@ spec:
 """
 
 
+ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
+
+
 def labelled(app):
-    return podfence(startMode="hold", args={"cni": {"labels": {"app": app}}})
+    return podfence(startMode="hold", args={"cni": {"labels": {"app": app}}},
+                    capabilities={ANNOTATIONS: True})
+
+
+def given(limits):
+    """As runtimes do: the limits to the bandwidth plugin, the annotations that they come from to podfence."""
+    annotations = {f"kubernetes.io/{direction}-bandwidth": "20M" for direction in ("ingress", "egress")
+                   if f"{direction}Rate" in limits}
+    return {"bandwidth": limits, ANNOTATIONS: annotations}
 
 
 ENTRY = labelled("limited")
@@ -71,7 +82,7 @@ def live_together(limits):
     objects("policy", POLICY)
     for order, plugins in CHAINS.items():
         with Sandbox("limited") as sandbox:
-            pod = Attachment(sandbox, plugins, capabilities={"bandwidth": limits}).attach()
+            pod = Attachment(sandbox, plugins, capabilities=given(limits)).attach()
             before = filters(pod.host()), kinds_of_qdiscs(pod.host())
             expect_policy(order, pod)
             expect_limits(order, pod, limits)
@@ -105,8 +116,8 @@ def limits_hold_between_pods():
     """A pod with a limit is not on the same-node path."""
     with Sandbox("peer") as other, Sandbox("limited") as sandbox:
         peer = Attachment(other, [ptp(), labelled("peer")]).attach()
-        pod = Attachment(sandbox, CHAINS["behind"], capabilities={
-            "bandwidth": FROM_POD if DAEMON.attach != "clsact" else TO_POD}).attach()
+        pod = Attachment(sandbox, CHAINS["behind"], capabilities=given(
+            FROM_POD if DAEMON.attach != "clsact" else TO_POD)).attach()
         ends = [(sandbox.inside(), other.inside(), peer), (other.inside(), sandbox.inside(), pod)]
         if DAEMON.attach == "clsact":
             ends.reverse()
@@ -123,7 +134,7 @@ def without_tcx_one_of_the_two_refuses():
     Whoever comes second says so, and the chain is undone."""
     for order, plugins in CHAINS.items():
         with Sandbox("limited") as sandbox:
-            pod = Attachment(sandbox, plugins, capabilities={"bandwidth": FROM_POD})
+            pod = Attachment(sandbox, plugins, capabilities=given(FROM_POD))
             report = pod.refused()
             if order == "in front":
                 expect("who refuses", (report["plugin"], report["error"]["code"]), ("podfence", 11))
