@@ -74,7 +74,7 @@ install() {
 }
 
 guard() {
-    lab_daemon_start --install-cni "$1" --cni-conf-dir "$NETD" --cni-bin-dir "$BIN" --cni-check 1 "${@:2}"
+    lab_daemon_start --install-cni "$1" --cni-conf-dir "$NETD" --cni-bin-dir "$BIN" "${@:2}"
 }
 
 # status_is JQ VALUE
@@ -260,6 +260,8 @@ fight_on() {
 fight() {
     lab_say "two owners: after ten writes the other one wins, said once; later it is tried again"
     local written
+    lab_daemon_stop
+    guard patch --cni-check 1
     written=$(lab_status .cni.written)
     fight_on &
     local other=$!
@@ -273,6 +275,11 @@ fight() {
     runtimes_have_later
     eventually "ready" 5 status_is .ready true
     expect_equal "gave up" "$(lab_status .cni.gaveUp)" false
+    lab_say "a folder that is mounted over the one of the plugins: no event tells of it"
+    mkdir "$LAB/over"
+    mount --bind "$LAB/over" "$BIN"
+    eventually "the plugin is in it" 5 cmp "$BIN/podfence" "$LAB_BIN/podfence"
+    umount -l "$BIN"
     lab_daemon_stop
 }
 
