@@ -9,7 +9,7 @@ packages=(
     containernetworking-plugins containerd runc iproute2 iptables nftables procps busybox-static jq python3
     python3-grpcio python3-protobuf protobuf-compiler
     shellcheck git
-    python3-yaml python3-jsonschema buildah
+    python3-yaml python3-jsonschema systemd buildah
 )
 # The folder that CMake looks in (FENCE_CJSON_DIR).
 cjson_dir=${FENCE_CJSON_DIR:-/usr/local/src/podfence/cjson}
