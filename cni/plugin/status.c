@@ -33,6 +33,16 @@ static int check_room(struct fence_plugin *plugin, const struct fence_pins *pins
                           used, max, "endpoints", max * 2);
 }
 
+/* An ADD or a DEL of this very moment: its pod does not run yet, or no more. */
+static bool is_on_its_way(const struct fence_pins *pins, const struct fence_endpoint_record *record)
+{
+    struct fence_endpoint_record now;
+
+    return fence_endpoint_get(pins, record->ifindex, &now) < 0 ||
+           now.endpoint.slot != record->endpoint.slot || now.info.attach == FENCE_ATTACH_NONE ||
+           now.info.attach != record->info.attach;
+}
+
 /* Filters that are missing or not ours; somebody ahead of us is the daemon's to put right. */
 static size_t count_damaged(const struct fence_pins *pins, const struct fence_endpoint_list *list,
                             struct fence_err *ret_first)
@@ -50,7 +60,7 @@ static size_t count_damaged(const struct fence_pins *pins, const struct fence_en
         r = fence_attach_check(pins, record->ifindex, record->info.attach, &err);
         if (r == -EBUSY)
             fence_log(FENCE_LOG_WARNING, "%s: %s", name, err.text);
-        if (r == 0 || r == -EBUSY)
+        if (r == 0 || r == -EBUSY || is_on_its_way(pins, record))
             continue;
         if (damaged++ == 0)
             fence_err_set(ret_first, 0, "%s: %s", name, err.text);

@@ -256,6 +256,23 @@ static void detects_damage(void **state)
     expect_call("STATUS", &pods[0], ENTRY(""), 0, "");
 }
 
+/* As an ADD leaves it between its first write and its filters: STATUS at that moment is good. */
+static void status_bears_an_add_under_way(void **state)
+{
+    struct fence_endpoint_record record;
+    struct fence_err err;
+
+    (void)state;
+    expect_call("ADD", &pods[0], ENTRY(""), 0, RESULT);
+    get(&pods[0], &record);
+    assert_int_equal(fence_detach(&pins, record.ifindex, &err), 0);
+    expect_call("STATUS", &pods[0], ENTRY(""), 1, "\"code\":51");
+    record.info.attach = FENCE_ATTACH_NONE;
+    assert_int_equal(fence_endpoint_put(&pins, &record, &err), 0);
+    expect_call("STATUS", &pods[0], ENTRY(""), 0, "");
+    expect_call("CHECK", &pods[0], ENTRY(""), 1, "\"code\":100");
+}
+
 static void collects_garbage(void **state)
 {
     static const char list[] =
@@ -282,7 +299,7 @@ int main(void)
         POD_TEST(writes_and_attaches),     POD_TEST(starts_as_configured),
         POD_TEST(is_idempotent),           POD_TEST(refuses_when_the_map_is_full),
         POD_TEST(keeps_what_is_not_meant), POD_TEST(detects_damage),
-        POD_TEST(collects_garbage),
+        POD_TEST(collects_garbage),        POD_TEST(status_bears_an_add_under_way),
     };
 
     test_enter_own_node();
