@@ -38,6 +38,21 @@ static int refuse(struct fence_cni_error *error, const char *key, const cJSON *v
                           key, shown ? shown : "the value", allowed);
 }
 
+/* What others hand over (annotations, say) may hold secrets: its type alone goes into a log. */
+static int refuse_foreign(struct fence_cni_error *error, const cJSON *value, const char *allowed)
+{
+    const char *type = "a boolean";
+
+    if (cJSON_IsString(value))
+        type = "a string";
+    else if (cJSON_IsNumber(value))
+        type = "a number";
+    else if (cJSON_IsArray(value))
+        type = "a list";
+    return fence_cni_fail(error, FENCE_CNI_INVALID_CONFIG, "\"%s\": %s is not allowed, use %s",
+                          value->string, type, allowed);
+}
+
 static int choose(const cJSON *value, const char *const *names, size_t count,
                   unsigned int *ret_choice)
 {
@@ -160,9 +175,8 @@ static int take_object(struct fence_netconf *conf, const cJSON *value,
                        struct fence_cni_error *error)
 {
     (void)conf;
-    return cJSON_IsObject(value) || cJSON_IsNull(value)
-               ? 0
-               : refuse(error, value->string, value, "an object");
+    return cJSON_IsObject(value) || cJSON_IsNull(value) ? 0
+                                                        : refuse_foreign(error, value, "an object");
 }
 
 static int take_prev_result(struct fence_netconf *conf, const cJSON *value,
@@ -171,7 +185,7 @@ static int take_prev_result(struct fence_netconf *conf, const cJSON *value,
     if (cJSON_IsNull(value))
         return 0;
     if (!cJSON_IsObject(value))
-        return refuse(error, value->string, value, "the result of the plugin before, an object");
+        return refuse_foreign(error, value, "the result of the plugin before, an object");
     conf->prev_result = value;
     return 0;
 }

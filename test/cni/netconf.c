@@ -126,10 +126,11 @@ static const struct {
     {ENTRY("\"bpffs\":7"), FENCE_CNI_INVALID_CONFIG, "\"bpffs\": 7"},
     {ENTRY("\"socket\":\"\""), FENCE_CNI_INVALID_CONFIG, "\"socket\": \"\""},
     {"{\"name\":\"net\",\"type\":7}", FENCE_CNI_INVALID_CONFIG, "\"type\": 7"},
-    {ENTRY("\"args\":[]"), FENCE_CNI_INVALID_CONFIG, "\"args\": []"},
-    {ENTRY("\"capabilities\":1"), FENCE_CNI_INVALID_CONFIG, "\"capabilities\": 1"},
-    {ENTRY("\"runtimeConfig\":\"x\""), FENCE_CNI_INVALID_CONFIG, "\"runtimeConfig\": \"x\""},
-    {ENTRY("\"prevResult\":\"x\""), FENCE_CNI_INVALID_CONFIG, "\"prevResult\": \"x\""},
+    {ENTRY("\"args\":[]"), FENCE_CNI_INVALID_CONFIG, "\"args\": a list"},
+    {ENTRY("\"capabilities\":1"), FENCE_CNI_INVALID_CONFIG, "\"capabilities\": a number"},
+    {ENTRY("\"runtimeConfig\":\"x\""), FENCE_CNI_INVALID_CONFIG,
+     "\"runtimeConfig\": a string is not"},
+    {ENTRY("\"prevResult\":\"x\""), FENCE_CNI_INVALID_CONFIG, "\"prevResult\": a string"},
     {ENTRY("\"prevResult\":{},\"prevResult\":{}"), FENCE_CNI_INVALID_CONFIG, "given twice"},
 };
 
