@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cni/plugin/log.h"
 #include "lib/api/api.h"
@@ -76,6 +77,8 @@ static void hold(const struct fence_plugin *plugin, const struct fence_pins *pin
     __u64 deadline = fence_clock_boot_ns() + limit_ms * NS_IN_MS;
     enum answer answer = NO_ANSWER;
 
+    /* the watchdog's time comes on top, and only where a pod is really held */
+    alarm(alarm(0) + (limit_ms + 999) / 1000);
     while (answer != REFUSED && is_pending(pins, ifindex)) {
         __u64 now = fence_clock_boot_ns();
         int step_ms = now + POLL_MS * NS_IN_MS > deadline ? 1 : POLL_MS;

@@ -64,10 +64,19 @@ static struct {
     volatile sig_atomic_t printing; /* an answer is on its way: add nothing to it */
 } watchdog;
 
+/* Where nobody reads, the write would wait for ever: whoever gives up does not wait. */
+static bool say(const char *text, size_t size)
+{
+    struct pollfd stream = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return size == 0 || (poll(&stream, 1, 0) == 1 && (stream.revents & POLLOUT) &&
+                         write(STDOUT_FILENO, text, size) == (ssize_t)size);
+}
+
 static void on_alarm(int number)
 {
     (void)number;
-    if (!watchdog.printing && write(STDOUT_FILENO, watchdog.text, watchdog.size) < 0)
+    if (!watchdog.printing && !say(watchdog.text, watchdog.size))
         _exit(1);
     _exit(watchdog.status);
 }
@@ -88,9 +97,14 @@ static void prepare_watchdog(enum fence_cni_verb verb, const char *version)
 static void start_watchdog(enum fence_cni_verb verb)
 {
     struct sigaction action = {.sa_handler = on_alarm};
+    sigset_t set;
 
     prepare_watchdog(verb, FENCE_CNI_VERSION_LATEST);
     sigaction(SIGALRM, &action, NULL);
+    /* a mask outlives exec: some runtimes leave theirs to their children */
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
     alarm(WATCHDOG_S);
 }
 
@@ -188,8 +202,6 @@ static int run(struct fence_plugin *plugin)
         run_del(plugin, r);
         r = 0;
     } else if (r == 0) {
-        if (verb == FENCE_CNI_ADD)
-            alarm(WATCHDOG_S + (plugin->conf.hold_timeout_ms + 999) / 1000);
         r = verbs[verb](plugin);
     }
     return r;
