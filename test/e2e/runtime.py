@@ -41,7 +41,7 @@ class Call:
         return self.output.get("code") if isinstance(self.output, dict) else None
 
 
-def call(binary, env, text="", timeout=60, **process):
+def call(binary, env, text="", timeout=30, **process):
     """One call; `process` goes to subprocess.run (cwd, preexec_fn, stdout, stderr, input)."""
     if "stdin" not in process:
         process.setdefault("input", text)

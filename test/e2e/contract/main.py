@@ -38,8 +38,6 @@ def main():
         if failed:
             break
     node.DAEMON.stop()
-    if failed:
-        print(node.DAEMON.log_tail(), file=sys.stderr)
     return 1 if failed else 0
 
 

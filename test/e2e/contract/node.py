@@ -67,24 +67,16 @@ class Daemon:
         self.process = None
         self.attach = "auto"
 
-    def start(self, *options):
+    def start(self, *options, seal=None):
+        """`seal`: of sealed.py."""
+        command = [os.path.join(BIN, "podfenced"), "--bpffs", BPFFS, "--socket", SOCKET,
+                   "--objects", os.path.join(LAB, "objects"), "--state", os.path.join(LAB, "state"),
+                   "--node-name", "lab-node", "--attach", self.attach, *options]
         with open(self.LOG, "a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                [os.path.join(BIN, "podfenced"), "--bpffs", BPFFS, "--socket", SOCKET,
-                 "--objects", os.path.join(LAB, "objects"), "--state", os.path.join(LAB, "state"),
-                 "--node-name", "lab-node", "--attach", self.attach, *options], stderr=log)
+            self.process = subprocess.Popen(command, stderr=log,
+                                            preexec_fn=seal(command, {}) if seal else None)
         eventually("podfenced answers", 20,
                    lambda: os.path.exists(SOCKET) and ctl("status")["daemon"]["running"])
-
-    def running(self):
-        return self.process is not None
-
-    def ensure(self):
-        if not self.running():
-            self.start()
-
-    def send(self, number):
-        self.process.send_signal(number)
 
     def stop(self, number=signal.SIGTERM):
         if not self.process:
@@ -98,10 +90,10 @@ class Daemon:
     def kill(self):
         self.stop(signal.SIGKILL)
 
-    def log_tail(self):
+    def log_text(self):
         try:
             with open(self.LOG, encoding="utf-8") as log:
-                return "".join(log.readlines()[-15:])
+                return log.read()
         except FileNotFoundError:
             return ""
 
