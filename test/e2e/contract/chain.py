@@ -126,7 +126,7 @@ def reach(inside, address, *ports):
     return [line.split()[0] for line in lines]
 
 
-def transfer_seconds(sender, receiver, address, port, size=1 << 20):
+def transfer_seconds(sender, receiver, address, port, size=700000):
     """Of `size` bytes over TCP; `sender` and `receiver` begin the commands of the two sides."""
     command = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "bulk.py")]
     with subprocess.Popen([*receiver, *command, "sink", address, str(port)],

@@ -209,9 +209,10 @@ def told():
     for folder, _, names in os.walk(LAB):
         if "/bpf" in folder or "/objects" in folder:
             continue
-        for name in names:
-            with open(os.path.join(folder, name), errors="replace", encoding="utf-8") as file:
-                yield os.path.join(folder, name), file.read()
+        for path in (os.path.join(folder, name) for name in names):
+            if os.path.isfile(path):
+                with open(path, errors="replace", encoding="utf-8") as file:
+                    yield path, file.read()
 
 
 def tells_no_secrets():
