@@ -12,10 +12,13 @@
 #include "lib/base/memory.h"
 
 /* A pod's start alone makes several changes, and a pass reads what the runtime keeps. */
-#define SOON_MS 2000
+#define SOON_MS 1000
 
 /* So long a DEL may take from podfence to the end of the chain. */
-#define FRESH_NS 1500000000ull
+#define FRESH_NS 900000000ull
+
+/* A pod that ends loses its interface some time before its object goes. */
+#define ENDING_NS 30000000000ull
 
 static const char *const mode_names[] = {
     [FENCE_ADOPT_PODS] = "pods",
@@ -67,21 +70,18 @@ static uint64_t seen_since(const struct fence_adopt *adopt, const char *source)
     return adopt->passed ? fence_clock_boot_ns() : 0;
 }
 
-static bool is_fresh(uint64_t since_ns)
+static bool is_younger(uint64_t since_ns, uint64_t age_ns)
 {
-    return since_ns && fence_clock_boot_ns() - since_ns < FRESH_NS;
+    return since_ns && fence_clock_boot_ns() - since_ns < age_ns;
 }
 
-void adopt_refuse(struct adopt_pass *pass, const char *source, const char *pod, const char *reason)
+/* `item` has its times; the rest is filled in. */
+static void list_item(struct adopt_pass *pass, struct fence_unadopted item, const char *source,
+                      const char *pod, const char *reason)
 {
-    struct fence_unadopted item = {
-        .source = strdup(source),
-        .pod = strdup(pod ? pod : ""),
-        .reason = strdup(reason),
-        .since_ns = seen_since(&pass->daemon->adopt, source),
-    };
-
-    item.fresh = is_fresh(item.since_ns);
+    item.source = strdup(source);
+    item.pod = strdup(pod ? pod : "");
+    item.reason = strdup(reason);
     if (item.source && item.pod && item.reason &&
         FENCE_GROW(pass->list.items, pass->list.capacity, pass->list.count) == 0) {
         pass->list.items[pass->list.count++] = item;
@@ -89,6 +89,22 @@ void adopt_refuse(struct adopt_pass *pass, const char *source, const char *pod, 
     }
     unadopted_done(&item);
     fence_log(FENCE_LOG_ERROR, "%s: a pod that is not enforced: %s", source, reason);
+}
+
+void adopt_refuse(struct adopt_pass *pass, const char *source, const char *pod, const char *reason)
+{
+    const uint64_t since = seen_since(&pass->daemon->adopt, source);
+    const struct fence_unadopted item = {.since_ns = since, .fresh = is_younger(since, FRESH_NS)};
+
+    list_item(pass, item, source, pod, reason);
+}
+
+void adopt_miss(struct adopt_pass *pass, const char *source, const char *pod, const char *reason)
+{
+    const uint64_t since = seen_since(&pass->daemon->adopt, source);
+    const struct fence_unadopted item = {.since_ns = since, .fresh = is_younger(since, ENDING_NS)};
+
+    list_item(pass, item, source, pod, reason);
 }
 
 /* ---- enrolling ------------------------------------------------------------------------------ */
@@ -103,12 +119,12 @@ const struct fence_seen_pods *adopt_see(struct adopt_pass *pass)
     return &pass->seen;
 }
 
-static bool is_exempt(const struct fence_options *options, const struct fence_cni_cached *cached)
+static bool is_exempt(const struct fence_options *options, const char *namespace_name)
 {
     for (size_t i = 0; i < options->exempt_namespaces.count; i++)
-        if (strcmp(options->exempt_namespaces.items[i], cached->args.namespace_name) == 0)
+        if (strcmp(options->exempt_namespaces.items[i], namespace_name) == 0)
             return true;
-    return cached->exempt;
+    return false;
 }
 
 /* All texts have the sizes that they have in the endpoint. */
@@ -142,7 +158,10 @@ static struct fence_endpoint_record make_record(const struct fence_options *opti
     fill_info(cached, link, &record.info);
     endpoint->identity = FENCE_IDENTITY_PENDING;
     endpoint->flags = FENCE_EP_PENDING;
-    endpoint->flags |= is_exempt(options, cached) ? FENCE_EP_EXEMPT : FENCE_EP_OPEN;
+    if (cached->exempt || is_exempt(options, record.info.namespace_name))
+        endpoint->flags |= FENCE_EP_EXEMPT;
+    else
+        endpoint->flags |= FENCE_EP_OPEN;
     endpoint->addr_count = (__u16)cached->addr_count;
     memcpy(endpoint->addrs, cached->addrs, sizeof(endpoint->addrs));
     memcpy(endpoint->mac, link->mac, sizeof(endpoint->mac));
@@ -166,7 +185,7 @@ void adopt_enrol(struct adopt_pass *pass, const char *source, const struct fence
     struct fence_err err = {""};
 
     pod_name(&record.info, pod, sizeof(pod));
-    if (is_fresh(seen_since(&daemon->adopt, source))) {
+    if (is_younger(seen_since(&daemon->adopt, source), FRESH_NS)) {
         adopt_refuse(pass, source, pod, "it has just come");
         return;
     }
@@ -192,10 +211,11 @@ static void pass_done(struct adopt_pass *pass)
     list_done(&pass->list);
 }
 
+/* Those that wait longer wait for the sweep. */
 static bool has_fresh(const struct fence_unadopted_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].fresh)
+        if (is_younger(list->items[i].since_ns, FRESH_NS))
             return true;
     return false;
 }
@@ -218,7 +238,43 @@ static void take_over(struct adopt_pass *pass)
         fence_adopt_soon(daemon);
 }
 
-void fence_adopt_run(struct fence_daemon *daemon)
+static int compare_index(const void *key, const void *item)
+{
+    const __u32 wanted = *(const __u32 *)key;
+    const __u32 index = ((const struct fence_endpoint_record *)item)->ifindex;
+
+    return wanted < index ? -1 : wanted > index;
+}
+
+/* A veth that is no endpoint: maybe a pod of which no cache knows. */
+static bool has_unknown_veth(const struct fence_endpoint_list *endpoints)
+{
+    FENCE_FREE struct fence_device *devices = NULL;
+    bool unknown = false;
+    size_t count = 0;
+
+    if (fence_devices_list(&devices, &count, NULL) < 0)
+        return true;
+    for (size_t i = 0; i < count && !unknown; i++)
+        unknown =
+            devices[i].is_veth &&
+            (!endpoints->count || !bsearch(&devices[i].ifindex, endpoints->items, endpoints->count,
+                                           sizeof(endpoints->items[0]), compare_index));
+    return unknown;
+}
+
+/* Objects are many, and are asked only in the sweep, and where one may lead somewhere. */
+static bool asks_objects(const struct adopt_pass *pass, bool sweep)
+{
+    const struct fence_unadopted_list *list = &pass->daemon->adopt.list;
+
+    for (size_t i = 0; i < list->count; i++)
+        if (strncmp(list->items[i].source, ADOPT_POD_SOURCE, strlen(ADOPT_POD_SOURCE)) == 0)
+            return true;
+    return sweep || has_unknown_veth(&pass->endpoints);
+}
+
+static void run(struct fence_daemon *daemon, bool sweep)
 {
     FENCE_CLEANUP(pass_done) struct adopt_pass pass = {.daemon = daemon};
     struct fence_err err = {""};
@@ -230,8 +286,14 @@ void fence_adopt_run(struct fence_daemon *daemon)
         return;
     }
     adopt_from_cache(&pass);
-    adopt_from_pods(&pass);
+    if (asks_objects(&pass, sweep))
+        adopt_from_pods(&pass);
     take_over(&pass);
+}
+
+void fence_adopt_run(struct fence_daemon *daemon)
+{
+    run(daemon, true);
 }
 
 static void fired(void *context)
@@ -239,7 +301,7 @@ static void fired(void *context)
     struct fence_daemon *daemon = context;
 
     daemon->adopt.soon = false;
-    fence_adopt_run(daemon);
+    run(daemon, false);
 }
 
 /* Not put off by further changes: links may change all the time. */

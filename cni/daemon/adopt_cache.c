@@ -181,12 +181,12 @@ static void read_folders(struct adopt_pass *pass)
 
 /* ---- what is ours to enforce ---------------------------------------------------------------- */
 
-/* A bare result does not say which pod it is for; the Pod object with its address does. */
+/* The Pod object with its address says which pod a bare result is for. */
 static void name_bare(const struct adopt_pass *pass, struct fence_cni_cached *cached)
 {
     const struct fence_object *pod;
 
-    if (*cached->args.pod)
+    if (!cached->bare)
         return;
     pod = adopt_pod_with(pass, cached->addrs, cached->addr_count);
     if (!pod)
@@ -206,7 +206,11 @@ static bool is_wanted(enum fence_adopt_mode mode, const struct fence_cni_cached 
 
 /* ---- what the kernel says ------------------------------------------------------------------- */
 
-static void refuse(struct adopt_pass *pass, struct adopt_candidate *candidate, const char *reason)
+typedef void (*refusal)(struct adopt_pass *pass, const char *source, const char *pod,
+                        const char *reason);
+
+static void refuse(struct adopt_pass *pass, struct adopt_candidate *candidate, refusal how,
+                   const char *reason)
 {
     const struct fence_cni_args *args = &candidate->cached.args;
     char pod[FENCE_NAMESPACE_MAX + FENCE_POD_NAME_MAX] = "";
@@ -215,7 +219,7 @@ static void refuse(struct adopt_pass *pass, struct adopt_candidate *candidate, c
         snprintf(pod, sizeof(pod), "%s/%s",
                  *args->namespace_name ? args->namespace_name : "default", args->pod);
     candidate->state = ADOPT_DONE;
-    adopt_refuse(pass, candidate->path, pod, reason);
+    how(pass, candidate->path, pod, reason);
 }
 
 static void look(struct adopt_pass *pass, struct adopt_candidate *candidate)
@@ -233,7 +237,7 @@ static void look(struct adopt_pass *pass, struct adopt_candidate *candidate)
         candidate->state = ADOPT_UNSEEN;
         pass->gone++;
     } else {
-        refuse(pass, candidate, err.text);
+        refuse(pass, candidate, r == -ENODEV ? adopt_miss : adopt_refuse, err.text);
     }
 }
 
@@ -283,7 +287,8 @@ static void settle_rivals(struct adopt_pass *pass)
         const bool other = candidate->rival && has_rival(pass, candidate, true);
 
         if (candidate->rival && candidate->confirmed == other) {
-            refuse(pass, candidate, "another file of the cache leads to its interface too");
+            refuse(pass, candidate, adopt_refuse,
+                   "another file of the cache leads to its interface too");
         } else if (other) {
             candidate->state = ADOPT_DONE;
             pass->gone++;

@@ -39,7 +39,8 @@ struct adopt_pass {
 /* The folders of the cache, read into candidates, and enrolled as far as they can be. */
 void adopt_from_cache(struct adopt_pass *pass);
 
-/* This node's Pod objects that are no endpoint. */
+/* This node's Pod objects that are no endpoint; what they are called as a source. */
+#define ADOPT_POD_SOURCE "Pod/"
 void adopt_from_pods(struct adopt_pass *pass);
 
 /* The live Pod object of this node that has one of these addresses; NULL: none. */
@@ -51,6 +52,9 @@ const struct fence_seen_pods *adopt_see(struct adopt_pass *pass);
 
 /* Lists it. `pod` may be NULL. */
 void adopt_refuse(struct adopt_pass *pass, const char *source, const char *pod, const char *reason);
+
+/* The same where no interface is left that could be open: listed when that lasts. */
+void adopt_miss(struct adopt_pass *pass, const char *source, const char *pod, const char *reason);
 
 /*
  * Enrol what `cached` says at the interface `link`; a failure is listed. What is seen for the first

@@ -13,6 +13,7 @@
 struct wanted {
     const struct fence_object *object;
     const struct fence_seen_pod *seen; /* NULL: nowhere */
+    bool missing;                      /* because no interface has its address */
     struct fence_err why;
 };
 
@@ -203,9 +204,9 @@ static void locate(struct adopt_pass *pass, struct wanted *wanted)
 
     if (r == 0 && !seen)
         r = by_addresses(pod, pods, &seen, &wanted->why);
-    if (r == 0 && seen)
-        wanted->seen = seen;
-    else if (r == 0)
+    wanted->seen = r == 0 ? seen : NULL;
+    wanted->missing = r == 0 && !seen;
+    if (wanted->missing)
         fence_err_set(&wanted->why, -ENOENT,
                       "no pod interface of this node has its address %s, and no file of libcni's "
                       "cache leads to it",
@@ -254,14 +255,16 @@ static void enrol(struct adopt_pass *pass, const struct wanted_list *list,
     struct fence_cni_cached cached = {0};
     FENCE_FREE char *source = NULL;
 
-    if (asprintf(&source, "Pod/%s/%s", object->namespace_name, object->name) < 0) {
+    if (asprintf(&source, ADOPT_POD_SOURCE "%s/%s", object->namespace_name, object->name) < 0) {
         source = NULL;
         return;
     }
-    if (!wanted->seen) {
-        adopt_refuse(pass, source, source + strlen("Pod/"), wanted->why.text);
+    if (!wanted->seen && wanted->missing) {
+        adopt_miss(pass, source, source + strlen(ADOPT_POD_SOURCE), wanted->why.text);
+    } else if (!wanted->seen) {
+        adopt_refuse(pass, source, source + strlen(ADOPT_POD_SOURCE), wanted->why.text);
     } else if (is_claimed_twice(list, wanted)) {
-        adopt_refuse(pass, source, source + strlen("Pod/"),
+        adopt_refuse(pass, source, source + strlen(ADOPT_POD_SOURCE),
                      "its addresses lead to the interface that another pod's lead to");
     } else {
         describe(pass, wanted, &cached);

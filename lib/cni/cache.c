@@ -106,9 +106,13 @@ static const cJSON *find_our_entry(const cJSON *config)
     return is_our_entry(config) ? config : NULL;
 }
 
+/* Outside Kubernetes a container is in the namespace "default", as the plugin has it. */
 static bool is_exempt(const cJSON *entry, const char *namespace_name)
 {
     const cJSON *name;
+
+    if (!*namespace_name)
+        namespace_name = "default";
 
     cJSON_ArrayForEach(name, fence_json_get(entry, "exemptNamespaces"))
     {
@@ -297,7 +301,10 @@ static int take_all(const char *name, const cJSON *json, struct fence_cni_cached
 {
     const char *kind = text_of(json, "kind");
     const bool bare = !kind || strcmp(kind, KIND) != 0;
-    int r = bare ? take_bare_names(name, json, cached, err) : take_names(json, cached, err);
+    int r;
+
+    cached->bare = bare;
+    r = bare ? take_bare_names(name, json, cached, err) : take_names(json, cached, err);
 
     if (r == 0)
         r = check_names(name, cached, err);

@@ -23,6 +23,7 @@ struct fence_cni_cached {
     struct fence_cni_args args;       /* all empty when it was no pod of Kubernetes, or not said */
     struct fence_addr addrs[FENCE_ENDPOINT_ADDRS];
     size_t addr_count;
+    bool bare;    /* a bare result: nobody says which pod it is for */
     bool chained; /* podfence was in the chain */
     bool exempt;  /* and its entry exempts the pod's namespace */
     char labels[FENCE_LABELS_MAX];

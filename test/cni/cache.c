@@ -155,6 +155,7 @@ static void test_takes(void **state)
                                    &err) < 0)
             fail_msg("%s: %s", taken[i].title, err.text);
         expect(taken[i].title, &cached, &taken[i].wanted);
+        assert_int_equal(cached.bare, strcmp(taken[i].title, "a bare result") == 0);
         assert_string_equal(cached.netns,
                             strcmp(taken[i].title, "no namespace") ? "/run/netns/a" : "");
     }
