@@ -114,6 +114,7 @@ lab_daemon_stop
 
 lab_say "and one that takes them in"
 LAB_DAEMON_OPTIONS="--cni-cache $LAB/cache"
+[ "$1" != bridge ] || LAB_DAEMON_OPTIONS+=' --attach clsact'
 lab_daemon_start
 eventually "all are enforced" 5 enforced_are "api db intruder web"
 eventually "unlawful is cut" 8 grep -q '^cut' "$LAB/out/unlawful"
@@ -146,12 +147,18 @@ eventually "all are taken in" 15 nobody_is_left_out
 
 lab_say "one that starts without podfence in its chain, and one without a file"
 before later
+[ "$1" != bridge ] || tc qdisc add dev "$(lab_host_veth later)" ingress # as the bandwidth plugin does
 lab_pod_object later app=db
 before bare
 rm "$(cache_of bare)"
 lab_pod_object bare app=web
 lab_swap
 nudge
+if [ "$1" = bridge ]; then
+    eventually "the one that cannot be is listed" 15 unadopted_has '^shop/later: .*ingress'
+    tc qdisc del dev "$(lab_host_veth later)" ingress
+    nudge
+fi
 eventually "they are enforced" 15 enforced_are "api bare blocked db intruder later web"
 lab_expect <<'TABLE'
 api > later tcp 5432 ok
