@@ -38,6 +38,7 @@ static const struct bad_option bad_options[] = {
     {{"--objects", ""}, {"--objects: ", "folder"}},
     {{"--objects", "/a", "--objects", "/a"}, {"/a is given twice"}},
     {{"--attach", "xdp"}, {"--attach: xdp", "auto, tcx, clsact"}},
+    {{"--adopt", "some"}, {"--adopt: some", "pods, all, chained, off"}},
     {{"--own-node-egress", "no"}, {"--own-node-egress: no", "exempt, policy"}},
     {{"--source-check", "on"}, {"--source-check: on", "strict, report, off"}},
     {{"--required-label", "-a"}, {"--required-label: -a is not a label's key"}},
