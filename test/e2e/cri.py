@@ -7,6 +7,7 @@
                      uid, labels, annotations, hostPort (to 8080); all at the same time
   stop|remove ID...  all at the same time
   list               what there is
+  network            the chain that a sandbox would get, [NAME, MTU, "TYPE TYPE..."]; null without one
   image TAR REF CMD FILE...   no CRI: an OCI image that runs CMD by its own /bin/sh
 
 Prints a JSON object a sandbox; exit status 1 when any call failed.
@@ -101,6 +102,16 @@ class Runtime:
                  "ready": item.state == self.messages.SANDBOX_READY}
                 for item in self.call("ListPodSandbox").items]
 
+    def network(self):
+        """What containerd has loaded; that of loopback is left out."""
+        info = json.loads(self.call("Status", verbose=True).info["cniconfig"])
+        for network in info["Networks"] or []:
+            conf = json.loads(network["Config"]["Source"])
+            if conf["name"] != "cni-loopback":
+                return [conf["name"], conf["plugins"][0].get("mtu"),
+                        " ".join(plugin["type"] for plugin in conf["plugins"])]
+        return None
+
 
 def all_at_once(call, items):
     """One line each, what failed too; whether all went well."""
@@ -163,7 +174,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--socket", help="of the runtime")
-    parser.add_argument("verb", choices=["wait", "run", "stop", "remove", "list", "image"])
+    parser.add_argument("verb", choices=["wait", "run", "stop", "remove", "list", "network", "image"])
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     if options.verb == "image":
@@ -177,6 +188,9 @@ def main():
     if options.verb == "list":
         for item in runtime.list():
             print(json.dumps(item))
+        return 0
+    if options.verb == "network":
+        print(json.dumps(runtime.network(), separators=(",", ":")))
         return 0
     if options.verb == "run":
         return not all_at_once(runtime.run, [json.loads(line) for line in sys.stdin])

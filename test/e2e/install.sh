@@ -61,6 +61,10 @@ both_loaded() {
     [ "$(loaded "$CHAIN")" = "$1" ] && [ "$(loaded "$LAB/crio.conflist")" = "$1" ]
 }
 
+containerd_has_nothing() {
+    [ "$(loaded "$CHAIN")" = null ]
+}
+
 # runtimes_have MTU: containerd and CRI-O have podfence as the last of the chain.
 runtimes_have() {
     eventually "both runtimes have podfence and mtu $1 ($(loaded "$CHAIN"), $(loaded "$LAB/crio.conflist"))" 5 \
@@ -239,7 +243,7 @@ patch_mode() {
     eventually "counted" 2 status_is .cni.undone 1
     pod_is_enforced third
     calico_begins 1490
-    eventually "containerd has nothing, as with Calico alone" 5 [ "$(loaded "$CHAIN")" = null ]
+    eventually "containerd has nothing, as with Calico alone" 5 containerd_has_nothing
     sleep 0.3
     expect_equal "half a file" "$(stat -c %s "$PRIMARY")" 200
     calico_ends 1490
@@ -287,6 +291,10 @@ runtimes_have_later() {
     eventually "it is tried again" 10 both_loaded '["cbr0",1480,"bridge portmap podfence"]'
 }
 
+is_new() {
+    [ "$(inode "$PRIMARY")" != "$1" ]
+}
+
 dropin_mode() {
     lab_say "dropin: our file beside, and the list under a new inode, since nobody watches below"
     local before
@@ -297,8 +305,8 @@ dropin_mode() {
     before=$(inode "$PRIMARY")
     rm "$NETD/cbr0/podfence.conf"
     eventually "it is back" 5 test -e "$NETD/cbr0/podfence.conf"
+    eventually "the list is new" 5 is_new "$before"
     runtimes_have 1480
-    eventually "the list is new" 5 test "$before" != "$(inode "$PRIMARY")"
     lab_daemon_stop
     sed -i 's/^{/{ "loadOnlyInlinedPlugins": true,/' "$PRIMARY"
     refused "no drop-ins read" 'loadOnlyInlinedPlugins, so no drop-in is read' install --mode dropin
