@@ -209,7 +209,7 @@ static void look(struct fence_daemon *daemon)
     if (may_write(guard))
         written = write_config(daemon);
     judge_chain(guard, written);
-    if (!watched || written == -EAGAIN)
+    if (!watched || written == -EAGAIN || written == -ETIMEDOUT)
         look_in(guard, AGAIN_MS);
     if (before || has_problems(guard))
         daemon->reconcile.problems_changed = true;

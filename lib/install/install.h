@@ -102,7 +102,6 @@ struct fence_install_platform {
     const char *conf_dir;
     const char *bin_dir;
 };
-const struct fence_install_platform *fence_install_platforms(size_t *ret_count);
 /*
  * By name, or with "auto" the one whose folder of configurations holds any; the usual one where
  * none does. `root` stands before all paths (""). -EINVAL: no such name; -ENOTUNIQ: several, all

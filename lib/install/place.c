@@ -80,6 +80,7 @@ int fence_place_open(const char *folder, struct fence_err *err)
 
 struct likeness {
     bool known;
+    bool neighbour; /* another file's */
     struct stat info;
     char label[LABEL_MAX];
     ssize_t label_size; /* 0 = none */
@@ -118,18 +119,29 @@ static int give_label(int fd, const struct likeness *like)
     return -errno;
 }
 
-/* The owner first: chown clears bits of the mode. */
-static int give(int fd, const struct likeness *like, mode_t mode, struct fence_err *err)
+/* Without CAP_CHOWN a neighbour's owner is only a wish; that of a file we replace is not ours to
+ * change. */
+static int give_owner(int fd, const struct likeness *like, struct fence_err *err)
 {
     struct stat now;
-    int r;
 
     if (fstat(fd, &now) < 0)
         return fence_err_set(err, -errno, "%s", strerror(errno));
-    if (like->known && (now.st_uid != like->info.st_uid || now.st_gid != like->info.st_gid) &&
-        fchown(fd, like->info.st_uid, like->info.st_gid) < 0)
-        return fence_err_set(err, -errno, "cannot keep the owner %u:%u: %s", like->info.st_uid,
-                             like->info.st_gid, strerror(errno));
+    if (!like->known || (now.st_uid == like->info.st_uid && now.st_gid == like->info.st_gid) ||
+        fchown(fd, like->info.st_uid, like->info.st_gid) == 0 ||
+        (like->neighbour && errno == EPERM))
+        return 0;
+    return fence_err_set(err, -errno, "cannot keep its owner %u:%u: %s", like->info.st_uid,
+                         like->info.st_gid, strerror(errno));
+}
+
+/* The owner first: chown clears bits of the mode. */
+static int give(int fd, const struct likeness *like, mode_t mode, struct fence_err *err)
+{
+    int r = give_owner(fd, like, err);
+
+    if (r < 0)
+        return r;
     if (fchmod(fd, mode) < 0)
         return fence_err_set(err, -errno, "cannot set the mode: %s", strerror(errno));
     r = give_label(fd, like);
@@ -226,6 +238,7 @@ int fence_place_write(int folder, const struct fence_place_file *file, struct fe
         return 0;
     if (!old.known && file->like)
         r = look_at(folder, file->like, &like, err);
+    like.neighbour = true;
     if (r == 0)
         r = replace(folder, file, old.known ? &old : &like, err);
     return r < 0 ? r : 1;

@@ -14,7 +14,7 @@
 
 #include "lib/base/err.h"
 
-#define FENCE_PLACE_LOCK_MS 5000
+#define FENCE_PLACE_LOCK_MS 1000
 
 /* The folder, open and locked, or a negative errno; closing it gives the lock back. -ETIMEDOUT:
  * another installer is at work. Temporary files that were left behind are removed. */
@@ -27,7 +27,8 @@ struct fence_place_file {
     mode_t mode;      /* of a new file */
     bool mode_always; /* and of one that is replaced */
     bool touch;       /* write it although it says the same already */
-    const char *like; /* a new file gets mode, owner and label of this neighbour; may be NULL */
+    /* a new file gets mode and label of this neighbour, and the owner if we may; may be NULL */
+    const char *like;
 };
 
 /* 1: written, 0: is there already. */

@@ -2,26 +2,23 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/memory.h"
 #include "lib/install/install.h"
 
-/* The usual one first. Those that share its folder of configurations are found by name only. */
+/* The usual one first. Of rows with the same folder of configurations, the first counts whose
+ * folder of plugins is there. */
 static const struct fence_install_platform platforms[] = {
     {"default", FENCE_INSTALL_CONF_DIR, FENCE_INSTALL_BIN_DIR},
     {"k3s", "/var/lib/rancher/k3s/agent/etc/cni/net.d", "/var/lib/rancher/k3s/data/cni"},
+    {"k3s", "/var/lib/rancher/k3s/agent/etc/cni/net.d", "/var/lib/rancher/k3s/data/current/bin"},
     {"microk8s", "/var/snap/microk8s/current/args/cni-network",
      "/var/snap/microk8s/current/opt/cni/bin"},
     {"openshift", "/etc/cni/multus/net.d", "/var/lib/cni/bin"},
     {"gke", FENCE_INSTALL_CONF_DIR, "/home/kubernetes/bin"},
 };
 #define COUNT FENCE_ARRAY_SIZE(platforms)
-
-const struct fence_install_platform *fence_install_platforms(size_t *ret_count)
-{
-    *ret_count = COUNT;
-    return platforms;
-}
 
 static bool has_configurations(const struct fence_install_platform *platform, const char *root)
 {
@@ -40,6 +37,22 @@ static bool is_first_of_its_folder(size_t index)
     return true;
 }
 
+/* Of the row and those behind it with the same folder (and name, unless it is NULL). */
+static const struct fence_install_platform *with_plugins(size_t row, const char *name,
+                                                         const char *root)
+{
+    for (size_t i = row; i < COUNT; i++) {
+        FENCE_FREE char *path = NULL;
+
+        if (strcmp(platforms[i].conf_dir, platforms[row].conf_dir) != 0 ||
+            (name && strcmp(platforms[i].name, name) != 0))
+            continue;
+        if (asprintf(&path, "%s%s", root, platforms[i].bin_dir) >= 0 && access(path, F_OK) == 0)
+            return &platforms[i];
+    }
+    return &platforms[row];
+}
+
 static int find_auto(const char *root, const struct fence_install_platform **ret_platform,
                      struct fence_err *err)
 {
@@ -54,7 +67,7 @@ static int find_auto(const char *root, const struct fence_install_platform **ret
             continue;
         snprintf(names + used, sizeof(names) - used, "%s%s (%s)", used ? ", " : "",
                  platforms[i].name, platforms[i].conf_dir);
-        found = &platforms[i];
+        found = with_plugins(i, NULL, root);
         count++;
     }
     if (count > 1)
@@ -62,7 +75,7 @@ static int find_auto(const char *root, const struct fence_install_platform **ret
                              "there are network configurations of several runtimes: %s; choose "
                              "with --platform NAME, or with --cni-conf-dir and --cni-bin-dir",
                              names);
-    *ret_platform = found ? found : &platforms[0];
+    *ret_platform = found ? found : with_plugins(0, NULL, root);
     return 0;
 }
 
@@ -78,10 +91,11 @@ int fence_install_platform_find(const char *name, const char *root,
         size_t used = strlen(names);
 
         if (strcmp(platforms[i].name, name) == 0) {
-            *ret_platform = &platforms[i];
+            *ret_platform = with_plugins(i, name, root);
             return 0;
         }
-        snprintf(names + used, sizeof(names) - used, ", %s", platforms[i].name);
+        if (!i || strcmp(platforms[i].name, platforms[i - 1].name) != 0)
+            snprintf(names + used, sizeof(names) - used, ", %s", platforms[i].name);
     }
     return fence_err_set(err, -EINVAL, "%s is none of %s", name, names);
 }

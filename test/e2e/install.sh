@@ -73,8 +73,10 @@ runtimes_have() {
 
 # ---- asking --------------------------------------------------------------------------------------
 
+# Without any capability: whoever owns the folders needs none.
 install() {
-    lab_ctl install-cni --cni-conf-dir "$NETD" --cni-bin-dir "$BIN" "$@"
+    setpriv --bounding-set=-all -- "$LAB_BIN/podfencectl" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" install-cni \
+        --cni-conf-dir "$NETD" --cni-bin-dir "$BIN" "$@"
 }
 
 guard() {

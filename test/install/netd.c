@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/file.h"
 #include "lib/base/memory.h"
 #include "lib/install/install.h"
 #include "lib/install/netd_file.h"
@@ -207,10 +208,7 @@ static void test_dropins(void **state)
 
 static void put_platform(const char *root, const char *folder)
 {
-    FENCE_FREE char *command = NULL;
-
-    assert_true(asprintf(&command, "mkdir -p %s%s", root, folder) > 0);
-    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): a path of the test's own */
+    assert_int_equal(fence_mkdirs(in_folder(root, folder), 0755, NULL), 0);
     put_file(in_folder(root, folder), "10-a.conflist", content('a'));
 }
 
@@ -225,6 +223,12 @@ static void test_platforms(void **state)
     assert_int_equal(fence_install_platform_find("auto", *state, &found, NULL), 0);
     assert_string_equal(found->name, "k3s");
     assert_string_equal(found->bin_dir, "/var/lib/rancher/k3s/data/cni");
+    put_platform(*state, "/var/lib/rancher/k3s/data/current/bin"); /* before October 2024 */
+    assert_int_equal(fence_install_platform_find("auto", *state, &found, NULL), 0);
+    assert_string_equal(found->bin_dir, "/var/lib/rancher/k3s/data/current/bin");
+    put_platform(*state, "/var/lib/rancher/k3s/data/cni");
+    assert_int_equal(fence_install_platform_find("k3s", *state, &found, NULL), 0);
+    assert_string_equal(found->bin_dir, "/var/lib/rancher/k3s/data/cni");
     put_platform(*state, "/var/snap/microk8s/current/args/cni-network");
     assert_int_equal(fence_install_platform_find("auto", *state, &found, &err), -ENOTUNIQ);
     assert_non_null(strstr(err.text, "k3s (/var/lib/rancher"));
@@ -232,6 +236,8 @@ static void test_platforms(void **state)
     assert_non_null(strstr(err.text, "--platform NAME"));
     assert_int_equal(fence_install_platform_find("gke", *state, &found, NULL), 0);
     assert_string_equal(found->bin_dir, "/home/kubernetes/bin");
+    assert_int_equal(fence_install_platform_find("default", *state, &found, NULL), 0);
+    assert_string_equal(found->bin_dir, "/opt/cni/bin");
     assert_int_equal(fence_install_platform_find("minix", *state, &found, &err), -EINVAL);
     assert_non_null(strstr(err.text, "minix is none of auto, default, k3s"));
 }
