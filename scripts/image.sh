@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 version=$(sed -nE 's/^project\(podfence VERSION ([0-9.]+).*/\1/p' CMakeLists.txt)
 own=$(dpkg --print-architecture)
-out=$PWD/build
+out=$(realpath -m "${BUILD_DIR:-build}")
 name=localhost/podfence:$version
 limit=$((20 * 1000 * 1000))
 declare -A triplet=([amd64]=x86_64-linux-gnu [arm64]=aarch64-linux-gnu)
@@ -119,7 +119,7 @@ pack() {
         --label "org.opencontainers.image.revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
         --label org.opencontainers.image.licenses=Apache-2.0 "$container"
     rm -f "$archive"
-    buildah commit --quiet --format oci --timestamp "$made" "$container" "oci-archive:$archive:$name" >/dev/null
+    buildah commit --quiet --format oci --disable-compression=false --timestamp "$made" "$container" "oci-archive:$archive:$name" >/dev/null
     buildah rm "$container" >/dev/null
     size=$(stat -c %s "$archive")
     printf '%s: %s, %d.%d MB\n' "$arch" "$archive" $((size / 1000000)) $((size / 100000 % 10))
