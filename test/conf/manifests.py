@@ -175,11 +175,17 @@ def check_volumes(objects):
     expect("examples", volumes["examples"]["configMap"]["name"] in objects["ConfigMap/podfence-examples"]["metadata"]["name"], True)
     expect("the user's ConfigMap", volumes["policies"]["configMap"], {"name": "podfence-policies", "optional": True})
     for argument in container["args"]:
-        option, _, value = argument.partition("=")
+        value = argument.partition("=")[2]
         inside = [mount["mountPath"] for mount in mounts.values()
                   if value == mount["mountPath"] or value.startswith(mount["mountPath"] + "/")]
         expect(f"a volume for {argument}", bool(inside), value.startswith("/"))
-        expect(f"an option: {argument}", option.startswith("--"), True)
+
+
+def check_arguments(objects):
+    """The daemon reads its options up to --version."""
+    run = subprocess.run([os.path.join(BIN, "podfenced"), *container_of(objects)["args"], "--version"],
+                         capture_output=True, text=True, check=False)
+    expect(f"podfenced with the DaemonSet's arguments: {run.stderr}", run.returncode, 0)
 
 
 def check_examples(objects):
@@ -199,6 +205,8 @@ def check_crds(objects):
 
 all_objects = rendered()
 check_overlays(all_objects)
+for overlay_objects in all_objects.values():
+    check_arguments(overlay_objects)
 for check in (check_names, check_rights, check_pod, check_volumes, check_examples, check_crds):
     check(all_objects["flannel"])
 for failure in failures[:20]:
