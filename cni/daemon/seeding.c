@@ -97,20 +97,27 @@ static int write_locked(struct fence_daemon *daemon, const struct fence_settings
 {
     FENCE_CLOSE int lock = fence_endpoints_lock(&daemon->pins, err);
     const struct fence_seeding *seeding = &daemon->seeding;
+    FENCE_FREE __u8 *fates = calloc(table->slot_count, sizeof(*fates));
     size_t left;
 
     if (lock < 0)
         return lock;
+    if (!fates)
+        return fence_err_set(err, -ENOMEM, "out of memory");
     left = fence_seeds_write(&seeding->seeds, &daemon->pins, table, settings, seeding->view.now);
     for (size_t i = 0; i < seeding->view.owner_count; i++) {
         const struct fence_seed_owner *owner = &seeding->view.owners[i];
         bool pending = true;
 
+        if (owner->slot >= table->slot_count)
+            continue;
         if (!is_here(&daemon->pins, owner, &pending))
-            fence_connections_forget(table, owner->slot);
+            fates[owner->slot] = FENCE_SEED_FORGET;
         else if (!pending)
-            fence_seeds_keep(&seeding->seeds, table, owner->slot);
+            fates[owner->slot] = FENCE_SEED_KEEP;
     }
+    /* a pass for each would keep ADD waiting for the lock, for seconds where there are many pods */
+    fence_seeds_settle(&seeding->seeds, table, fates);
     if (seeding->seeds.count)
         fence_log(FENCE_LOG_INFO,
                   "%zu connections of %zu pods from before they were enrolled are taken over from "

@@ -300,6 +300,22 @@ void fence_connections_keep(const struct fence_connection_table *table, __u32 sl
     }
 }
 
+void fence_connections_keep_many(const struct fence_connection_table *table, const __u8 *marked,
+                                 fence_connection_test is_kept, const void *context)
+{
+    struct fence_connection copy;
+
+    for (size_t i = 0; i < table->bucket_count; i++) {
+        for (size_t way = 0; way < FENCE_BUCKET_WAYS; way++) {
+            struct fence_connection *entry = &table->buckets[i].ways[way];
+
+            while (read_entry(entry, &copy) && copy.slot < table->slot_count && marked[copy.slot] &&
+                   !is_kept(context, &copy))
+                free_entry(table, entry, &copy);
+        }
+    }
+}
+
 static bool is_nothing(const void *context, const struct fence_connection *entry)
 {
     (void)context;

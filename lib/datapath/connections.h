@@ -62,6 +62,9 @@ void fence_connections_forget(const struct fence_connection_table *table, __u32 
 typedef bool (*fence_connection_test)(const void *context, const struct fence_connection *entry);
 void fence_connections_keep(const struct fence_connection_table *table, __u32 slot,
                             fence_connection_test is_kept, const void *context);
+/* The same for many at once, in one pass: `marked`, of slot_count, says which slots. */
+void fence_connections_keep_many(const struct fence_connection_table *table, const __u8 *marked,
+                                 fence_connection_test is_kept, const void *context);
 
 struct fence_connection_clock {
     __u64 now; /* jiffies */

@@ -272,6 +272,29 @@ static bool is_in_list(const void *context, const struct fence_connection *entry
            bsearch(entry, list->items, list->count, sizeof(*list->items), compare_seeds);
 }
 
+struct settlement {
+    const struct fence_seed_list *list;
+    const __u8 *fates;
+};
+
+static bool is_settled(const void *context, const struct fence_connection *entry)
+{
+    const struct settlement *settlement = context;
+
+    return settlement->fates[entry->slot] == FENCE_SEED_KEEP && is_in_list(settlement->list, entry);
+}
+
+void fence_seeds_settle(const struct fence_seed_list *list,
+                        const struct fence_connection_table *table, const __u8 *fates)
+{
+    const struct settlement settlement = {list, fates};
+
+    fence_connections_keep_many(table, fates, is_settled, &settlement);
+    for (size_t slot = 0; slot < table->slot_count; slot++)
+        if (fates[slot] == FENCE_SEED_FORGET)
+            __atomic_store_n(&table->usage[slot].connections, 0, __ATOMIC_RELAXED);
+}
+
 void fence_seeds_keep(const struct fence_seed_list *list,
                       const struct fence_connection_table *table, __u32 slot)
 {

@@ -71,6 +71,16 @@ size_t fence_seeds_write(const struct fence_seed_list *list, const struct fence_
                          const struct fence_connection_table *table,
                          const struct fence_settings *settings, __u64 now);
 
+/* What becomes of a slot's entries. */
+enum fence_seed_fate {
+    FENCE_SEED_LEAVE, /* nothing */
+    FENCE_SEED_KEEP,  /* those that are no seed are freed */
+    FENCE_SEED_FORGET /* all are freed */
+};
+/* In one pass over the table: `fates`, of slot_count, by slot. */
+void fence_seeds_settle(const struct fence_seed_list *list,
+                        const struct fence_connection_table *table, const __u8 *fates);
+
 /* Free all entries of the slot that are no seed. */
 void fence_seeds_keep(const struct fence_seed_list *list,
                       const struct fence_connection_table *table, __u32 slot);

@@ -353,6 +353,39 @@ static void corrects_what_packets_made(void **state)
     close_table(&table);
 }
 
+/* Each slot has its own fate, and all of them one pass. */
+static void settles_each_slot(void **state)
+{
+    struct table table = open_table();
+    const __u32 kept = table.slot, forgotten = kept + 1, left = kept + 2;
+    struct fence_seed seeds[] = {make_seed(&table, 1, ESTAB)};
+    struct fence_seed_list list = {.items = seeds, .count = FENCE_ARRAY_SIZE(seeds)};
+    __u8 *fates = calloc(table.table.slot_count, sizeof(*fates));
+
+    (void)state;
+    assert_non_null(fates);
+    fates[kept] = FENCE_SEED_KEEP;
+    fates[forgotten] = FENCE_SEED_FORGET;
+    add(&table, 1, ESTAB);
+    add(&table, 2, ESTAB);
+    table.slot = forgotten;
+    add(&table, 3, ESTAB);
+    table.slot = left;
+    add(&table, 4, ESTAB);
+    fence_seeds_sort(&list);
+    fence_seeds_settle(&list, &table.table, fates);
+    assert_int_equal(flags_at(&table, 1), ESTAB);
+    assert_int_equal(flags_at(&table, 2), 0);
+    assert_int_equal(flags_at(&table, 3), 0);
+    assert_int_equal(flags_at(&table, 4), ESTAB);
+    assert_int_equal(table.table.usage[kept].connections, 1);
+    assert_int_equal(table.table.usage[forgotten].connections, 0);
+    fence_connections_forget(&table.table, left);
+    table.slot = kept;
+    free(fates);
+    close_table(&table);
+}
+
 static __u32 stamp_of(const struct table *table, const char *remote, int direction)
 {
     const struct fence_opened *opened = table->table.opened;
@@ -390,11 +423,9 @@ static void notes_pairs_and_sources(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(translates),
-        cmocka_unit_test(gives_both_ends_theirs),
-        cmocka_unit_test(keeps_to_the_share),
-        cmocka_unit_test(corrects_what_packets_made),
-        cmocka_unit_test(notes_pairs_and_sources),
+        cmocka_unit_test(translates),         cmocka_unit_test(gives_both_ends_theirs),
+        cmocka_unit_test(keeps_to_the_share), cmocka_unit_test(corrects_what_packets_made),
+        cmocka_unit_test(settles_each_slot),  cmocka_unit_test(notes_pairs_and_sources),
     };
 
     return cmocka_run_group_tests(tests, node_setup, node_teardown);
