@@ -26,24 +26,32 @@ static bool is_quiet(const struct fence_endpoint_list *list, __u64 now)
     return true;
 }
 
-/* Under the lock: an endpoint that is removed meanwhile must not get filters again. */
-static int move(const struct fence_daemon *daemon, const struct fence_endpoint_record *seen,
-                struct fence_err *err)
+/* What has been attached belongs to the endpoint, or to nobody when that has been removed
+ * meanwhile. */
+static int write_moved(const struct fence_daemon *daemon, const struct fence_endpoint_record *seen,
+                       struct fence_err *err)
 {
     FENCE_CLOSE int lock = fence_endpoints_lock(&daemon->pins, err);
     struct fence_endpoint_record now;
-    int r;
 
     if (lock < 0)
         return lock;
-    if (fence_endpoint_get(&daemon->pins, seen->ifindex, &now) < 0 ||
-        now.info.created_ns != seen->info.created_ns || now.info.attach != FENCE_ATTACH_CLSACT)
-        return 0;
-    r = fence_attach_settle(&daemon->pins, now.ifindex, err);
-    if (r < 0)
-        return r;
+    if (fence_endpoint_get(&daemon->pins, seen->ifindex, &now) < 0)
+        return fence_detach(&daemon->pins, seen->ifindex, err);
+    if (now.info.created_ns != seen->info.created_ns)
+        return 0; /* a new pod, which is being added */
     now.info.attach = FENCE_ATTACH_TCX;
     return fence_endpoint_put(&daemon->pins, &now, err);
+}
+
+/* Not under the lock, which ADD waits for: the kernel may take long. Until it is written down, both
+ * the endpoint's word and the filters are right (fence_attach_check). */
+static int move(const struct fence_daemon *daemon, const struct fence_endpoint_record *record,
+                struct fence_err *err)
+{
+    int r = fence_attach_settle(&daemon->pins, record->ifindex, err);
+
+    return r < 0 ? r : write_moved(daemon, record, err);
 }
 
 void fence_settle(const struct fence_daemon *daemon, const struct fence_endpoint_list *list)
