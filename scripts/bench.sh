@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Benchmarks, as root: bench.sh policy|datapath [--quick] [--check]
+# Benchmarks, as root: bench.sh policy|datapath|add [--quick] [--check]
 #   policy    the policy engine at 100,000 pods and 10,000 policies against its targets, then its
 #             growth as a table, build/bench/policy.csv and build/bench/policy.svg
 #   datapath  ns per packet of each hook (build/bench/datapath-ns.json), then what a policy costs
 #             through real sockets beside other ways of enforcing one (build/bench/datapath.json,
 #             .csv, .svg); a quarter of an hour, and both cores are taken from everybody else
+#   add       what podfence adds to ADD and DEL of bridge and portmap, alone and 20 at the same time, by
+#             each way of attaching, with the kernel's wait for it (build/bench/add.json); 8 minutes
 #   --quick   small sizes and few rounds, a minute
 #   --check   exit 1 when a target is missed
 # Exit 1 too when what was measured is not right, whatever it took.
@@ -15,7 +17,7 @@ cd "$(dirname "$0")/.."
 out=build/bench
 
 usage() {
-    sed -n '3,11s/^# \{0,1\}//p' "$0" >&2
+    sed -n '3,13s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -95,8 +97,17 @@ bench_datapath() {
     return "$status"
 }
 
+# ---- the plugin ----------------------------------------------------------------------------------
+
+bench_add() {
+    local status=0
+    FENCE_BUILD=$PWD/build test/bench/add.sh ${quick:+--quick} "${check[@]}" --json "$PWD/$out/add.json" || status=1
+    printf '\n%s\n' "$out/add.json"
+    return "$status"
+}
+
 case ${1:-} in
-    policy | datapath) what=$1 ;;
+    policy | datapath | add) what=$1 ;;
     *) usage ;;
 esac
 shift

@@ -6,7 +6,7 @@
 source "$(dirname "$0")/../e2e/lab.sh"
 lab_enter "$@"
 
-rounds=21
+rounds=11
 count=20
 alone=5
 report=()

@@ -200,7 +200,7 @@ class Churn:
 
     def all(self):
         size = self.options.size
-        steps = [size // 10, size * 65 // 100, size * 75 // 100, size]
+        steps = [max(size // 10, min(100, size // 3)), size * 65 // 100, size * 75 // 100, size]
         before = time.monotonic()
         self.daemon.start()
         self.work(0, steps[0])

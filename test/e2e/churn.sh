@@ -10,7 +10,8 @@ lab_enter "$@"
 size=${1:-300}
 without_del=${2:-no}
 seed=${FENCE_SEED:-$RANDOM}
-# An allocator keeps some of what it once had; a leak of 1 kB a pod would be more.
+# kB: an allocator keeps some of what it once had, by what came together in which order. Measured 0 to 260; a
+# leak of 1 kB a pod is seen with 1,000 pods.
 growth=512
 
 # Entries of each map that pods are in, without connections, which the residents have too.
