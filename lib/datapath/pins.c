@@ -176,13 +176,13 @@ static int not_loaded(const struct fence_pins *pins, struct fence_err *err)
     return -ENOENT;
 }
 
-/* `about` says last that all is there (load.c, takeover.c): so what was never finished looks like
- * what was never begun. Without it, programs show that something has been taken away. */
+/* The programs are pinned after the maps, and `about` says last that all is there (load.c,
+ * takeover.c): so what was never finished looks like what was never begun. */
 static bool was_loaded(const struct fence_pins *pins, const struct opened *progs)
 {
     struct fence_about about;
 
-    if (pins->maps[FENCE_MAP_ABOUT] < 0)
+    if (progs->present == 0 || pins->maps[FENCE_MAP_ABOUT] < 0)
         return progs->present > 0;
     return fence_about_read(pins, &about) < 0 || about.whole;
 }

@@ -17,6 +17,7 @@
 #include "lib/api/api.h"
 #include "lib/base/memory.h"
 #include "test/api/process.h"
+#include "test/layout.h"
 
 #define POLICY(name, port)                                                                         \
     "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"                                 \
@@ -93,7 +94,7 @@ static void test_help_and_version(void **state)
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(names); i++)
         assert_non_null(strstr(text, names[i]));
     assert_int_equal(daemon_run(version, text, sizeof(text)), 0);
-    assert_non_null(strstr(text, "podfenced " FENCE_VERSION ", pinned layout v4"));
+    assert_non_null(strstr(text, "podfenced " FENCE_VERSION ", pinned layout v" LAYOUT_TEXT));
 }
 
 /* ---- start and end -------------------------------------------------------------------------- */
@@ -128,7 +129,7 @@ static void test_ends_by_signal(void **state)
     static const int signals[] = {SIGTERM, SIGINT};
     char pin[160];
 
-    snprintf(pin, sizeof(pin), "%s/v3/progs/from_pod", lab->bpffs);
+    snprintf(pin, sizeof(pin), "%s/v" LAYOUT_TEXT "/progs/from_pod", lab->bpffs);
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(signals); i++) {
         daemon_start(lab, NULL);
         assert_int_equal(daemon_stop(lab, signals[i]), 0);

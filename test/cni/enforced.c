@@ -24,6 +24,7 @@
 #include "lib/net/links.h"
 #include "test/cni/call.h"
 #include "test/cni/run.h"
+#include "test/layout.h"
 #include "test/net/netns.h"
 
 #define BPFFS        "/run/fs/podfence"
@@ -93,7 +94,8 @@ static int remove_pods(void **state)
         return -1;
     left = list.count;
     fence_endpoint_list_done(&list);
-    return left == 0 && test_shell("test -z \"$(ls " BPFFS "/v3/links)\" && for i in 0 1 2; do "
+    return left == 0 && test_shell("test -z \"$(ls " BPFFS "/v" LAYOUT_TEXT
+                                   "/links)\" && for i in 0 1 2; do "
                                    "! tc filter show dev veth$i ingress | grep -q . || exit 1; "
                                    "ip netns del p$i; ip link del veth$i 2>&-; done; true")
                ? 0
@@ -211,8 +213,8 @@ static void refuses_when_the_map_is_full(void **state)
     run_result_done(&result);
     assert_int_equal(fence_link_index("veth2", &ifindex), 0);
     assert_int_equal(fence_endpoint_get(&pins, ifindex, &record), -ENOENT);
-    assert_true(test_shell("! ls " BPFFS
-                           "/v3/links | grep -q \"^$(cat /sys/class/net/veth2/ifindex "
+    assert_true(test_shell("! ls " BPFFS "/v" LAYOUT_TEXT
+                           "/links | grep -q \"^$(cat /sys/class/net/veth2/ifindex "
                            "2>&- || ip -o link show veth2 | cut -d: -f1)-\""));
     /* the runtime's answer to a failed ADD, and room again */
     expect_call("DEL", &pods[2], ENTRY(""), 0, "");
@@ -242,7 +244,7 @@ static void detects_damage(void **state)
     (void)state;
     force_attach(FENCE_ATTACH_MODE_TCX);
     expect_call("ADD", &pods[0], ENTRY(""), 0, RESULT);
-    assert_true(test_shell("rm " BPFFS "/v3/links/*-from_pod"));
+    assert_true(test_shell("rm " BPFFS "/v" LAYOUT_TEXT "/links/*-from_pod"));
     expect_call("CHECK", &pods[0], ENTRY(""), 1, "\"code\":100");
     expect_call("STATUS", &pods[0], ENTRY(""), 1, "\"code\":51");
     expect_call("ADD", &pods[0], ENTRY(""), 0, RESULT);

@@ -2,7 +2,7 @@
 /*
  * Golden files: test/cni/golden/README.md. One file is one call of the plugin: environment,
  * standard input, exit status, standard output, standard error. @TMP@ stands for an empty folder,
- * @VERSION@ for podfence's own.
+ * @VERSION@ for podfence's own, @LAYOUT@ for its pinned layout.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -20,6 +20,7 @@
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
 #include "test/cni/run.h"
+#include "test/layout.h"
 
 #define FOLDER   FENCE_SOURCE_DIR "/test/cni/golden"
 #define CASE_MAX (1u << 20)
@@ -68,6 +69,7 @@ static void plays_a_case(void **state)
 {
     FENCE_FREE char *raw = NULL;
     FENCE_FREE char *versioned = NULL;
+    FENCE_FREE char *laid_out = NULL;
     FENCE_FREE char *text = NULL;
     char *sections[SECTIONS] = {NULL};
     const char *vars[VARS_MAX];
@@ -78,7 +80,8 @@ static void plays_a_case(void **state)
     if (fence_file_read(AT_FDCWD, *state, CASE_MAX, &raw, &size, &err) < 0)
         fail_msg("%s", err.text);
     versioned = run_replace(raw, "@VERSION@", FENCE_VERSION);
-    text = run_replace(versioned, "@TMP@", folder);
+    laid_out = run_replace(versioned, "@LAYOUT@", LAYOUT_TEXT);
+    text = run_replace(laid_out, "@TMP@", folder);
     split(text, sections);
     split_env(sections[ENV], vars);
     result = run_plugin(vars, sections[INPUT], strlen(sections[INPUT]), NULL);

@@ -7,6 +7,7 @@
 
 #include "lib/base/memory.h"
 #include "test/ctl/run.h"
+#include "test/layout.h"
 
 static const struct {
     const char *arguments[RUN_ARGUMENTS];
@@ -18,7 +19,7 @@ static const struct {
     {{"--help"}, 0, "Commands:\n  status", ""},
     {{"help"}, 0, "Exit status:", ""},
     {{"-h"}, 0, "Global options:", ""},
-    {{"--version"}, 0, "podfencectl 0.1.0, pinned layout 3", ""},
+    {{"--version"}, 0, "podfencectl " FENCE_VERSION ", pinned layout " LAYOUT_TEXT, ""},
     {{"top"}, 2, "", "there is no command top\nCommands:\n  status"},
     {{"help", "top"}, 2, "", "there is no command top"},
     {{"\033[2J"}, 2, "", "there is no command \\x1b[2J\n"},

@@ -11,7 +11,7 @@ declare -A LAB_PROBER=()
 lab_prober() {
     local name=$1 from=$2
     # shellcheck disable=SC2016 # for the inner shell
-    lab_background "$from" "$name" "$BASH" -c 'while "$@"; do sleep 0.02; done' prober \
+    lab_background "$from" "$name" "$BASH" -c 'while "$@"; do sleep 0.1; done' prober \
         "$LAB_TOOLS/netprobe" try -t "${@:3}"
     LAB_PROBER[$name]=$LAB_PID
 }

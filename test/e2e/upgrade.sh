@@ -42,6 +42,14 @@ hooks_are() {
     expect_equal "STATUS by $LAB_BIN/podfence: $(cat "$LAB/out/status")" "$status" "$1"
 }
 
+# As if that version had loaded what is pinned.
+pin_version() {
+    local -a bytes
+    mapfile -t bytes < <(printf '%-56s' "$1" | tr ' ' '\0' | od -An -v -tx1 -w1 | tr -d ' ')
+    bpftool map update pinned "$LAB_BPFFS/$LAB_LAYOUT/maps/about" key 0 0 0 0 value hex "${bytes[@]}" \
+        "$(printf %02x "${LAB_LAYOUT#v}")" 00 00 00 01 00 00 00
+}
+
 quick() {
     LAB_TIMEOUT_MS=250 lab_expect <<'TABLE'
 web > api tcp 8080 ok
@@ -52,6 +60,15 @@ intruder > db tcp 5432 deny
 intruder > web tcp 8080 ok
 outside > db tcp 5432 deny
 TABLE
+}
+
+# refused PATTERN: podfenced of $LAB_BIN does not start, and says why.
+refused() {
+    local status=0
+    timeout 20 "$LAB_BIN/podfenced" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" --objects "$LAB/objects" \
+        --state "$LAB/state" 2>"$LAB/out/refused" || status=$?
+    expect_equal "exit status of $LAB_BIN/podfenced" "$status" 1
+    expect_match "what it says" "$(cat "$LAB/out/refused")" "$1"
 }
 
 # add_refused POD PATTERN: ADD by the plugin of $LAB_BIN answers 11 and says why.
@@ -72,12 +89,53 @@ lab_daemon_start --attach "$1"
 lab_pods_add web api db intruder
 lab_expect <"$data/shop.table"
 
+lab_say "the same layout, loaded by another version: it works, and everybody says so"
+expect_equal "pinned version" "$(lab_status .pins.version)" "\"$old_version\""
+expect_equal "warning" "$(lab_status .pins.versionWarning)" null
+pin_version 0.0.9
+expect_match "warning" "$(lab_status .pins.versionWarning)" "podfence $old_version, .* by podfenced 0.0.9"
+expect_match "warning in the text" "$(lab_ctl status)" "WARNING: .* podfenced 0.0.9"
+hooks_are 0
+expect_match "the plugin's warning" "$(cat "$LAB/out/status")" "podfenced 0.0.9"
+lab_daemon_stop
+lab_daemon_start --attach "$1"
+expect_match "what the daemon says" "$(cat "$LAB/daemon.log")" "took over from podfence 0.0.9"
+expect_equal "pinned version" "$(lab_status .pins.version)" "\"$old_version\""
+
 lab_say "the plugin of the next version with this one's daemon"
 next
 add_refused early "layout ${old_layout#v} of podfence $old_version is pinned here"
 old
 
+lab_say "from a layout that nobody can read, nobody takes over"
+mkdir -p "$LAB_BPFFS/v1/maps"
+bpftool map pin pinned "$LAB_BPFFS/$LAB_LAYOUT/maps/endpoints" "$LAB_BPFFS/v1/maps/endpoints"
+lab_daemon_kill
+refused "layout 1 in .* cannot take over: what is in force stays so"
+rm "$LAB_BPFFS/v1/maps/endpoints"
+lab_daemon_start --attach "$1"
+expect_equal "layouts" "$(layouts)" "$old_layout"
+
 lab_watch_begin
+lab_say "the next version has no objects: it waits, and may go again"
+next
+if lab_ctl load 2>"$LAB/out/load"; then
+    lab_fail "podfencectl load takes a node over without policy"
+fi
+expect_match "podfencectl load" "$(cat "$LAB/out/load")" "start podfenced $next_version, which takes over"
+lab_daemon_kill
+"$LAB_BIN/podfenced" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" --objects "$LAB/nowhere" \
+    --state "$LAB/no-state" 2>"$LAB/out/waits" &
+LAB_DAEMON_PID=$!
+eventually "it says what it waits for" 5 grep -q "layout ${old_layout#v} of podfence $old_version stays in force" "$LAB/out/waits"
+sleep 0.5
+lab_daemon_stop
+old
+hooks_are 0
+lab_watch_check "the next version waited"
+lab_daemon_start --attach "$1"
+expect_equal "layouts" "$(layouts)" "$old_layout"
+
 lab_say "killed on its way, and taken back"
 for point in load.pinned:3 load.pinned-aside:30 load.settings-written takeover.endpoint-copied:2 apply.sets-done \
     apply.endpoint-flipped:2 takeover.link-pinned:3 refresh.tcx-link:3 refresh.clsact-filter:3 \
@@ -157,11 +215,7 @@ expect_match "podfencectl's reason" "$(cat "$LAB/out/status")" "podfence $next_v
 next
 lab_daemon_stop
 old
-status=0
-timeout 20 "$LAB_BIN/podfenced" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" --objects "$LAB/objects" \
-    --state "$LAB/state" 2>"$LAB/out/back" || status=$?
-expect_equal "exit status of the older podfenced" "$status" 1
-expect_match "what it says" "$(cat "$LAB/out/back")" "has taken the pods .* Start podfence $next_version again"
+refused "has taken the pods .* Start podfence $next_version again"
 next
 lab_daemon_start --attach "$1"
 lab_watch_end
