@@ -414,13 +414,20 @@ static int open_and_load(const struct fence_load_options *options, struct fence_
     return r;
 }
 
-/* Who only loads does not take over: that needs the objects. */
-static int refuse_takeover(const struct fence_takeover *takeover, struct fence_err *err)
+/* Who only loads neither takes over, which needs the objects, nor takes back, which needs the
+ * daemon's lock. */
+static int refuse_others(const char *bpffs, struct fence_err *err)
 {
-    return fence_err_set(err, -ESTALE,
-                         "the pods of this node are enforced by layout %u in %s: start podfenced "
-                         "%s, which takes over from it",
-                         takeover->from.number, takeover->bpffs, FENCE_VERSION);
+    FENCE_CLEANUP(fence_layout_list_done) struct fence_layout_list list = {0};
+    int r = fence_layouts_list(bpffs, &list, err);
+
+    for (size_t i = 0; i < list.count && r == 0; i++)
+        if (list.items[i].used)
+            r = fence_err_set(err, -ESTALE,
+                              "pods of this node are enforced by layout %u in %s: start podfenced "
+                              "%s, which takes over from it",
+                              list.items[i].number, bpffs, FENCE_VERSION);
+    return r;
 }
 
 /* What is there before anything is written. */
@@ -432,9 +439,7 @@ static int look_around(const struct fence_load_options *options, struct fence_ta
 
     if (r == 0)
         r = fence_takeover_find(options->bpffs, &own, takeover, err);
-    if (r == 0 && takeover->from.number && !options->takeover)
-        r = refuse_takeover(takeover, err);
-    return r;
+    return r == 0 && !options->takeover ? refuse_others(options->bpffs, err) : r;
 }
 
 int fence_load(const struct fence_load_options *options, struct fence_pins *ret_pins,

@@ -27,8 +27,8 @@ struct fence_load_options {
     const struct fence_map_size *sizes; /* only used when the map does not exist yet */
     size_t size_count;
     enum fence_kernel_structs kernel_structs;
-    /* NULL: an older layout that is in force is an error. Otherwise it is what there is to take
-     * over from, the caller's to close. */
+    /* What there is to take over from, the caller's to close, who holds the daemon's lock. NULL:
+     * another layout that has pods is an error. */
     struct fence_takeover *takeover;
 };
 

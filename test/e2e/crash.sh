@@ -134,13 +134,12 @@ pairs() {
         [ $((i % 3)) -ne 0 ] || victim_is_held "ADD killed at ${adds[i]}"
         cni del "ADD killed at ${adds[i]}"
         victim_is_gone "ADD killed at ${adds[i]}, then DEL"
+        [ -n "${dels[i]:-}" ] || continue
         cni add "ADD killed at ${adds[i]}, then DEL"
-        if [ -n "${dels[i]:-}" ]; then
-            die_cni del "${dels[i]}"
-            victim_is_held "DEL killed at ${dels[i]}"
-        fi
-        cni del "${dels[i]:-ADD}"
-        victim_is_gone "DEL killed at ${dels[i]:-no point}, then DEL"
+        die_cni del "${dels[i]}"
+        victim_is_held "DEL killed at ${dels[i]}"
+        cni del "DEL killed at ${dels[i]}"
+        victim_is_gone "DEL killed at ${dels[i]}, then DEL"
     done
 }
 pairs

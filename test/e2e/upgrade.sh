@@ -165,6 +165,10 @@ lab_daemon_kill
 next
 lab_daemon_dies takeover.filters-switched
 old
+if lab_ctl load 2>"$LAB/out/load"; then
+    lab_fail "podfencectl load takes a node back without the daemon's lock"
+fi
+expect_match "podfencectl load" "$(cat "$LAB/out/load")" "start podfenced $old_version, which takes over"
 lab_pod_new late
 lab_pod_object late app=api
 lab_swap
