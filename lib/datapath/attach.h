@@ -20,6 +20,9 @@ enum fence_attach_mode {
 
 int fence_attach_mode_parse(const char *text, enum fence_attach_mode *ret_mode);
 
+/* 1: the kernel has TCX; 0: it has not; negative: -EPERM where it does not say. */
+int fence_attach_has_tcx(void);
+
 /* Idempotent, and `auto` leaves TCX where it is; puts ours first again where somebody got ahead. On
  * failure nothing of ours is left attached, but what was whole before the call goes on enforcing.
  * -EEXIST: an `ingress` qdisc. */

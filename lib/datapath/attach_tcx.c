@@ -8,6 +8,7 @@
 
 #include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
+#include "lib/datapath/attach.h"
 #include "lib/datapath/attach_internal.h"
 #include "lib/datapath/program.h"
 
@@ -70,6 +71,15 @@ static int query(__u32 ifindex, enum fence_prog prog, __u32 *ids, __u32 *ret_cou
         return r;
     *ret_count = opts.prog_cnt;
     return 0;
+}
+
+int fence_attach_has_tcx(void)
+{
+    const __u32 loopback = 1;
+    __u32 ids[TCX_PROGS_MAX], count;
+    int r = query(loopback, FENCE_PROG_FROM_POD, ids, &count);
+
+    return r == -EINVAL ? 0 : r < 0 ? r : 1;
 }
 
 /*

@@ -22,8 +22,9 @@ int fence_kernel_structs_parse(const char *text, enum fence_kernel_structs *ret_
     return 0;
 }
 
-/* What kernel.bpf.h takes, in the kernel itself and not in a module. */
-static bool kernel_has_all(void)
+/* What kernel.bpf.h takes has to be in the kernel's own BTF, which also describes what several of
+ * its parts share with a module. */
+const char *fence_kernel_structs_missing(void)
 {
     static const struct {
         const char *name;
@@ -37,19 +38,19 @@ static bool kernel_has_all(void)
     size_t found = 0;
 
     if (!kernel)
-        return false;
+        return "BTF";
     while (found < FENCE_ARRAY_SIZE(needed) &&
            btf__find_by_name_kind(kernel, needed[found].name, needed[found].kind) > 0)
         found++;
     btf__free(kernel);
-    return found == FENCE_ARRAY_SIZE(needed);
+    return found < FENCE_ARRAY_SIZE(needed) ? needed[found].name : NULL;
 }
 
 int fence_object_open(enum fence_kernel_structs structs, struct bpf_object **ret_object,
                       bool *ret_plain)
 {
     LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "podfence");
-    bool plain = structs == FENCE_KERNEL_STRUCTS_OFF || !kernel_has_all();
+    bool plain = structs == FENCE_KERNEL_STRUCTS_OFF || fence_kernel_structs_missing();
     struct bpf_object *object;
     const void *bytes;
     size_t size;

@@ -2,7 +2,7 @@
 /*
  * The BPF object that is loaded. There are two, from one source: one reads what the kernel knows of
  * a packet from the kernel's own structs; the plain one does without, for kernels that do not show
- * them (before 6.2, or with nf_conntrack as a module).
+ * them (before 6.2, or where nothing but a module knows nf_conntrack's).
  */
 #pragma once
 
@@ -19,6 +19,10 @@ enum fence_kernel_structs {
 
 /* -EINVAL: neither auto nor off. */
 int fence_kernel_structs_parse(const char *text, enum fence_kernel_structs *ret_structs);
+
+/* What the kernel lacks for the object that reads its structs: a name of its BTF, or "BTF"; NULL
+ * when that object is loaded with FENCE_KERNEL_STRUCTS_AUTO. */
+const char *fence_kernel_structs_missing(void);
 
 /* Opened, not loaded. libbpf says why not. */
 int fence_object_open(enum fence_kernel_structs structs, struct bpf_object **ret_object,
