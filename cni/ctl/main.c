@@ -23,6 +23,7 @@ static const struct {
     {"trace", ctl_trace, "ask whether A may talk to B, and why"},
     {"diff", ctl_diff, "what another set of objects would change, and what must hold"},
     {"validate", ctl_validate, "check object files without applying them"},
+    {"check", ctl_check, "what podfence needs of this node, what is wrong, and what to do"},
     {"load", ctl_load, "load and pin the data path, once, without the daemon"},
     {"install-cni", ctl_install_cni, "put podfence into the chain that new pods get"},
     {"uninstall", ctl_uninstall, "take podfence off this node"},

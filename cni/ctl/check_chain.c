@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which chain the runtime gives to new pods, and our entry in it. As libcni and containerd choose:
+ * the first file by name that is valid and names a plugin.
+ */
+#include "cni/ctl/check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "lib/api/api.h"
+#include "lib/base/file.h"
+#include "lib/base/memory.h"
+#include "lib/cni/json.h"
+#include "lib/cni/netconf.h"
+#include "lib/cni/version.h"
+#include "lib/datapath/attach.h"
+
+#define CONF_MAX (1u << 20)
+#define OURS     "podfence"
+
+#define ENTRY_REMEDY "add {\"type\": \"podfence\"} as the last of its plugins (conf/README.md)"
+
+static const char *const folders[] = {
+    "/etc/cni/net.d",
+    "/var/lib/rancher/k3s/agent/etc/cni/net.d",
+    "/var/snap/microk8s/current/args/cni-network",
+    "/etc/cni/multus/net.d",
+};
+
+/* ---- the effective chain -------------------------------------------------------------------- */
+
+struct chain {
+    cJSON *conf; /* owned: a list, or a single plugin */
+    char name[256];
+};
+
+static int is_conf(const struct dirent *entry)
+{
+    static const char *const ends[] = {".conf", ".conflist", ".json"};
+    const char *dot = strrchr(entry->d_name, '.');
+
+    for (size_t i = 0; dot && i < FENCE_ARRAY_SIZE(ends); i++)
+        if (strcmp(dot, ends[i]) == 0)
+            return 1;
+    return 0;
+}
+
+/* By bytes, as Go sorts; alphasort would ask the locale. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static const cJSON *first_plugin(const cJSON *conf)
+{
+    const cJSON *plugins = fence_json_get(conf, "plugins");
+
+    return cJSON_IsArray(plugins) ? plugins->child : plugins ? NULL : conf;
+}
+
+/* The file as the runtime would take it; -EINVAL when it would pass it over. */
+static int read_conf(int folder, const char *name, struct chain *ret_chain, struct fence_err *err)
+{
+    FENCE_FREE char *text = NULL;
+    size_t size;
+    int r = fence_file_read(folder, name, CONF_MAX, &text, &size, err);
+    cJSON *conf;
+
+    if (r < 0)
+        return r;
+    conf = fence_json_object(text, size);
+    if (!conf || !cJSON_IsString(fence_json_get(conf, "name")) ||
+        !cJSON_IsString(fence_json_get(first_plugin(conf), "type"))) {
+        cJSON_Delete(conf);
+        return fence_err_set(err, -EINVAL, "%s: no network configuration", name);
+    }
+    ret_chain->conf = conf;
+    snprintf(ret_chain->name, sizeof(ret_chain->name), "%s", name);
+    return 0;
+}
+
+/* Files that are passed over are findings: a broken one may be the one that was meant. */
+static int effective(struct check *check, const char *path, struct chain *ret_chain)
+{
+    FENCE_CLOSE int folder = open(path, O_DIRECTORY | O_CLOEXEC);
+    struct dirent **entries = NULL;
+    int found = folder < 0 ? -1 : scandirat(folder, ".", &entries, is_conf, by_name);
+    int r = found < 0 ? -errno : -ENOENT;
+
+    for (int i = 0; i < found; i++) {
+        struct fence_err err = {0};
+
+        if (r == -ENOENT && read_conf(folder, entries[i]->d_name, ret_chain, &err) == 0)
+            r = 0;
+        else if (r == -ENOENT)
+            check_add(check, CHECK_WARN, "put it right or take it away",
+                      "the runtime passes over %s/%s: %s", path, entries[i]->d_name, err.text);
+        free(entries[i]);
+    }
+    free(entries);
+    return r;
+}
+
+/* ---- our entry in it ------------------------------------------------------------------------ */
+
+static const char *type_of(const cJSON *plugin)
+{
+    const cJSON *type = fence_json_get(plugin, "type");
+
+    return cJSON_IsString(type) ? type->valuestring : "";
+}
+
+/* What follows ours: the runtime calls it when the pod is enforced already. */
+static void followers(struct check *check, const cJSON *ours)
+{
+    for (const cJSON *plugin = ours->next; plugin; plugin = plugin->next) {
+        const char *type = type_of(plugin);
+
+        if (strcmp(type, OURS) == 0)
+            check_add(check, CHECK_FAIL, "take the second entry out", "podfence is there twice");
+        else if (strcmp(type, "bandwidth") == 0)
+            check_add(
+                check, CHECK_FAIL, "put podfence behind it",
+                "bandwidth comes after podfence: its `ingress` qdisc does not go beside clsact");
+        else
+            check_add(check, CHECK_WARN, "put podfence behind it",
+                      "%s comes after podfence, which does not see what it does", type);
+    }
+}
+
+static void position(struct check *check, const cJSON *ours)
+{
+    size_t before = 0;
+
+    /* the first one's prev is the last */
+    for (const cJSON *plugin = ours->prev; plugin->next; plugin = plugin->prev) {
+        before++;
+        if (strcmp(type_of(plugin), "bandwidth") == 0 && fence_attach_has_tcx() == 0)
+            check_add(check, CHECK_WARN, "a kernel of 6.6 or later, which has TCX",
+                      "pods with a bandwidth limit are refused: its `ingress` qdisc takes no "
+                      "clsact filters beside it");
+    }
+    if (before == 0)
+        check_add(check, CHECK_FAIL, "put the main plugin in front of it",
+                  "podfence is the first of the chain: it makes no interface of its own");
+    else
+        check_add(check, CHECK_OK, NULL, "podfence is plugin %zu of the chain, after %s",
+                  before + 1, type_of(ours->prev));
+    followers(check, ours);
+}
+
+static void unknown_key(void *context, const char *key)
+{
+    check_add(context, CHECK_WARN, "take it out, or write it as the README does",
+              "podfence does not know the key \"%s\" of its entry", key);
+}
+
+static void same_path(struct check *check, const char *what, const char *entry, const char *ours)
+{
+    if (strcmp(entry, ours) == 0)
+        return;
+    check_add(check, CHECK_WARN, "podfenced, podfencectl and the entry have to name the same",
+              "the entry's %s is %s, and not %s, which this looks at", what, entry, ours);
+}
+
+static void values(struct check *check, const struct fence_netconf *conf,
+                   struct fence_cni_error *error)
+{
+    if (fence_cni_version_check(FENCE_CNI_ADD, conf->version, error) < 0)
+        check_add(check, CHECK_FAIL, "set cniVersion of the list to one of them", "%s: %s",
+                  error->msg.text, error->details.text);
+    same_path(check, "bpffs", conf->bpffs ? conf->bpffs : FENCE_DEFAULT_BPFFS, check->ctl->bpffs);
+    same_path(check, "socket", conf->socket ? conf->socket : FENCE_DEFAULT_SOCKET,
+              check->ctl->socket);
+    if (conf->fail_open)
+        check_add(check, CHECK_WARN, NULL,
+                  "failurePolicy is open: without a data path pods start unenforced");
+}
+
+/* As the plugin will get it: with name and version of the list. */
+static void entry(struct check *check, const cJSON *list, const cJSON *ours)
+{
+    cJSON *whole = cJSON_Duplicate(ours, true);
+    const char *const given[] = {"name", "cniVersion"};
+    FENCE_CLEANUP(fence_netconf_done) struct fence_netconf conf = {0};
+    struct fence_cni_error error = {0};
+    FENCE_FREE char *text = NULL;
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(given); i++) {
+        cJSON_DeleteItemFromObjectCaseSensitive(whole, given[i]);
+        if (fence_json_get(list, given[i]))
+            cJSON_AddItemToObject(whole, given[i],
+                                  cJSON_Duplicate(fence_json_get(list, given[i]), true));
+    }
+    text = cJSON_PrintUnformatted(whole);
+    cJSON_Delete(whole);
+    if (!text || fence_netconf_load(text, strlen(text), &conf, &error) < 0 ||
+        fence_netconf_settings(&conf, &error) < 0) {
+        check_add(check, CHECK_FAIL, "put the value right: with it every pod is refused", "%s",
+                  error.msg.text);
+        return;
+    }
+    fence_netconf_unknown_keys(conf.json, unknown_key, check);
+    values(check, &conf, &error);
+}
+
+static void chain(struct check *check, const char *folder, const struct chain *chain)
+{
+    const cJSON *plugin, *plugins = fence_json_get(chain->conf, "plugins");
+
+    cJSON_ArrayForEach(plugin, plugins)
+    {
+        if (strcmp(type_of(plugin), OURS) == 0)
+            break;
+    }
+    if (!plugin) {
+        check_add(check, CHECK_FAIL, ENTRY_REMEDY,
+                  "%s/%s is what new pods get, and has no podfence entry", folder, chain->name);
+        return;
+    }
+    check_add(check, CHECK_OK, NULL, "%s/%s is what new pods get, network %s", folder, chain->name,
+              ctl_member_text(chain->conf, "name"));
+    position(check, plugin);
+    entry(check, chain->conf, plugin);
+}
+
+void check_chain(struct check *check)
+{
+    const char *folder = check_folder(check->net_d, folders, FENCE_ARRAY_SIZE(folders));
+    struct chain found = {0};
+    int r;
+
+    if (!folder) {
+        check_add(check, CHECK_FAIL, "name it with --net-d, or install the main CNI plugin first",
+                  "there is no folder of network configurations (%s, ...)", folders[0]);
+        return;
+    }
+    r = effective(check, folder, &found);
+    if (r == -EACCES || r == -EPERM)
+        check_add(check, CHECK_WARN, "run it as root", "%s cannot be read", folder);
+    else if (r == -ENOENT)
+        check_add(check, CHECK_FAIL, "install the main CNI plugin (Flannel, Calico) first",
+                  "%s has no network configuration", folder);
+    else if (r < 0)
+        check_add(check, CHECK_FAIL, NULL, "%s: %s", folder, strerror(-r));
+    else
+        chain(check, folder, &found);
+    cJSON_Delete(found.conf);
+}
