@@ -143,20 +143,20 @@ table() {
 
 awk -v sets="^($sets)\$" '/^[a-z]/ && $2 ~ sets { $2 = ""; sub(/ +/, " "); print }' test/kernel/checks >"$work/checks"
 prepare
-logs=()
-for kernel in "${kernels[@]}"; do
+logs=("${kernels[@]/#/$KERNELS/log/}")
+# the newest takes the longest, so it begins
+for ((i = ${#kernels[@]} - 1; i >= 0; i--)); do
     while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
         wait -n || true
     done
-    run "$kernel" &
-    logs+=("$KERNELS/log/$kernel.txt")
+    run "${kernels[i]}" &
 done
 wait
 status=0
 echo
-table "${logs[@]}" || status=1
+table "${logs[@]/%/.txt}" || status=1
 if [ $status -ne 0 ]; then
-    for log in "${logs[@]}"; do
+    for log in "${logs[@]/%/.txt}"; do
         printf '\n== %s\n' "$log"
         awk '$1 == "@@" && $2 == "run" { text = "" } { text = text $0 "\n" }
             $1 == "@@" && $2 == "check" { if ($4 != 0) printf "%s", text; text = "" } END { if (text !~ /@@ end/) printf "%s", text }' "$log" | tail -n 60

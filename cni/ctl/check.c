@@ -71,9 +71,9 @@ static void run(struct check *check)
         bool installed; /* it is about an installed podfence */
     } parts[] = {
         {"kernel", check_kernel, false},     {"rights", check_rights, false},
-        {"settings", check_settings, false}, {"chain", check_chain, true},
-        {"plugin", check_plugin, true},      {"daemon", check_daemon, true},
-        {"data path", check_pins, true},
+        {"settings", check_settings, false}, {"others", check_others, false},
+        {"chain", check_chain, true},        {"plugin", check_plugin, true},
+        {"daemon", check_daemon, true},      {"data path", check_pins, true},
     };
 
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(parts); i++) {

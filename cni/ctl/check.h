@@ -30,6 +30,8 @@ void check_chain(struct check *check);
 /* The plugin in the folder of plugins, and k3s' own controller. */
 void check_plugin(struct check *check);
 void check_daemon(struct check *check);
+/* Who else is at veths that are not podfence's. */
+void check_others(struct check *check);
 /* What is pinned, and who else is at the pods' interfaces. */
 void check_pins(struct check *check);
 

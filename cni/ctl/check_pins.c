@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon, what is pinned, and who else is at the pods' interfaces. */
+/* The daemon, what is pinned, and who else is at the interfaces of pods. */
 #include "cni/ctl/check.h"
 
 #include <dirent.h>
@@ -107,6 +107,58 @@ static void endpoints(struct check *check, const struct fence_pins *pins)
         check_add(check, CHECK_FAIL, START, "the endpoints cannot be read: %s", err.text);
     else
         interfaces(check, pins, &list);
+}
+
+static bool is_endpoint(const struct fence_endpoint_list *list, __u32 ifindex)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].ifindex == ifindex)
+            return true;
+    return false;
+}
+
+/* What a veth has that podfence will find there. Beside an `ingress` qdisc there is only TCX. */
+static bool other(struct check *check, const struct fence_pins *pins,
+                  const struct fence_device *device)
+{
+    char what[64];
+
+    if (fence_attach_others(pins, device->ifindex, what) != 1)
+        return false;
+    if (strcmp(what, "qdisc ingress") == 0 && fence_attach_has_tcx() == 0)
+        check_add(check, CHECK_WARN, "a kernel of 6.6 or later, which has TCX",
+                  "%s has an `ingress` qdisc, which takes no clsact filters beside it",
+                  device->name);
+    else
+        check_add(check, CHECK_OK, NULL, "%s has %s, which stays; podfence goes in front",
+                  device->name, what);
+    return true;
+}
+
+void check_others(struct check *check)
+{
+    FENCE_CLEANUP(fence_endpoint_list_done) struct fence_endpoint_list list = {0};
+    FENCE_FREE struct fence_device *devices = NULL;
+    struct fence_err err = {0};
+    struct fence_pins pins;
+    size_t count = 0, found = 0, veths = 0;
+
+    /* before the first load, and without rights, there are none */
+    if (fence_pins_open(check->ctl->bpffs, &pins, &err) < 0)
+        fence_pins_init(&pins);
+    else
+        fence_endpoints_list(&pins, &list, &err);
+    if (fence_devices_list(&devices, &count, &err) < 0)
+        check_add(check, CHECK_WARN, "run it as root", "interfaces cannot be seen: %s", err.text);
+    for (size_t i = 0; i < count; i++) {
+        if (!devices[i].is_veth || is_endpoint(&list, devices[i].ifindex))
+            continue;
+        veths++;
+        found += other(check, &pins, &devices[i]);
+    }
+    check_add(check, CHECK_OK, NULL, "%zu of %zu veths without podfence have filters or qdiscs",
+              found, veths);
+    fence_pins_close(&pins);
 }
 
 /* ---- what is pinned ------------------------------------------------------------------------- */

@@ -46,7 +46,8 @@ int fence_detach_device(const struct fence_pins *pins, __u32 ifindex, struct fen
 
 /*
  * Is there anything at the device's hooks that is not ours: a qdisc that shapes, a filter, a TCX
- * program? 0: no; 1: yes, `ret_what` says what; negative: -ENODEV when it has gone.
+ * program? 0: no; 1: yes, `ret_what` says what; negative: -ENODEV when it has gone. Without
+ * programs in `pins` (fence_pins_init) nothing there is ours.
  */
 int fence_attach_others(const struct fence_pins *pins, __u32 ifindex, char ret_what[64]);
 

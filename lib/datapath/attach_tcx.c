@@ -273,6 +273,8 @@ static int is_ours(const struct fence_pins *pins, __u32 id, bool *ret_ours)
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(attached) && r == 0 && !*ret_ours; i++) {
         __u32 ours = 0;
 
+        if (pins->progs[attached[i]] < 0)
+            continue; /* nothing is pinned, so it is not ours */
         r = fence_prog_id(pins->progs[attached[i]], &ours);
         *ret_ours = r == 0 && ours == id;
     }

@@ -56,6 +56,16 @@ check 1 --bpffs "$LAB/out/podfence" --preflight
 says '^FAIL  rights: .*/out/podfence is not on a BPF file system.*mount -t bpf'
 failures_are 1
 
+lab_say "somebody was there before"
+ip link add before0 type veth peer name before1
+tc qdisc add dev before0 ingress
+tc filter add dev before0 ingress prio 5 u32 match u32 0 0 action ok 2>/dev/null ||
+    tc qdisc add dev before0 root tbf rate 1mbit burst 10k latency 50ms
+check 0 --preflight
+says '^ok    others: before0 has qdisc [a-z]+, which stays; podfence goes in front' \
+    '^ok    others: 1 of [0-9]+ veths without podfence'
+ip link del before0
+
 lab_say "a healthy node"
 lab_swap
 lab_daemon_start --attach clsact
