@@ -60,7 +60,7 @@ void fence_settle(const struct fence_daemon *daemon, const struct fence_endpoint
     unsigned int moved = 0;
 
     if (daemon->options.attach != FENCE_ATTACH_MODE_AUTO || !is_quiet(list, now) ||
-        !fence_attach_can_settle())
+        fence_attach_has_tcx() <= 0)
         return;
     for (size_t i = 0; i < list->count && moved < AT_ONCE; i++) {
         const struct fence_endpoint_record *record = &list->items[i];

@@ -110,7 +110,7 @@ static enum fence_attach_mode attach_mode(const struct fence_plugin *plugin,
                                           const struct fence_settings *settings)
 {
     if (settings->attach == FENCE_ATTACH_MODE_AUTO && fence_netconf_is_limited(&plugin->conf) &&
-        fence_attach_can_settle())
+        fence_attach_has_tcx() > 0)
         return FENCE_ATTACH_MODE_TCX;
     return settings->attach;
 }

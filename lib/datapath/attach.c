@@ -218,11 +218,6 @@ int fence_attach_settle(const struct fence_pins *pins, __u32 ifindex, struct fen
     return attach_place(pins, &place, FENCE_ATTACH_MODE_TCX, &unused, err);
 }
 
-bool fence_attach_can_settle(void)
-{
-    return fence_tcx_is_here();
-}
-
 int fence_attach_device(const struct fence_pins *pins, __u32 ifindex, enum fence_attach_mode mode,
                         struct fence_err *err)
 {

@@ -6,8 +6,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
-
 #include <linux/types.h>
 
 #include "lib/datapath/pins.h"
@@ -32,8 +30,6 @@ int fence_attach(const struct fence_pins *pins, __u32 ifindex, enum fence_attach
 /* From clsact to TCX, which costs a packet less; takes two waits of about 12 ms. Without a moment
  * of neither. On failure clsact stays. */
 int fence_attach_settle(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);
-/* Does this kernel have TCX? */
-bool fence_attach_can_settle(void);
 
 /* Both ways of attaching are undone; what is not there is fine, and so is a vanished interface. */
 int fence_detach(const struct fence_pins *pins, __u32 ifindex, struct fence_err *err);

@@ -41,8 +41,6 @@ int fence_tcx_check(const struct fence_pins *pins, const struct fence_place *pla
  * filter. No TCX at all: 0. */
 int fence_tcx_is_first(const struct fence_pins *pins, const struct fence_place *place,
                        struct fence_err *err);
-/* Does this kernel have TCX? */
-bool fence_tcx_is_here(void);
 /* As fence_attach_others. */
 int fence_tcx_others(const struct fence_pins *pins, __u32 ifindex, char ret_what[64]);
 int fence_clsact_others(__u32 ifindex, char ret_what[64]);

@@ -75,9 +75,8 @@ static int query(__u32 ifindex, enum fence_prog prog, __u32 *ids, __u32 *ret_cou
 
 int fence_attach_has_tcx(void)
 {
-    const __u32 loopback = 1;
     __u32 ids[TCX_PROGS_MAX], count;
-    int r = query(loopback, FENCE_PROG_FROM_POD, ids, &count);
+    int r = query(LOOPBACK, FENCE_PROG_FROM_POD, ids, &count);
 
     return r == -EINVAL ? 0 : r < 0 ? r : 1;
 }
@@ -327,14 +326,6 @@ int fence_tcx_is_first(const struct fence_pins *pins, const struct fence_place *
                                  place->ifindex);
     }
     return 0;
-}
-
-bool fence_tcx_is_here(void)
-{
-    __u32 ids[TCX_PROGS_MAX];
-    __u32 count;
-
-    return query(LOOPBACK, FENCE_PROG_FROM_POD, ids, &count) == 0;
 }
 
 /* Whose link a pin is, by its name. */
