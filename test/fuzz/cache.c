@@ -59,6 +59,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     FUZZ_HOLDS(*err.text);
-    FUZZ_HOLDS(memcmp(&cached, &untouched, sizeof(cached)) == 0);
+    FUZZ_HOLDS(memcmp((const void *)&cached, (const void *)&untouched, sizeof(cached)) == 0);
     return 0;
 }
