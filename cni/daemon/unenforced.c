@@ -67,23 +67,12 @@ static void add_problem(const struct pass *pass, const char *name, const char *t
 static int read_record(const struct pass *pass, const char *name,
                        struct fence_unenforced_record *ret_record, struct fence_err *err)
 {
-    /* O_NONBLOCK: a FIFO must not hang us before fstat tells it apart */
-    FENCE_CLOSE int fd =
-        openat(pass->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     FENCE_FREE char *text = NULL;
-    struct stat info;
     size_t size;
-    int r;
+    int r = fence_file_read_ours(pass->folder, name, FENCE_UNENFORCED_MAX, &text, &size, err);
 
-    if (fd < 0 || fstat(fd, &info) < 0)
-        return fence_err_set(err, -errno, "cannot open it: %s", strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return fence_err_set(err, -EINVAL, "it is not a regular file");
-    if (!fence_file_is_ours(&info))
-        return fence_err_set(err, -EPERM, "others than root may write it");
-    r = fence_fd_read(fd, FENCE_UNENFORCED_MAX, &text, &size, err);
     if (r < 0)
-        return fence_err_prefix(err, r, "it cannot be read");
+        return r;
     return fence_unenforced_parse(name, text, size, ret_record, err);
 }
 

@@ -63,16 +63,37 @@ int fence_file_read(int dirfd, const char *path, size_t max, char **ret_data, si
     return fence_fd_read(fd, max, ret_data, ret_size, err);
 }
 
-static int write_all(int fd, const char *data, size_t size)
+int fence_file_read_ours(int dirfd, const char *name, size_t max, char **ret_data, size_t *ret_size,
+                         struct fence_err *err)
 {
+    /* O_NONBLOCK: a FIFO must not hang us before fstat tells it apart */
+    FENCE_CLOSE int fd =
+        openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    struct stat info;
+    int r;
+
+    if (fd < 0 || fstat(fd, &info) < 0)
+        return fence_err_set(err, -errno, "cannot open it: %s", strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return fence_err_set(err, -EINVAL, "it is not a regular file");
+    if (!fence_file_is_ours(&info))
+        return fence_err_set(err, -EPERM, "others than root may write it");
+    r = fence_fd_read(fd, max, ret_data, ret_size, err);
+    return r < 0 ? fence_err_prefix(err, r, "it cannot be read") : 0;
+}
+
+int fence_fd_write(int fd, const void *data, size_t size)
+{
+    const char *rest = data;
+
     while (size) {
-        ssize_t put = write(fd, data, size);
+        ssize_t put = write(fd, rest, size);
 
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
             return -errno;
-        data += put;
+        rest += put;
         size -= (size_t)put;
     }
     return 0;
@@ -101,7 +122,7 @@ int fence_file_write(const char *path, const void *data, size_t size, mode_t mod
     fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return fence_err_set(err, -errno, "cannot create %s: %s", temporary, strerror(errno));
-    r = write_all(fd, data, size);
+    r = fence_fd_write(fd, data, size);
     FENCE_FAILPOINT("file.written-aside");
     if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(temporary, path) < 0))
         r = -errno;

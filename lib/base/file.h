@@ -20,6 +20,16 @@ int fence_file_read(int dirfd, const char *path, size_t max, char **ret_data, si
 /* The same for a stream such as standard input, up to its end. */
 int fence_fd_read(int fd, size_t max, char **ret_data, size_t *ret_size, struct fence_err *err);
 
+/*
+ * As fence_file_read, a file of this folder that nobody else could have written: no link, ours
+ * (fence_file_is_ours). The error is about "it": the caller names the file.
+ */
+int fence_file_read_ours(int dirfd, const char *name, size_t max, char **ret_data, size_t *ret_size,
+                         struct fence_err *err);
+
+/* All of it, however many calls that takes. -errno. */
+int fence_fd_write(int fd, const void *data, size_t size);
+
 /* Temporary file in the same folder, fsync, rename, fsync of the folder. */
 int fence_file_write(const char *path, const void *data, size_t size, mode_t mode,
                      struct fence_err *err);

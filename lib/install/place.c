@@ -152,21 +152,6 @@ static int give(int fd, const struct likeness *like, mode_t mode, struct fence_e
 
 /* ---- the file ------------------------------------------------------------------------------- */
 
-static int write_all(int fd, const char *data, size_t size)
-{
-    while (size) {
-        ssize_t put = write(fd, data, size);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return -errno;
-        data += put;
-        size -= (size_t)put;
-    }
-    return 0;
-}
-
 static bool is_there(int folder, const struct fence_place_file *file, const struct likeness *old)
 {
     FENCE_FREE char *data = NULL;
@@ -186,7 +171,7 @@ static mode_t mode_of(const struct fence_place_file *file, const struct likeness
 static int fill(int fd, const struct fence_place_file *file, const struct likeness *like,
                 struct fence_err *err)
 {
-    int r = write_all(fd, file->data, file->size);
+    int r = fence_fd_write(fd, file->data, file->size);
 
     if (r < 0)
         return fence_err_set(err, r, "%s", strerror(-r));
