@@ -50,12 +50,11 @@ static int read_cached(int folder, const char *name, struct fence_cni_cached *re
                        struct fence_err *err)
 {
     FENCE_FREE char *text = NULL;
-    size_t size;
-    int r = fence_file_read_ours(folder, name, FENCE_CNI_CACHE_MAX, &text, &size, err);
+    ssize_t size = fence_file_read_ours(folder, name, FENCE_CNI_CACHE_MAX, &text, err);
 
-    if (r < 0)
-        return r;
-    return fence_cni_cached_parse(name, text, size, ret_cached, err);
+    if (size < 0)
+        return (int)size;
+    return fence_cni_cached_parse(name, text, (size_t)size, ret_cached, err);
 }
 
 /* Folders may be links to each other. */

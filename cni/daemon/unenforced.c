@@ -68,12 +68,11 @@ static int read_record(const struct pass *pass, const char *name,
                        struct fence_unenforced_record *ret_record, struct fence_err *err)
 {
     FENCE_FREE char *text = NULL;
-    size_t size;
-    int r = fence_file_read_ours(pass->folder, name, FENCE_UNENFORCED_MAX, &text, &size, err);
+    ssize_t size = fence_file_read_ours(pass->folder, name, FENCE_UNENFORCED_MAX, &text, err);
 
-    if (r < 0)
-        return r;
-    return fence_unenforced_parse(name, text, size, ret_record, err);
+    if (size < 0)
+        return (int)size;
+    return fence_unenforced_parse(name, text, (size_t)size, ret_record, err);
 }
 
 /* 1 when the recorded interface is here, 0 when it has gone. */

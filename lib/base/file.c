@@ -63,13 +63,14 @@ int fence_file_read(int dirfd, const char *path, size_t max, char **ret_data, si
     return fence_fd_read(fd, max, ret_data, ret_size, err);
 }
 
-int fence_file_read_ours(int dirfd, const char *name, size_t max, char **ret_data, size_t *ret_size,
-                         struct fence_err *err)
+ssize_t fence_file_read_ours(int dirfd, const char *name, size_t max, char **ret_data,
+                             struct fence_err *err)
 {
     /* O_NONBLOCK: a FIFO must not hang us before fstat tells it apart */
     FENCE_CLOSE int fd =
         openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     struct stat info;
+    size_t size;
     int r;
 
     if (fd < 0 || fstat(fd, &info) < 0)
@@ -78,8 +79,10 @@ int fence_file_read_ours(int dirfd, const char *name, size_t max, char **ret_dat
         return fence_err_set(err, -EINVAL, "it is not a regular file");
     if (!fence_file_is_ours(&info))
         return fence_err_set(err, -EPERM, "others than root may write it");
-    r = fence_fd_read(fd, max, ret_data, ret_size, err);
-    return r < 0 ? fence_err_prefix(err, r, "it cannot be read") : 0;
+    r = fence_fd_read(fd, max, ret_data, &size, err);
+    if (r < 0)
+        return fence_err_prefix(err, r, "it cannot be read");
+    return (ssize_t)size;
 }
 
 int fence_fd_write(int fd, const void *data, size_t size)

@@ -22,10 +22,10 @@ int fence_fd_read(int fd, size_t max, char **ret_data, size_t *ret_size, struct 
 
 /*
  * As fence_file_read, a file of this folder that nobody else could have written: no link, ours
- * (fence_file_is_ours). The error is about "it": the caller names the file.
+ * (fence_file_is_ours). Returns its bytes. The error is about "it": the caller names the file.
  */
-int fence_file_read_ours(int dirfd, const char *name, size_t max, char **ret_data, size_t *ret_size,
-                         struct fence_err *err);
+ssize_t fence_file_read_ours(int dirfd, const char *name, size_t max, char **ret_data,
+                             struct fence_err *err);
 
 /* All of it, however many calls that takes. -errno. */
 int fence_fd_write(int fd, const void *data, size_t size);
