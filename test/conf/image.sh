@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The image is what the DaemonSet counts on: from its root, read-only and with the DaemonSet's capabilities and no
-# others, the daemon starts and enforces, the plugin that is in it adds a pod, and the probes' commands answer.
-LAB_SOCKET=/run/podfence-lab/run/podfenced.sock # in a folder of its own, which can be mounted
+# The image as the DaemonSet of install.yaml runs it: its root read-only, the volumes, the arguments, the capabilities and
+# no others. The daemon installs itself into the folders of a node with a main CNI's list, pods start by what it has
+# installed, policy is enforced, and the probes' commands answer.
+LAB_BPFFS=/sys/fs/bpf/podfence
+LAB_SOCKET=/run/podfence/podfenced.sock
 # shellcheck source=test/e2e/lab.sh
 source "$(dirname "$0")/../e2e/lab.sh"
 lab_enter "$@"
@@ -37,57 +39,110 @@ expect_equal "files that others may write, or that run as another" \
     "$(find "$root" -not -type l \( -perm /6000 -o -perm /022 \))" ""
 expect_equal "links that lead nowhere" "$(find "$root" -xtype l)" ""
 
-lab_say "its root: read-only, with the DaemonSet's capabilities and no new ones"
-mkdir -p "$LAB"/{run,bin} "$root$LAB"/{bpf,objects,state,run}
+lab_say "a container as the DaemonSet asks for: root, volumes, arguments, capabilities"
+python3 - "$LAB_SOURCE/conf/install.yaml" "$LAB" <<'PYTHON'
+import json, sys, yaml
+(daemons,) = [item for item in yaml.safe_load_all(open(sys.argv[1])) if item["kind"] == "DaemonSet"]
+pod = daemons["spec"]["template"]["spec"]
+(container,) = pod["containers"]
+volumes = {volume["name"]: volume for volume in pod["volumes"]}
+with open(sys.argv[2] + "/mounts", "w") as out:
+    for mount in container["volumeMounts"]:
+        path = volumes[mount["name"]].get("hostPath", {}).get("path", "-")
+        print(mount["name"], path, mount["mountPath"], "ro" if mount.get("readOnly") else "rw", file=out)
+json.dump({"arguments": container["args"], "capabilities": container["securityContext"]["capabilities"]["add"],
+           "probes": {name: container[name]["exec"]["command"] for name in ("livenessProbe", "readinessProbe")}},
+          open(sys.argv[2] + "/container", "w"))
+PYTHON
+mkdir -p "$LAB"/bin "$LAB"/node/policies "$LAB"/objects /run/podfence /var/lib/podfence
+mount --bind "$LAB/bpf" /sys/fs/bpf
 mount --bind "$root" "$root"
-for folder in proc sys; do
-    mount --rbind "/$folder" "$root/$folder"
-done
-for folder in bpf objects state run; do
-    mkdir -p "$LAB/$folder"
-    mount --bind "$LAB/$folder" "$root$LAB/$folder"
-done
+mount --rbind /proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount --rbind /dev "$root/dev"
+# Of the node's folders those of the lab are there already; the ConfigMaps are the lab's objects and the examples.
+while read -r volume path inside mode; do
+    case $volume in
+        bpffs | run | state) source=$path ;;
+        cluster) source=$LAB/objects ;;
+        examples) source=$LAB_SOURCE/conf/base/examples ;;
+        cni-cache) source=$LAB/cache ;;
+        *) source=$LAB/node/$volume ;;
+    esac
+    mkdir -p "$source" "$root$inside"
+    mount --bind "$source" "$root$inside"
+    mount -o "remount,bind,$mode" "$root$inside"
+done <"$LAB/mounts"
 mount -o remount,bind,ro "$root"
 cat >"$LAB/bin/inside" <<'PYTHON'
-import ctypes, os, sys
+import ctypes, json, os, sys
+import warnings  # execvpe does, where there is no python any more
+NUMBERS = {"NET_ADMIN": 12, "PERFMON": 38, "BPF": 39}
 SET_NO_NEW_PRIVS, CAPBSET_DROP = 38, 24
-BPF, NET_ADMIN, PERFMON = 39, 12, 38
+lab, program, *arguments = sys.argv[1:]
+container = json.load(open(lab + "/container"))
+kept = {NUMBERS[name] for name in container["capabilities"]}
 libc = ctypes.CDLL(None)
-os.chroot(sys.argv[1])
+os.chroot(lab + "/image")
 os.chdir("/")
-for capability in set(range(64)) - {BPF, NET_ADMIN, PERFMON}:
+for capability in set(range(64)) - kept:
     libc.prctl(CAPBSET_DROP, capability, 0, 0, 0)
 if libc.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
     sys.exit("no_new_privs")
-os.execve(sys.argv[2], [os.path.basename(sys.argv[2]), *sys.argv[3:]], {"PATH": "/usr/sbin:/usr/bin"})
+os.execvpe(program, [program, *(arguments or container["arguments"])],
+           {"PATH": "/usr/sbin:/usr/bin", "NODE_NAME": "lab-node"})
 PYTHON
-# The lab runs what is in LAB_BIN: from here on, what is in the image.
-for program in sbin/podfenced bin/podfencectl; do
-    printf '#!/bin/sh\nexec python3 %s/bin/inside %s /usr/%s "$@"\n' "$LAB" "$root" "$program" >"$LAB/bin/${program#*/}"
-    chmod +x "$LAB/bin/${program#*/}"
+# The lab runs what is in LAB_BIN: from here on, what is in the image. The daemon gets the DaemonSet's arguments.
+for program in podfenced podfencectl; do
+    printf '#!/bin/sh\nPATH=/usr/sbin:/usr/bin exec python3 %s/bin/inside %s %s "$@"\n' "$LAB" "$LAB" "$program" >"$LAB/bin/$program"
+    chmod +x "$LAB/bin/$program"
 done
-cp "$root/usr/libexec/cni/podfence" "$LAB/bin/"
 LAB_BIN=$LAB/bin
 expect_match "podfenced --version" "$("$LAB_BIN/podfenced" --version)" "^podfenced $version, pinned layout $LAB_LAYOUT\$"
 expect_match "podfencectl --version" "$("$LAB_BIN/podfencectl" --version)" "^podfencectl $version,"
 expect_equal "a write to its root" "$(touch "$root/etc/written" 2>/dev/null || echo refused)" refused
 
-lab_say "a daemon, a plugin and pods from it"
+daemon_start() {
+    "$LAB_BIN/podfenced" 2>>"$LAB/daemon.log" &
+    LAB_DAEMON_PID=$!
+    LAB_DAEMONS[node]=$LAB_DAEMON_PID
+    probe_until livenessProbe
+}
+
+# probe NAME: the command of that probe
+probe() {
+    local -a command
+    mapfile -t command < <(jq -r ".probes.$1[]" "$LAB/container")
+    "$LAB_BIN/${command[0]}" "${command[@]:1}"
+}
+
+probe_until() {
+    eventually "$1 succeeds" 15 probe "$1"
+}
+
+lab_say "it starts before the main CNI, and installs itself when that has come"
 lab_swap
-lab_daemon_start
+daemon_start
 expect_equal "capabilities" "$(sed -n 's/^Cap\(Eff\|Bnd\):\t//p' "/proc/$LAB_DAEMON_PID/status" | sort -u)" 000000c000001000
 expect_equal "no new privileges" "$(sed -n 's/^NoNewPrivs:\t//p' "/proc/$LAB_DAEMON_PID/status")" 1
 lab_chain bridge
+jq 'del(.plugins[] | select(.type == "podfence"))' "$LAB/chain.conflist" >"$LAB/node/cni-conf/10-flannel.conflist"
+eventually "its list" 10 test -s "$LAB/node/cni-conf/00-podfence.conflist"
+probe_until readinessProbe
+expect_equal "plugin" "$(cmp "$LAB/node/cni-bin/podfence" "$root/usr/libexec/cni/podfence" && echo same)" same
+expect_equal "chain" "$(jq -r '[.plugins[].type] | join(" ")' "$LAB/node/cni-conf/00-podfence.conflist")" "bridge portmap podfence"
+cp "$LAB/node/cni-conf/00-podfence.conflist" "$LAB/chain.conflist"
+cp "$LAB/node/cni-bin/podfence" "$LAB_BIN/"
+
+lab_say "pods by what it has installed"
 lab_object policies <"$LAB_SOURCE/test/e2e/data/shop.yaml"
 lab_pods_add web api db intruder
 lab_expect <"$LAB_SOURCE/test/e2e/data/shop.table"
-lab_ctl status --alive
-lab_ctl status --ready
 
 lab_say "killed, and another one"
 lab_daemon_kill
-expect_match "the liveness probe" "$(lab_ctl status --alive 2>&1 || true)" 'not running'
-lab_daemon_start
-eventually "the readiness probe" 10 lab_ctl status --ready
+expect_match "the liveness probe" "$(probe livenessProbe 2>&1 || true)" 'not running'
+daemon_start
+probe_until readinessProbe
 lab_expect <"$LAB_SOURCE/test/e2e/data/shop.table"
 lab_end
