@@ -107,7 +107,7 @@ make_root() {
 
 pack() {
     local arch=$1 root=$2 archive=$out/podfence-$version-$1.tar container size
-    # one time for every file and layer: the same sources make the same image
+    # one time for every file and layer: the same sources make the same digests
     local made=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
     container=$(buildah from --arch "$arch" scratch)
     buildah copy --quiet "$container" "$root" / >/dev/null
