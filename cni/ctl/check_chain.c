@@ -122,9 +122,10 @@ static void followers(struct check *check, const cJSON *ours)
         if (strcmp(type, OURS) == 0)
             check_add(check, CHECK_FAIL, "take the second entry out", "podfence is there twice");
         else if (strcmp(type, "bandwidth") == 0)
-            check_add(
-                check, CHECK_FAIL, "put podfence behind it",
-                "bandwidth comes after podfence: its `ingress` qdisc does not go beside clsact");
+            check_add(check, fence_attach_has_tcx() ? CHECK_WARN : CHECK_FAIL,
+                      "put podfence behind it",
+                      "bandwidth comes after podfence: where filters are attached by clsact, its "
+                      "`ingress` qdisc is refused");
         else
             check_add(check, CHECK_WARN, "put podfence behind it",
                       "%s comes after podfence, which does not see what it does", type);

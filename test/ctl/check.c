@@ -84,7 +84,7 @@ static const struct {
     {"behind it",
      {"a.conflist"},
      {LIST(MAIN "," FENCE ",{\"type\":\"portmap\"},{\"type\":\"bandwidth\"}")},
-     {"warn  chain: portmap comes after podfence", "FAIL  chain: bandwidth comes after podfence"},
+     {"warn  chain: portmap comes after podfence", " chain: bandwidth comes after podfence"},
      NULL},
     {"twice",
      {"a.conflist"},
