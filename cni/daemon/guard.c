@@ -32,8 +32,6 @@
 
 static void look_in(struct fence_guard *guard, int ms)
 {
-    if (guard->due)
-        return;
     guard->due = true;
     (void)fence_timer_after(&guard->soon, ms, 0);
 }
@@ -43,8 +41,9 @@ void fence_guard_soon(struct fence_guard *guard)
     uint64_t now = fence_clock_boot_ns();
     uint64_t gained = (now - guard->looked_ns) / LOOK_EVERY_NS;
 
-    if (guard->due)
+    if (guard->due && !guard->again)
         return;
+    guard->again = false;
     if (gained) {
         guard->looks =
             gained > LOOKS_BURST - guard->looks ? LOOKS_BURST : guard->looks + (unsigned int)gained;
@@ -198,6 +197,7 @@ static void look(struct fence_daemon *daemon)
     struct fence_guard *guard = &daemon->guard;
     bool before = has_problems(guard);
     bool watched = fence_guard_rewatch(guard);
+    bool look_again;
     int written = 0;
 
     if (guard->look_at_all || guard->binary[0])
@@ -209,8 +209,11 @@ static void look(struct fence_daemon *daemon)
     if (may_write(guard))
         written = write_config(daemon);
     judge_chain(guard, written);
-    if (!watched || written == -EAGAIN || written == -ETIMEDOUT)
+    look_again = !watched || written == -EAGAIN || written == -ETIMEDOUT;
+    if (look_again && !guard->due) {
+        guard->again = true;
         look_in(guard, AGAIN_MS);
+    }
     if (before || has_problems(guard))
         daemon->reconcile.problems_changed = true;
 }
@@ -219,7 +222,7 @@ static void soon_fires(void *context)
 {
     struct fence_daemon *daemon = context;
 
-    daemon->guard.due = false;
+    daemon->guard.due = daemon->guard.again = false;
     look(daemon);
 }
 

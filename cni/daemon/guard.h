@@ -28,6 +28,7 @@ struct fence_guard {
     int conf_watch, bin_watch, dropin_watch;
     struct fence_timer soon, periodic;
     bool due;           /* `soon` is running */
+    bool again;         /* and only because something was not there yet: an event is sooner */
     bool look_at_all;   /* the binary and the pins too */
     unsigned int looks; /* token bucket: looks that may follow at once */
     uint64_t looked_ns;
