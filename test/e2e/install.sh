@@ -124,6 +124,13 @@ before_the_main_cni() {
     rm "$BIN/podfence"
     refused "a plugin that does not run" 'asked for its versions it ended with 3' install --plugin "$LAB/out/bad"
     [ ! -e "$BIN/podfence" ] || lab_fail "a plugin that does not run was copied"
+    lab_say "--wait: as soon as it is there"
+    install --wait 20 >"$LAB/out/waited" &
+    local waiting=$!
+    sleep 0.3
+    flannel_writes 1450
+    wait "$waiting" || lab_fail "install-cni --wait: $(cat "$LAB/out/waited")"
+    rm "$OWNED" "$PRIMARY"
     guard owned
     expect_equal "ready" "$(lab_status .ready)" false
     expect_match "reason" "$(lab_status .notReady)" 'no network configuration of a main CNI'
@@ -272,9 +279,9 @@ fight() {
     fight_on &
     local other=$!
     eventually "the daemon gives up" 8 status_is .cni.gaveUp true
-    sleep 0.5
+    eventually "not ready" 3 status_is .ready false
+    sleep 0.3
     expect_equal "writes" "$(($(lab_status .cni.written) <= written + 10))" 1
-    expect_equal "ready" "$(lab_status .ready)" false
     expect_match "reasons" "$(lab_status .notReady)" 'pods start without it.*keeps changing.*left alone for 5 s'
     expect_equal "lines in the log" "$(grep -c 'keeps changing' "$LAB/daemon.log")" 1
     kill "$other" && wait "$other" 2>/dev/null || true
@@ -323,7 +330,7 @@ uninstall() {
 removed_in_order() {
     local link
     link=$(lab_host_veth third)
-    uninstall --reload-wait 1 >"$LAB/out/uninstall" &
+    uninstall --reload-wait 4 >"$LAB/out/uninstall" &
     local pid=$!
     eventually "the runtimes have lost podfence" 5 both_loaded '["cbr0",1480,"bridge portmap"]'
     [ "$(lab_filters "$link")" != "0 0 0 0" ] || lab_fail "filters went before the runtime had reloaded"
