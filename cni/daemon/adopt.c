@@ -183,13 +183,20 @@ void adopt_enrol(struct adopt_pass *pass, const char *source, const struct fence
     struct fence_endpoint_record record = make_record(&daemon->options, cached, link);
     char pod[FENCE_NAMESPACE_MAX + FENCE_POD_NAME_MAX];
     struct fence_err err = {""};
+    int r;
 
     pod_name(&record.info, pod, sizeof(pod));
     if (is_younger(seen_since(&daemon->adopt, source), FRESH_NS)) {
         adopt_refuse(pass, source, pod, "it has just come");
         return;
     }
-    if (fence_late_enrol(daemon, &record, &err) < 0) {
+    if (pass->locked)
+        r = fence_err_set(&err, -ETIMEDOUT, "somebody holds the lock of the endpoints");
+    else
+        r = fence_late_enrol(daemon, &record, &err);
+    /* which is not waited for pod after pod */
+    pass->locked = r == -ETIMEDOUT;
+    if (r < 0) {
         adopt_refuse(pass, source, pod, err.text);
         return;
     }
