@@ -40,7 +40,6 @@ static void check(const char *name, const struct fence_cni_cached *cached)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct fence_cni_cached untouched;
     struct fence_cni_cached cached = {0};
     struct fence_err err = {""};
     FENCE_FREE char *all = malloc(size + 1);
@@ -59,6 +58,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     FUZZ_HOLDS(*err.text);
-    FUZZ_HOLDS(memcmp((const void *)&cached, (const void *)&untouched, sizeof(cached)) == 0);
+    FUZZ_HOLDS(!*cached.container_id && !*cached.netns && !cached.addr_count);
     return 0;
 }
