@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import runtime
 from input import full_pipe
-from node import (BIN, DAEMON, LAB, PLUGIN, SOCKET, VERSIONS, Pod, Wrong, ctl, endpoints, entry,
-                  expect, expect_in, objects, podfence, sh)
+from node import (DAEMON, LAB, PLUGIN, SOCKET, VERSIONS, Pod, Wrong, ctl, endpoints, expect, expect_in,
+                  objects, podfence)
 from sealed import sealed
 
 PAIRS = ["IgnoreUnknown=1", "K8S_POD_NAMESPACE=shop", "K8S_POD_NAME=web-1", "K8S_POD_UID=u-1",

@@ -26,12 +26,24 @@ def adding_again_changes_nothing():
         expect("what there is", (endpoints(), filters(pod.host), map_entries("endpoints")), first)
 
 
+def as_containerd(pod):
+    """ADD; on a machine too busy for the watchdog's seconds DEL and once more, as runtimes do."""
+    for _ in range(4):
+        done = pod.call("ADD", pod.entry(**LABELS))
+        if done.code != 11 or "took too long" not in done.output["msg"]:
+            break
+        pod.good("DEL")
+    expect(f"exit of ADD of {pod.name}: {done.stdout}{done.stderr}", done.exit, 0)
+    return done.output
+
+
 def hundred_at_once():
-    """14: 100 ADDs in parallel, CHECK of all, 100 DELs; STATUS stays good all the while."""
+    """14: 100 ADDs in parallel, CHECK of all, 100 DELs; STATUS stays good all the while. Every sandbox
+    gets its DEL three times."""
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(100) as pool:
         pods = [Pod() for _ in range(100)]
         status = stack.enter_context(Repeated("STATUS", entry()))
-        results = list(pool.map(lambda pod: pod.good("ADD", pod.entry(**LABELS)).output, pods))
+        results = list(pool.map(as_containerd, pods))
         for pod, result in zip(pods, results):
             expect(f"result of {pod.name}", result, pod.result())
         listed = endpoints()
@@ -42,7 +54,8 @@ def hundred_at_once():
         eventually("all are resolved", 10,
                    lambda: {item["state"] for item in endpoints().values()} == {"enforced"})
         list(pool.map(lambda pod: pod.good("CHECK"), pods))
-        list(pool.map(lambda pod: pod.good("DEL"), pods))
+        for _ in range(3):
+            list(pool.map(lambda pod: pod.good("DEL"), pods))
         expect("calls of STATUS", status.calls >= 10, True)
         expect("endpoints", endpoints(), {})
         list(pool.map(lambda pod: pod.remove(), pods))
