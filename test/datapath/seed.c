@@ -360,7 +360,7 @@ static void settles_each_slot(void **state)
     const __u32 kept = table.slot, forgotten = kept + 1, left = kept + 2;
     struct fence_seed seeds[] = {make_seed(&table, 1, ESTAB)};
     struct fence_seed_list list = {.items = seeds, .count = FENCE_ARRAY_SIZE(seeds)};
-    __u8 *fates = calloc(table.table.slot_count, sizeof(*fates));
+    __u8 *fates = calloc(table.table.slot_count + 1, sizeof(*fates));
 
     (void)state;
     assert_non_null(fates);
