@@ -70,7 +70,7 @@ ssize_t fence_file_read_ours(int dirfd, const char *name, size_t max, char **ret
     FENCE_CLOSE int fd =
         openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     struct stat info;
-    size_t size;
+    size_t size = 0;
     int r;
 
     if (fd < 0 || fstat(fd, &info) < 0)
