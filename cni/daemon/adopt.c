@@ -316,7 +316,8 @@ void fence_adopt_soon(struct fence_daemon *daemon)
 {
     struct fence_adopt *adopt = &daemon->adopt;
 
-    if (adopt->soon || daemon->options.adopt == FENCE_ADOPT_OFF)
+    /* until an older layout has gone, it says which endpoints there are; then all is looked at */
+    if (adopt->soon || daemon->options.adopt == FENCE_ADOPT_OFF || daemon->takeover.from.number)
         return;
     adopt->soon = true;
     fence_timer_after(&adopt->timer, SOON_MS, 0);

@@ -115,7 +115,8 @@ void fence_vanished_check(struct fence_daemon *daemon)
     struct fence_endpoint_list list = {0};
     char name[16];
 
-    if (fence_locals_list(&daemon->pins, &list, NULL) < 0)
+    /* until an older layout has gone, it says which endpoints there are */
+    if (daemon->takeover.from.number || fence_locals_list(&daemon->pins, &list, NULL) < 0)
         return;
     for (size_t i = 0; i < list.count && !daemon->pods_are_here; i++)
         daemon->pods_are_here = presence_of(daemon, &list.items[i], name) <= RENAMED;
