@@ -58,7 +58,7 @@ for stream in tcp4 tcp6 udp4 tcp-db; do
     lab_stream_stop "$stream"
     expect_equal "cuts of stream $stream" "$(grep -E '^(cut|lost)' "$LAB/out/$stream" || true)" ""
 done
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 200; i++)); do # the daemon's sweep is every ten seconds
     entries_are "$before" && break
     sleep 0.1
 done
