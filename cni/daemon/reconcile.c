@@ -7,11 +7,8 @@
 #include <time.h>
 
 #include "cni/daemon/daemon.h"
-<<<<<<< HEAD
 #include "cni/daemon/late.h"
-=======
 #include "cni/daemon/leftover.h"
->>>>>>> d1c4a6d (podfenced: what is left of a vanished pod's endpoint goes, too)
 #include "cni/daemon/vanished.h"
 #include "lib/base/clock.h"
 #include "lib/policy/compile.h"
@@ -64,13 +61,9 @@ static void sweep_fired(void *context)
     if (daemon->takeover.from.number)
         return; /* the older layout says which endpoints there are */
     fence_unenforced_enrol(daemon);
-<<<<<<< HEAD
     fence_vanished_check(daemon);
-    fence_adopt_run(daemon);
-=======
-    fence_vanished_remove(daemon);
     fence_leftover_remove(daemon);
->>>>>>> d1c4a6d (podfenced: what is left of a vanished pod's endpoint goes, too)
+    fence_adopt_run(daemon);
     if (!reconcile->plan)
         return;
     if (fence_apply_sweep(reconcile->apply, &err) < 0)

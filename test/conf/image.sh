@@ -63,7 +63,7 @@ mount --rbind /dev "$root/dev"
 # Of the node's folders those of the lab are there already; the ConfigMaps are the lab's objects and the examples.
 while read -r volume path inside mode; do
     case $volume in
-        bpffs | run | state) source=$path ;;
+        bpffs | run | state | netns) source=$path ;;
         cluster) source=$LAB/objects ;;
         examples) source=$LAB_SOURCE/conf/base/examples ;;
         cni-cache) source=$LAB/cache ;;
