@@ -38,6 +38,10 @@ jq -n --arg dir "$LAB/churn-ipam" --argjson entry "$(jq '.plugins[] | select(.ty
             ranges: [[{subnet: "10.89.0.0/16"}]], routes: [{dst: "0.0.0.0/0"}]}},
         $entry]}' >"$LAB/churn.conflist"
 before=$(entries)
+# what a daemon leaves that is killed while it removes the endpoint of a pod without DEL: the info of interface 99999
+# shellcheck disable=SC2046 # a list of bytes
+bpftool map update pinned "$LAB_BPFFS/$LAB_LAYOUT/maps/endpoint_info" key 0x9f 0x86 0x01 0x00 \
+    value $(bpftool -j map dump pinned "$LAB_BPFFS/$LAB_LAYOUT/maps/endpoint_info" | jq -r '.[0].value | join(" ")')
 LAB_GAP=1500
 lab_stream tcp4 web api tcp 8080 4
 lab_stream tcp6 web api tcp 8080 6
