@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Which chain the runtime gives to new pods, and our entry in it. As libcni and containerd choose:
- * the first file by name that is valid and names a plugin.
- */
+/* Which chain the runtime gives to new pods, and our entry in it. */
 #include "cni/ctl/check.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -13,15 +9,18 @@
 #include "lib/api/api.h"
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
+#include "lib/cni/chain.h"
 #include "lib/cni/json.h"
 #include "lib/cni/netconf.h"
 #include "lib/cni/version.h"
 #include "lib/datapath/attach.h"
+#include "lib/install/netd.h"
 
-#define CONF_MAX (1u << 20)
-#define OURS     "podfence"
+#define ENTRY_REMEDY                                                                               \
+    "podfencectl install-cni, or add {\"type\": \"podfence\"} as the last of its plugins"
 
-#define ENTRY_REMEDY "add {\"type\": \"podfence\"} as the last of its plugins (conf/README.md)"
+#define FIRST        "podfence is the first of the chain: it makes no interface of its own"
+#define FIRST_REMEDY "put the main plugin in front of it"
 
 static const char *const folders[] = {
     "/etc/cni/net.d",
@@ -32,76 +31,52 @@ static const char *const folders[] = {
 
 /* ---- the effective chain -------------------------------------------------------------------- */
 
+/* Its parts as JSON, both owned. */
 struct chain {
-    cJSON *conf; /* owned: a list, or a single plugin */
-    char name[256];
+    struct fence_netd_effective found;
+    cJSON *list; /* or a single plugin */
+    cJSON *dropin;
 };
 
-static int is_conf(const struct dirent *entry)
+static cJSON *read_json(const char *folder, const char *name)
 {
-    static const char *const ends[] = {".conf", ".conflist", ".json"};
-    const char *dot = strrchr(entry->d_name, '.');
-
-    for (size_t i = 0; dot && i < FENCE_ARRAY_SIZE(ends); i++)
-        if (strcmp(dot, ends[i]) == 0)
-            return 1;
-    return 0;
-}
-
-/* By bytes, as Go sorts; alphasort would ask the locale. */
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static const cJSON *first_plugin(const cJSON *conf)
-{
-    const cJSON *plugins = fence_json_get(conf, "plugins");
-
-    return cJSON_IsArray(plugins) ? plugins->child : plugins ? NULL : conf;
-}
-
-/* The file as the runtime would take it; -EINVAL when it would pass it over. */
-static int read_conf(int folder, const char *name, struct chain *ret_chain, struct fence_err *err)
-{
+    FENCE_FREE char *path = NULL;
     FENCE_FREE char *text = NULL;
     size_t size;
-    int r = fence_file_read(folder, name, CONF_MAX, &text, &size, err);
-    cJSON *conf;
+
+    if (asprintf(&path, "%s/%s", folder, name) < 0 ||
+        fence_file_read(AT_FDCWD, path, FENCE_NETD_FILE_MAX, &text, &size, NULL) < 0)
+        return NULL;
+    return fence_json_object(text, size);
+}
+
+static cJSON *read_dropin(const char *folder, const char *network)
+{
+    FENCE_FREE char *path = NULL;
+
+    return asprintf(&path, "%s/%s", folder, network) < 0 ? NULL
+                                                         : read_json(path, FENCE_NETD_DROPIN);
+}
+
+static int effective(struct check *check, const char *folder, struct chain *ret_chain)
+{
+    struct fence_netd_effective *found = &ret_chain->found;
+    struct fence_err err = {0};
+    int r = fence_netd_effective(folder, NULL, found, &err);
 
     if (r < 0)
         return r;
-    conf = fence_json_object(text, size);
-    if (!conf || !cJSON_IsString(fence_json_get(conf, "name")) ||
-        !cJSON_IsString(fence_json_get(first_plugin(conf), "type"))) {
-        cJSON_Delete(conf);
-        return fence_err_set(err, -EINVAL, "%s: no network configuration", name);
-    }
-    ret_chain->conf = conf;
-    snprintf(ret_chain->name, sizeof(ret_chain->name), "%s", name);
-    return 0;
-}
-
-/* Files that are passed over are findings: a broken one may be the one that was meant. */
-static int effective(struct check *check, const char *path, struct chain *ret_chain)
-{
-    FENCE_CLOSE int folder = open(path, O_DIRECTORY | O_CLOEXEC);
-    struct dirent **entries = NULL;
-    int found = folder < 0 ? -1 : scandirat(folder, ".", &entries, is_conf, by_name);
-    int r = found < 0 ? -errno : -ENOENT;
-
-    for (int i = 0; i < found; i++) {
-        struct fence_err err = {0};
-
-        if (r == -ENOENT && read_conf(folder, entries[i]->d_name, ret_chain, &err) == 0)
-            r = 0;
-        else if (r == -ENOENT)
-            check_add(check, CHECK_WARN, "put it right or take it away",
-                      "the runtime passes over %s/%s: %s", path, entries[i]->d_name, err.text);
-        free(entries[i]);
-    }
-    free(entries);
-    return r;
+    if (*found->broken)
+        check_add(check, CHECK_FAIL, "put it right or take it away",
+                  "%s/%s is no valid configuration: %s; containerd loads none while it is there, "
+                  "CRI-O passes it over",
+                  folder, found->broken, found->why);
+    if (!*found->file)
+        return -ENOENT;
+    ret_chain->list = read_json(folder, found->file);
+    if (found->dropin)
+        ret_chain->dropin = read_dropin(folder, found->network);
+    return ret_chain->list ? 0 : -EAGAIN; /* it has changed this moment */
 }
 
 /* ---- our entry in it ------------------------------------------------------------------------ */
@@ -119,7 +94,7 @@ static void followers(struct check *check, const cJSON *ours)
     for (const cJSON *plugin = ours->next; plugin; plugin = plugin->next) {
         const char *type = type_of(plugin);
 
-        if (strcmp(type, OURS) == 0)
+        if (strcmp(type, FENCE_PLUGIN_TYPE) == 0)
             check_add(check, CHECK_FAIL, "take the second entry out", "podfence is there twice");
         else if (strcmp(type, "bandwidth") == 0)
             check_add(check, fence_attach_has_tcx() ? CHECK_WARN : CHECK_FAIL,
@@ -145,8 +120,7 @@ static void position(struct check *check, const cJSON *ours)
                       "clsact filters beside it");
     }
     if (before == 0)
-        check_add(check, CHECK_FAIL, "put the main plugin in front of it",
-                  "podfence is the first of the chain: it makes no interface of its own");
+        check_add(check, CHECK_FAIL, FIRST_REMEDY, FIRST);
     else
         check_add(check, CHECK_OK, NULL, "podfence is plugin %zu of the chain, after %s",
                   before + 1, type_of(ours->prev));
@@ -208,24 +182,43 @@ static void entry(struct check *check, const cJSON *list, const cJSON *ours)
     values(check, &conf, &error);
 }
 
+/* A file of its own beside the list's plugins. */
+static void dropin(struct check *check, const struct chain *chain)
+{
+    check_add(check, CHECK_OK, NULL,
+              "podfence is plugin %d of the chain, by a drop-in (libcni 1.3 and newer)",
+              chain->found.position + 1);
+    if (chain->dropin)
+        entry(check, chain->list, chain->dropin);
+}
+
 static void chain(struct check *check, const char *folder, const struct chain *chain)
 {
-    const cJSON *plugin, *plugins = fence_json_get(chain->conf, "plugins");
+    const struct fence_netd_effective *found = &chain->found;
+    const cJSON *plugin, *plugins = fence_json_get(chain->list, "plugins");
 
+    if (!found->ours) {
+        check_add(check, CHECK_FAIL, ENTRY_REMEDY,
+                  "%s/%s is what new pods get, and has no podfence entry", folder, found->file);
+        return;
+    }
+    check_add(check, CHECK_OK, NULL, "%s/%s is what new pods get, network %s", folder, found->file,
+              found->network);
+    if (found->dropin) {
+        dropin(check, chain);
+        return;
+    }
     cJSON_ArrayForEach(plugin, plugins)
     {
-        if (strcmp(type_of(plugin), OURS) == 0)
+        if (strcmp(type_of(plugin), FENCE_PLUGIN_TYPE) == 0)
             break;
     }
     if (!plugin) {
-        check_add(check, CHECK_FAIL, ENTRY_REMEDY,
-                  "%s/%s is what new pods get, and has no podfence entry", folder, chain->name);
+        check_add(check, CHECK_FAIL, FIRST_REMEDY, FIRST);
         return;
     }
-    check_add(check, CHECK_OK, NULL, "%s/%s is what new pods get, network %s", folder, chain->name,
-              ctl_member_text(chain->conf, "name"));
     position(check, plugin);
-    entry(check, chain->conf, plugin);
+    entry(check, chain->list, plugin);
 }
 
 void check_chain(struct check *check)
@@ -249,5 +242,6 @@ void check_chain(struct check *check)
         check_add(check, CHECK_FAIL, NULL, "%s: %s", folder, strerror(-r));
     else
         chain(check, folder, &found);
-    cJSON_Delete(found.conf);
+    cJSON_Delete(found.list);
+    cJSON_Delete(found.dropin);
 }

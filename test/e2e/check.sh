@@ -97,6 +97,18 @@ check 1
 says '^FAIL  chain: .*/05-other.conflist is what new pods get, and has no podfence entry.*as the last of its plugins'
 failures_are 1
 rm "$netd/05-other.conflist"
+printf '{' >"$netd/01-half.conflist"
+check 1
+says '^FAIL  chain: .*/01-half.conflist is no valid configuration.*put it right or take it away'
+failures_are 1
+rm "$netd/01-half.conflist"
+mkdir "$netd/cbr0"
+jq '(.plugins |= map(select(.type != "podfence"))) + {loadOnlyInlinedPlugins: false}' "$LAB/chain.conflist" \
+    >"$netd/10-flannel.conflist"
+jq '.plugins[] | select(.type == "podfence")' "$LAB/chain.conflist" >"$netd/cbr0/podfence.conf"
+check 0
+says '^ok    chain: podfence is plugin 3 of the chain, by a drop-in'
+rm -r "$netd/cbr0"
 chain '{"startMod\u001b": "hold"}'
 check 0
 says '^warn  chain: podfence does not know the key "startMod\\x1b" of its entry'
