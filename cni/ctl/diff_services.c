@@ -124,7 +124,7 @@ static int visit_pod(const struct diff *diff, enum diff_side side, const struct 
 }
 
 static int visit_backends(const struct diff *diff, enum diff_side side,
-                          const struct fence_slice *slice,
+                          const struct fence_endpoint_slice *slice,
                           const struct diff_object_visitor *visitor)
 {
     int r = 0;

@@ -59,7 +59,7 @@ static int decode_address(const struct fence_field *field, enum address_type typ
 }
 
 static int add_endpoint(const struct fence_field *field, enum address_type type,
-                        struct fence_slice *slice, struct fence_err *err)
+                        struct fence_endpoint_slice *slice, struct fence_err *err)
 {
     struct fence_field addresses = fence_field_get(field, "addresses");
     struct fence_addr_list unused = {0};
@@ -83,13 +83,13 @@ static int add_endpoint(const struct fence_field *field, enum address_type type,
 
 /* Without a number it stands for all ports: that is for those who look up pods, not for services.
  */
-static int add_port(const struct fence_field *field, struct fence_slice *slice,
+static int add_port(const struct fence_field *field, struct fence_endpoint_slice *slice,
                     struct fence_err *err)
 {
     struct fence_field name = fence_field_get(field, "name");
     struct fence_field protocol = fence_field_get(field, "protocol");
     struct fence_field number = fence_field_get(field, "port");
-    struct fence_slice_port *port;
+    struct fence_endpoint_slice_port *port;
     unsigned int chosen = 0;
     int r = fence_field_expect(field, FENCE_DOC_MAP, err);
 
@@ -98,7 +98,7 @@ static int add_port(const struct fence_field *field, struct fence_slice *slice,
     if (r < 0)
         return r;
     port = &slice->ports[slice->port_count++];
-    *port = (struct fence_slice_port){0};
+    *port = (struct fence_endpoint_slice_port){0};
     r = fence_decode_port_label(&name, &port->name, err);
     if (r == 0)
         r = fence_decode_protocol(&protocol, false, &chosen, err);
@@ -111,7 +111,7 @@ static int add_port(const struct fence_field *field, struct fence_slice *slice,
 }
 
 static int decode_lists(const struct fence_field *root, enum address_type type,
-                        struct fence_slice *slice, struct fence_err *err)
+                        struct fence_endpoint_slice *slice, struct fence_err *err)
 {
     struct fence_field endpoints = fence_field_get(root, "endpoints");
     struct fence_field ports = fence_field_get(root, "ports");

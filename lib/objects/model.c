@@ -131,7 +131,7 @@ static void service_done(struct fence_service *service, bool packed)
     free(service->ports);
 }
 
-static void slice_done(struct fence_slice *slice, bool packed)
+static void slice_done(struct fence_endpoint_slice *slice, bool packed)
 {
     fence_shared_string_unref(&slice->service);
     for (size_t i = 0; i < slice->port_count; i++)

@@ -208,17 +208,17 @@ struct fence_service {
     uint32_t port_capacity;
 };
 
-struct fence_slice_port {
+struct fence_endpoint_slice_port {
     const char *name; /* shared; of the service's port */
     uint16_t port;    /* of the backends */
     uint8_t protocol;
 };
 
 /* Backends of the ports of one service. */
-struct fence_slice {
+struct fence_endpoint_slice {
     const char *service;          /* shared; its name, "" = of none */
     struct fence_addr_list addrs; /* that take connections: ready, or serving while they end */
-    struct fence_slice_port *ports;
+    struct fence_endpoint_slice_port *ports;
     uint32_t port_count;
     uint32_t port_capacity;
 };
@@ -243,7 +243,7 @@ struct fence_object {
         struct fence_pod pod;
         struct fence_node node;
         struct fence_service service;
-        struct fence_slice slice;
+        struct fence_endpoint_slice slice;
         struct fence_policy policy;
         const struct fence_labels *namespace_labels; /* shared; always with its name's label */
     };

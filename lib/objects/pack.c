@@ -106,7 +106,7 @@ static void place_service(struct mover *mover, struct fence_service *service)
     service->ports = place(mover, service->ports, service->port_count * sizeof(*service->ports));
 }
 
-static void place_slice(struct mover *mover, struct fence_slice *slice)
+static void place_slice(struct mover *mover, struct fence_endpoint_slice *slice)
 {
     place_addrs(mover, &slice->addrs);
     slice->ports = place(mover, slice->ports, slice->port_count * sizeof(*slice->ports));
@@ -138,7 +138,7 @@ static size_t size_of_kind(enum fence_kind kind)
     if (kind == FENCE_OBJECT_SERVICE)
         return head + sizeof(struct fence_service);
     if (kind == FENCE_OBJECT_ENDPOINT_SLICE)
-        return head + sizeof(struct fence_slice);
+        return head + sizeof(struct fence_endpoint_slice);
     return head + sizeof(const struct fence_labels *);
 }
 

@@ -52,7 +52,7 @@ static int add(struct fence_backend_list *list, const struct fence_addr *addr, u
 }
 
 /* Backends of a port of the slice's service, of the asked address's family. */
-static int add_slice(const struct fence_ask *ask, const struct fence_slice *slice,
+static int add_slice(const struct fence_ask *ask, const struct fence_endpoint_slice *slice,
                      const struct fence_service_port *port, struct fence_backend_list *list)
 {
     int r = 0;

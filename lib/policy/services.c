@@ -323,8 +323,9 @@ int fence_services_float(struct fence_compiler *compiler)
 /* ---- where a service leads ------------------------------------------------------------------ */
 
 /* The backends of one port in one slice, under the position that leads there. */
-static int reach(const struct fence_slice *slice, const struct fence_slice_port *port,
-                 uint32_t position, struct fence_reaches *reaches)
+static int reach(const struct fence_endpoint_slice *slice,
+                 const struct fence_endpoint_slice_port *port, uint32_t position,
+                 struct fence_reaches *reaches)
 {
     int r = 0;
 
@@ -344,7 +345,7 @@ static int reach_all(const struct fence_book_service *service,
     int r = 0;
 
     for (size_t i = 0; i < service->slice_count; i++) {
-        const struct fence_slice *slice = &service->slices[i]->slice;
+        const struct fence_endpoint_slice *slice = &service->slices[i]->slice;
 
         for (size_t j = 0; r == 0 && j < slice->port_count; j++)
             if (slice->ports[j].protocol == port->protocol &&

@@ -152,7 +152,7 @@ static void dump_service(FILE *out, const struct fence_service *service)
     }
 }
 
-static void dump_slice(FILE *out, const struct fence_slice *slice)
+static void dump_slice(FILE *out, const struct fence_endpoint_slice *slice)
 {
     char text[FENCE_ADDR_TEXT], buffer[8];
 
