@@ -31,7 +31,7 @@ struct adopt_pass {
     size_t capacity;
     struct fence_seen_pods seen; /* see adopt_see */
     bool saw;
-    bool locked; /* the lock could not be had */
+    bool locked;                      /* the lock could not be had */
     struct fence_unadopted_list list; /* the next one */
     size_t passed_over;
     size_t gone;
