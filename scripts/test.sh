@@ -19,6 +19,7 @@ for argument in "$@"; do
     esac
 done
 
+cores=$(nproc)
 passed=0
 failed=0
 skipped=0
@@ -39,13 +40,13 @@ for case in tree.parse(sys.argv[1]).getroot().iter("testcase"):
 PY
 }
 
-# run_tests BUILD_DIR CTEST_ARGUMENT...: adds to the counts; never fails by itself.
+# run_tests BUILD_DIR JOBS CTEST_ARGUMENT...: adds to the counts; never fails by itself.
 run_tests() {
-    local build=$1 report=$1/report.xml
+    local build=$1 jobs=$2 report=$1/report.xml
     local -a list
-    shift
+    shift 2
     rm -f "$report"
-    ctest --test-dir "$build" -j "$(nproc)" --output-on-failure --output-junit report.xml "$@" || true
+    ctest --test-dir "$build" -j "$jobs" --output-on-failure --output-junit report.xml "$@" || true
     if [ ! -s "$report" ]; then
         failed=$((failed + 1))
         failures+=("ctest in $build made no report")
@@ -74,9 +75,12 @@ if [ -n "$lint" ]; then
     scripts/lint.sh || failures+=("lint")
 fi
 step "unit tests with sanitizers"
-run_tests build/asan -L unit
-step "unit, bpf and end-to-end tests"
-run_tests build
+run_tests build/asan "$cores" -L unit
+step "unit, bpf and kernel tests"
+run_tests build "$cores" -LE e2e
+# more of them than cores: they wait most of the time
+step "end-to-end tests"
+run_tests build $((cores + 1)) -L e2e
 
 step "summary"
 if [ ${#failures[@]} -gt 0 ]; then

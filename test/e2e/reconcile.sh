@@ -46,7 +46,7 @@ metadata: { name: closed, namespace: shop }
 spec: { podSelector: { matchLabels: { app: db } } }
 YAML
 lab_swap
-lab_daemon_start --cni-cache "$LAB/cache"
+lab_daemon_start --attach tcx --cni-cache "$LAB/cache"
 lab_pods_add web db old
 closed web
 
