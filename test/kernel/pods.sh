@@ -1,11 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# pods.sh auto|clsact, in the guest (and on this machine in namespaces of its own): the plugin and
+# pods.sh lasting|clsact, in the guest (and on this machine in namespaces of its own): the plugin and
 # the daemon with three pods, real traffic by a policy, masqueraded too, CHECK, DEL; nothing may be left. Prints how
-# the filters were attached. dash and busybox are all that there is.
+# the filters were attached; `lasting`: in the way that pods which stay are moved to. dash and busybox are all that
+# there is.
 set -eu
 attach=$1
 work=/run/pods-$attach
+# TCX is of 6.6
+release=$(uname -r)
+minor=${release#*.}
+if [ "$attach" = lasting ]; then
+    [ "${release%%.*}" -gt 6 ] || [ "${minor%%.*}" -ge 6 ] && attach=tcx || attach=auto
+fi
+[ "$attach" = tcx ] && expected=tcx || expected=clsact
 export LC_ALL=C
 
 fail() {
@@ -109,11 +117,6 @@ case $(podfencectl --bpffs "$work/bpf/podfence" --socket "$work/socket" endpoint
     *'"attach":"tcx"'*) how=tcx ;;
     *) how=clsact ;;
 esac
-# TCX is of 6.6
-release=$(uname -r)
-minor=${release#*.}
-[ "${release%%.*}" -gt 6 ] || [ "${minor%%.*}" -ge 6 ] && expected=tcx || expected=clsact
-[ "$attach" = auto ] || expected=$attach
 [ "$how" = "$expected" ] || fail "attached by $how"
 [ "$how" = tcx ] || [ "$(filters)" = 2 ] || fail "$(filters) clsact filters at a pod"
 for name in db web intruder; do
