@@ -68,9 +68,9 @@ static int effective(struct check *check, const char *folder, struct chain *ret_
         return r;
     if (*found->broken)
         check_add(check, CHECK_FAIL, "put it right or take it away",
-                  "%s/%s is no valid configuration: %s; containerd loads none while it is there, "
-                  "CRI-O passes it over",
-                  folder, found->broken, found->why);
+                  "no valid configuration: %s; containerd loads none while it is there, CRI-O "
+                  "passes it over",
+                  found->why);
     if (!*found->file)
         return -ENOENT;
     ret_chain->list = read_json(folder, found->file);

@@ -99,7 +99,7 @@ failures_are 1
 rm "$netd/05-other.conflist"
 printf '{' >"$netd/01-half.conflist"
 check 1
-says '^FAIL  chain: .*/01-half.conflist is no valid configuration.*put it right or take it away'
+says '^FAIL  chain: no valid configuration: .*/01-half.conflist.*put it right or take it away'
 failures_are 1
 rm "$netd/01-half.conflist"
 mkdir "$netd/cbr0"
