@@ -16,7 +16,7 @@
 #include "bpf/reasons.h"
 #include "bpf/report.h"
 
-#define FENCE_ABI_VERSION 4
+#define FENCE_ABI_VERSION 5
 #ifdef FENCE_NEXT_LAYOUT /* test programs that take over: test/programs */
 #    undef FENCE_ABI_VERSION
 #    define FENCE_ABI_VERSION FENCE_NEXT_LAYOUT

@@ -28,11 +28,22 @@ fence_inline void count(const struct packet *packet, __u32 reason)
         count_one(packet, reason);
 }
 
+fence_inline void flow_seen(struct fence_flow *flow, const struct packet *packet,
+                            const struct judgement *judgement)
+{
+    flow->count++;
+    flow->last_seen = packet->now;
+    flow->rule = judgement->rule;
+    flow->shadow_rule = judgement->shadow_rule;
+    flow->reason = judgement->reason;
+    flow->shadow_reason = judgement->shadow_reason;
+}
+
 /* One map operation for each new connection or refused first packet. */
 fence_step int count_flow(const struct packet *packet, __u32 identity,
                           const struct judgement *judgement)
 {
-    struct fence_flow fresh = {.count = 1};
+    struct fence_flow fresh = {};
     struct fence_flow_key key = {};
     struct fence_flow *flow;
     int egress;
@@ -49,12 +60,12 @@ fence_step int count_flow(const struct packet *packet, __u32 identity,
     key.shadow = judgement->shadow;
     flow = bpf_map_lookup_elem(&flows, &key);
     if (!flow) {
-        fresh.last_seen = packet->now;
+        fresh.first_seen = packet->now;
+        flow_seen(&fresh, packet, judgement);
         bpf_map_update_elem(&flows, &key, &fresh, BPF_ANY);
         return 0;
     }
-    flow->count++;
-    flow->last_seen = packet->now;
+    flow_seen(flow, packet, judgement);
     return 0;
 }
 

@@ -18,7 +18,13 @@ struct fence_flow_key {
 
 struct fence_flow {
     __u64 count;
-    __u64 last_seen; /* jiffies */
+    __u64 first_seen; /* jiffies, since this entry was made */
+    __u64 last_seen;  /* jiffies */
+    __u32 rule;       /* that decided last: number in `rules`, 0 = none */
+    __u32 shadow_rule;
+    __u8 reason; /* enum fence_reason, of the last */
+    __u8 shadow_reason;
+    __u8 pad[6];
 };
 
 /* counters: PERCPU_ARRAY, index reason * FENCE_DIRECTIONS + direction. */
@@ -78,7 +84,7 @@ struct fence_event {
 };
 
 FENCE_ASSERT_SIZE(fence_flow_key, 16);
-FENCE_ASSERT_SIZE(fence_flow, 16);
+FENCE_ASSERT_SIZE(fence_flow, 40);
 FENCE_ASSERT_SIZE(fence_counter, 16);
 FENCE_ASSERT_SIZE(fence_event_key, 28);
 FENCE_ASSERT_SIZE(fence_event_limit, 16);

@@ -10,6 +10,7 @@ packages=(
     python3-grpcio python3-protobuf protobuf-compiler
     shellcheck git
     python3-yaml python3-jsonschema systemd buildah
+    libmicrohttpd-dev prometheus chromium mandoc bash-completion
 )
 # The folder that CMake looks in (FENCE_CJSON_DIR).
 cjson_dir=${FENCE_CJSON_DIR:-/usr/local/src/podfence/cjson}

@@ -54,17 +54,27 @@ struct flows {
     void *context;
 };
 
+static void add_cpu(struct fence_flow *sum, const struct fence_flow *cpu)
+{
+    const struct fence_flow before = *sum;
+
+    if (!cpu->count)
+        return;
+    if (cpu->last_seen >= before.last_seen)
+        *sum = *cpu;
+    sum->count = before.count + cpu->count;
+    sum->first_seen =
+        before.count && before.first_seen < cpu->first_seen ? before.first_seen : cpu->first_seen;
+}
+
 static int flow_visit(void *context, const void *key, const void *value)
 {
     const struct flows *flows = context;
     const struct fence_flow *cpus = value;
     struct fence_flow sum = {0};
 
-    for (int i = 0; i < flows->cpus; i++) {
-        sum.count += cpus[i].count;
-        if (cpus[i].last_seen > sum.last_seen)
-            sum.last_seen = cpus[i].last_seen;
-    }
+    for (int i = 0; i < flows->cpus; i++)
+        add_cpu(&sum, &cpus[i]);
     return flows->visit(flows->context, key, &sum);
 }
 
