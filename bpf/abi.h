@@ -462,6 +462,8 @@ struct fence_about {
  * probe_from_pod and probe_to_pod run the same code over the same maps and write nothing. Input:
  * ctx.ifindex = the host veth, ctx.cb[0] = enum fence_origin. Output in ctx.cb, below.
  * probe_clock: output cb[0], cb[1] = low and high half of the jiffies.
+ * flush_events: a record (FENCE_EVENT_SUPPRESSED) for each entry of event_limits whose number nothing
+ * has told for a second; cb[0] = ifindex: of that endpoint's, at once. Output cb[0] = how many.
  */
 enum fence_origin {
     FENCE_ORIGIN_FORWARDED = 0,

@@ -60,7 +60,10 @@
     /* allowed */                                                                                  \
     X(SERVICE_DEFERRED,                                                                            \
       "service-deferred") /* backends differ: judged where it goes to is known */                  \
-    X(ITSELF, "itself")   /* a pod through its own service */
+    X(ITSELF, "itself")   /* a pod through its own service */                                      \
+    /* worth counting, no verdict by itself */                                                     \
+    X(EVENT_SUPPRESSED, "event-suppressed") /* left out of the events by their limits */           \
+    X(EVENT_SUMMED, "event-summed")         /* of these, told later as a number */
 
 enum fence_reason {
 #define FENCE_REASON_ENUM(symbol, name) FENCE_REASON_##symbol,

@@ -33,27 +33,43 @@ struct fence_counter {
     __u64 bytes;
 };
 
-/* event_limits: LRU_HASH; keeps a flood of equal events to a few records with a count. */
+/*
+ * event_limits: LRU_HASH; keeps a flood of drops to a bounded number of records, with counts. Two
+ * limits for each drop: of what is equal to it, and of what is alike (endpoint, reason and
+ * direction are the same), whatever its address and port.
+ */
 struct fence_event_key {
     __u32 ifindex;
     __u8 reason;
     __u8 direction;
     __u8 protocol;
-    __u8 pad;
+    __u8 alike; /* 1: the second limit; protocol, remote and port are 0 */
     struct fence_addr remote;
     __u32 port; /* destination */
 };
 
 struct fence_event_limit {
-    __u64 since; /* jiffies */
+    __u64 since; /* jiffies; the second in which `sent` are counted */
     __u32 sent;
-    __u32 suppressed;
+    __u32 suppressed; /* left out and not told yet; taken by an atomic exchange */
+    /* of what was told last: */
+    struct fence_addr local;
+    __u32 identity;
+    __u32 peer_identity;
+    __u32 set;
+    __u32 rule;
+    __u16 ethertype;
+    __u16 pad[3];
 };
 
 enum fence_event_type {
     FENCE_EVENT_VERDICT = 1, /* a new connection's verdict */
     FENCE_EVENT_DROP = 2,    /* a refused packet */
     FENCE_EVENT_CUT = 3,     /* an established connection's verdict has changed */
+    /* No packet of its own: so many drops were left out, and nothing has told of them since. With
+     * protocol 0, port 0 and no address at the other end: drops of that endpoint, reason and
+     * direction, of any kind. */
+    FENCE_EVENT_SUPPRESSED = 4,
 };
 
 /* events: ring buffer. */
@@ -68,7 +84,7 @@ struct fence_event {
     __u32 set;
     __u32 rule;
     __u32 shadow_rule;
-    __u32 suppressed;       /* equal events left out before this one */
+    __u32 suppressed;       /* equal drops left out before this one */
     __u16 source_port;      /* ICMP: 0 */
     __u16 destination_port; /* ICMP: type << 8 | code, of this packet */
     __u16 ethertype;
@@ -87,5 +103,5 @@ FENCE_ASSERT_SIZE(fence_flow_key, 16);
 FENCE_ASSERT_SIZE(fence_flow, 40);
 FENCE_ASSERT_SIZE(fence_counter, 16);
 FENCE_ASSERT_SIZE(fence_event_key, 28);
-FENCE_ASSERT_SIZE(fence_event_limit, 16);
+FENCE_ASSERT_SIZE(fence_event_limit, 56);
 FENCE_ASSERT_SIZE(fence_event, 88);

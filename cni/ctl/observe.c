@@ -98,25 +98,40 @@ static void refresh(struct observation *observation)
     fence_endpoints_list(observation->pins, &observation->endpoints, NULL);
 }
 
+/* All that comes within a moment. */
+static int drain_moment(struct fence_events *events)
+{
+    struct pollfd ready = {.fd = fence_events_fd(events), .events = POLLIN};
+    long long end = now_ms() + MOMENT_MS;
+
+    while (now_ms() < end) {
+        int r = fence_events_consume(events);
+
+        if (r < 0)
+            return r;
+        r = poll(&ready, 1, FENCE_EVENTS_CONSUME_MS);
+        if (r < 0 && errno != EINTR)
+            return -errno;
+    }
+    return 0;
+}
+
 /* What is in the ring and comes within a moment; when following, until the daemon is there and
  * reads it. */
 static int drain(struct observation *observation, struct fence_events *events)
 {
-    struct pollfd ready = {.fd = fence_events_fd(events), .events = POLLIN};
-    long long end = now_ms() + MOMENT_MS;
-    int r = 0;
+    int r;
 
     do {
         refresh(observation);
         r = fence_events_listen(observation->pins);
         if (r == 0)
-            r = fence_events_consume(events);
+            r = fence_events_flush(observation->pins, 0);
+        if (r >= 0)
+            r = drain_moment(events);
         if (r < 0)
             return r;
-        r = poll(&ready, 1, MOMENT_MS);
-        if (r < 0 && errno != EINTR)
-            return -errno;
-    } while (observation->follow ? !daemon_runs(observation->ctl) : now_ms() < end);
+    } while (observation->follow && !daemon_runs(observation->ctl));
     r = fence_events_consume(events);
     return r < 0 ? r : 0;
 }

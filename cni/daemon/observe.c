@@ -49,12 +49,36 @@ static void listen_on(void *context)
     fence_observe_listen(context);
 }
 
-static void events_ready(void *context, uint32_t events)
+static void consume(void *context)
 {
     struct fence_daemon *daemon = context;
 
-    (void)events;
     (void)fence_events_consume(daemon->observe.events);
+}
+
+static void flush(void *context)
+{
+    struct fence_daemon *daemon = context;
+
+    (void)fence_events_flush(&daemon->pins, 0);
+}
+
+static void events_ready(void *context, uint32_t events)
+{
+    (void)events;
+    consume(context);
+}
+
+static int start(struct fence_daemon *daemon, struct fence_timer *timer,
+                 void (*fire)(void *context), int period_ms, struct fence_err *err)
+{
+    int result = fence_timer_open(&daemon->loop, timer, CLOCK_MONOTONIC, err);
+
+    if (result < 0)
+        return result;
+    timer->fire = fire;
+    timer->context = daemon;
+    return fence_timer_after(timer, period_ms, period_ms);
 }
 
 int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err)
@@ -68,17 +92,17 @@ int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err)
         .fd = fence_events_fd(observe->events), .ready = events_ready, .context = daemon};
     result = fence_loop_watch(&daemon->loop, &observe->watch, EPOLLIN, err);
     if (result == 0)
-        result = fence_timer_open(&daemon->loop, &observe->timer, CLOCK_MONOTONIC, err);
-    if (result < 0)
-        return result;
-    observe->timer.fire = listen_on;
-    observe->timer.context = daemon;
-    return fence_timer_after(&observe->timer, LISTEN_MS, LISTEN_MS);
+        result = start(daemon, &observe->timer, listen_on, LISTEN_MS, err);
+    if (result == 0)
+        result = start(daemon, &observe->consume, consume, FENCE_EVENTS_CONSUME_MS, err);
+    return result < 0 ? result : start(daemon, &observe->flush, flush, FENCE_EVENTS_FLUSH_MS, err);
 }
 
 void fence_observe_done(struct fence_daemon *daemon)
 {
     fence_timer_close(&daemon->loop, &daemon->observe.timer);
+    fence_timer_close(&daemon->loop, &daemon->observe.consume);
+    fence_timer_close(&daemon->loop, &daemon->observe.flush);
     fence_loop_forget(&daemon->loop, &daemon->observe.watch);
     fence_events_free(&daemon->observe.events);
     fence_pod_index_done(&daemon->observe.pods);

@@ -13,7 +13,9 @@ struct fence_daemon;
 struct fence_observe {
     struct fence_events *events;
     struct fence_fd_watch watch;
-    struct fence_timer timer; /* to go on listening */
+    struct fence_timer timer;   /* to go on listening */
+    struct fence_timer consume; /* see lib/datapath/events.h */
+    struct fence_timer flush;
     struct fence_pod_index pods;
     uint64_t pods_of; /* number of the apply that `pods` was made after */
     uint64_t seen;

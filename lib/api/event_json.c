@@ -327,6 +327,8 @@ static const char *event_name(unsigned int type)
         return "drop";
     case FENCE_EVENT_CUT:
         return "cut";
+    case FENCE_EVENT_SUPPRESSED:
+        return "suppressed";
     default:
         return "unknown";
     }

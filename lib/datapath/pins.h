@@ -49,7 +49,8 @@
     X(TO_NETWORK, "to_network")                                                                    \
     X(PROBE_FROM_POD, "probe_from_pod")                                                            \
     X(PROBE_TO_POD, "probe_to_pod")                                                                \
-    X(PROBE_CLOCK, "probe_clock")
+    X(PROBE_CLOCK, "probe_clock")                                                                  \
+    X(FLUSH_EVENTS, "flush_events")
 
 enum fence_map {
 #define FENCE_MAP_ENUM(symbol, name) FENCE_MAP_##symbol,

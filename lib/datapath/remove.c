@@ -9,6 +9,7 @@
 #include "lib/datapath/connections.h"
 #include "lib/datapath/endpoints.h"
 #include "lib/datapath/epochs.h"
+#include "lib/datapath/events.h"
 #include "lib/datapath/walk.h"
 
 /* The keys of all maps that hold something of an endpoint begin with its ifindex. */
@@ -124,6 +125,8 @@ int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct f
     r = endpoint.slot ? fence_endpoint_forget(pins, endpoint.slot, first < 0 ? NULL : err) : 0;
     if (first == 0)
         first = r;
+    (void)fence_events_flush(pins,
+                             ifindex); /* or what was left out is known by the counters only */
     r = remove_from(pins, kernel_maps, FENCE_ARRAY_SIZE(kernel_maps), ifindex,
                     first < 0 ? NULL : err);
     if (first == 0)

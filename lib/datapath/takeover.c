@@ -65,11 +65,12 @@ struct fence_layout_reader {
     size_t carried_count;
 };
 
-/* Those from which this program takes over. Identities are carried because flows name them by
- * number. */
+/* Those from which this program takes over, and, for the next version, its own. Identities are
+ * carried because flows name them by number. Of layout 4 neither flows nor counters are: it knew
+ * less of flows, and fewer reasons. */
 static const struct fence_layout_reader readers[] = {
     {
-        .layout = 4,
+        .layout = 5,
         .endpoint_size = sizeof(struct fence_endpoint),
         .info_size = sizeof(struct fence_endpoint_info),
         .endpoints = fence_endpoints_list,
@@ -78,6 +79,17 @@ static const struct fence_layout_reader readers[] = {
         .carried = {FENCE_MAP_CONNECTIONS, FENCE_MAP_USAGE, FENCE_MAP_OPENED, FENCE_MAP_ORIGINS,
                     FENCE_MAP_FRAGMENTS, FENCE_MAP_IDENTITIES, FENCE_MAP_FLOWS, FENCE_MAP_COUNTERS},
         .carried_count = 8,
+    },
+    {
+        .layout = 4,
+        .endpoint_size = sizeof(struct fence_endpoint),
+        .info_size = sizeof(struct fence_endpoint_info),
+        .endpoints = fence_endpoints_list,
+        .leftover = fence_endpoints_leftover,
+        .settings = fence_settings_read,
+        .carried = {FENCE_MAP_CONNECTIONS, FENCE_MAP_USAGE, FENCE_MAP_OPENED, FENCE_MAP_ORIGINS,
+                    FENCE_MAP_FRAGMENTS, FENCE_MAP_IDENTITIES},
+        .carried_count = 6,
     },
 };
 

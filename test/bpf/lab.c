@@ -458,7 +458,8 @@ static void read_counters(enum fence_direction direction, __u64 totals[FENCE_REA
 static bool is_aside(unsigned int reason)
 {
     return reason == FENCE_REASON_MASQUERADED || reason == FENCE_REASON_TABLE_FULL ||
-           reason == FENCE_REASON_EVENT_LOST;
+           reason == FENCE_REASON_EVENT_LOST || reason == FENCE_REASON_EVENT_SUPPRESSED ||
+           reason == FENCE_REASON_EVENT_SUMMED;
 }
 
 /* Where and how a frame is run. */

@@ -240,7 +240,7 @@ static void test_events(void **state)
     assert_int_equal(poll(&poller, 1, 0), 0);
 
     assert_false(knock("8.8.8.8", 1234, 80));
-    assert_int_equal(poll(&poller, 1, 1000), 1);
+    assert_int_equal(poll(&poller, 1, 0), 0); /* nobody is woken for it */
     assert_int_equal(fence_events_consume(events), 1);
     assert_int_equal(seen.count, 1);
     assert_true(fence_addr_equal(&seen.last.source, &source));
