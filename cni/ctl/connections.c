@@ -39,8 +39,8 @@ struct item {
     __u16 flags;
     __u32 idle; /* jiffies */
     char endpoint[CTL_SHOW_MAX];
-    char peer[CTL_SHOW_MAX];          /* identity */
-    struct fence_pod_name remote_pod; /* of this node's pods only */
+    char peer[CTL_SHOW_MAX];                        /* identity */
+    const struct fence_endpoint_record *remote_pod; /* NULL: none of this node's */
     char local[FENCE_ADDR_TEXT];
     char remote[FENCE_ADDR_TEXT];
     struct ctl_end local_end;
@@ -61,7 +61,7 @@ static void name_ends(struct listing *listing, struct item *item)
 {
     ctl_endpoint_name(item->record, item->endpoint);
     name_peer(listing, item->judged.peer, item->peer);
-    ctl_local_namer(&listing->endpoints, &item->entry->remote, &item->remote_pod);
+    item->remote_pod = ctl_endpoint_by_addr(&listing->endpoints, &item->entry->remote);
     item->local_end = (struct ctl_end){
         .namespace_name = item->record->info.namespace_name,
         .pod = item->record->info.pod,
@@ -69,8 +69,8 @@ static void name_ends(struct listing *listing, struct item *item)
         .addr = fence_addr_format(&item->local_addr, item->local),
     };
     item->remote_end = (struct ctl_end){
-        .namespace_name = item->remote_pod.namespace_name,
-        .pod = item->remote_pod.pod,
+        .namespace_name = item->remote_pod ? item->remote_pod->info.namespace_name : "",
+        .pod = item->remote_pod ? item->remote_pod->info.pod : "",
         .identity = item->peer,
         .addr = fence_addr_format(&item->entry->remote, item->remote),
     };
@@ -177,12 +177,10 @@ static int add_row(const struct listing *listing, const struct item *item)
     cJSON_AddNumberToObject(row, "ifindex", item->record->ifindex);
     add_tuple(row, item);
     cJSON_AddStringToObject(row, "peer", item->peer);
-    if (*item->remote_pod.pod) {
+    if (item->remote_pod && *item->remote_pod->info.pod) {
         char name[CTL_SHOW_MAX];
 
-        snprintf(name, sizeof(name), "%s/%s", item->remote_pod.namespace_name,
-                 item->remote_pod.pod);
-        cJSON_AddStringToObject(row, "peerPod", name);
+        cJSON_AddStringToObject(row, "peerPod", ctl_endpoint_name(item->remote_pod, name));
     }
     cJSON_AddStringToObject(row, "openedBy", opener_of(item));
     cJSON_AddStringToObject(row, "state", state_of(item));

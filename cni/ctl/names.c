@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cni/ctl/names.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "lib/base/addr.h"
@@ -48,17 +47,6 @@ const struct fence_endpoint_record *ctl_endpoint_by_name(const struct fence_endp
         if (*list->items[i].info.pod && strcmp(ctl_endpoint_name(&list->items[i], text), name) == 0)
             return &list->items[i];
     return NULL;
-}
-
-int ctl_local_namer(void *context, const struct fence_addr *addr, struct fence_pod_name *ret_name)
-{
-    const struct fence_endpoint_record *record = ctl_endpoint_by_addr(context, addr);
-
-    if (!record || !*record->info.pod)
-        return -ENOENT;
-    memcpy(ret_name->namespace_name, record->info.namespace_name, sizeof(ret_name->namespace_name));
-    memcpy(ret_name->pod, record->info.pod, sizeof(ret_name->pod));
-    return 0;
 }
 
 const char *ctl_endpoint_state(const struct fence_endpoint *endpoint, const char **ret_reason)

@@ -4,7 +4,6 @@
 
 #include <cjson/cJSON.h>
 
-#include "lib/api/event_json.h"
 #include "lib/datapath/endpoints.h"
 
 #define CTL_SHOW_MAX 384 /* "namespace/pod" */
@@ -20,9 +19,6 @@ const struct fence_endpoint_record *ctl_endpoint_by_addr(const struct fence_endp
 /* `name` is "ns/pod"; the first one when the pod has several interfaces. */
 const struct fence_endpoint_record *ctl_endpoint_by_name(const struct fence_endpoint_list *list,
                                                          const char *name);
-
-/* A fence_pod_namer for the pods of this node; its context is a struct fence_endpoint_list. */
-int ctl_local_namer(void *context, const struct fence_addr *addr, struct fence_pod_name *ret_name);
 
 /* "enforced", "pending", "exempt" or "closed", and why in *ret_reason (a name of the enum). */
 const char *ctl_endpoint_state(const struct fence_endpoint *endpoint, const char **ret_reason);

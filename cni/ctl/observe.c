@@ -5,12 +5,15 @@
 #include <time.h>
 
 #include "cni/ctl/daemon.h"
-#include "cni/ctl/names.h"
 #include "cni/ctl/observe.h"
 #include "cni/ctl/options.h"
 #include "lib/api/api.h"
+#include "lib/api/event_json.h"
+#include "lib/api/resolve.h"
 #include "lib/base/memory.h"
+#include "lib/datapath/endpoints.h"
 #include "lib/datapath/events.h"
+#include "lib/datapath/read.h"
 
 #define MOMENT_MS 1000 /* how long to listen without -f, and how often to look for the daemon */
 
@@ -19,8 +22,7 @@ struct observation {
     struct ctl_observe_filter filter;
     bool follow;
     bool failed;
-    const struct fence_pins *pins;        /* while reading the ring */
-    struct fence_endpoint_list endpoints; /* the same */
+    struct fence_resolver resolver; /* while reading the ring */
 };
 
 static void show(struct observation *observation, const cJSON *event)
@@ -69,18 +71,19 @@ static int from_daemon(struct observation *observation, int fd, struct fence_err
 static void on_event(void *context, const struct fence_event *event)
 {
     struct observation *observation = context;
-    const struct fence_event_names names = {
-        .pins = observation->pins,
-        .namer = ctl_local_namer,
-        .context = &observation->endpoints,
-    };
-    cJSON *value = fence_event_json(event, &names);
+    struct fence_resolved resolved;
+    struct fence_record record;
+    cJSON *value;
 
+    fence_resolve(&observation->resolver, event, &resolved);
+    fence_record_view(&observation->resolver, &resolved, &record);
+    value = fence_event_json(&record);
     if (value)
         show(observation, value);
     else
         observation->failed = true;
     cJSON_Delete(value);
+    fence_resolved_done(&resolved);
 }
 
 static bool daemon_runs(const struct ctl *ctl)
@@ -90,12 +93,28 @@ static bool daemon_runs(const struct ctl *ctl)
     return fd >= 0;
 }
 
-/* The pods may have changed since the last look. */
-static void refresh(struct observation *observation)
+static void name_addresses(struct fence_name_index *index,
+                           const struct fence_endpoint_record *record)
 {
-    fence_endpoint_list_done(&observation->endpoints);
-    observation->endpoints = (struct fence_endpoint_list){0};
-    fence_endpoints_list(observation->pins, &observation->endpoints, NULL);
+    const struct fence_endpoint *endpoint = &record->endpoint;
+    const struct fence_name name = {.namespace_name = record->info.namespace_name,
+                                    .pod = record->info.pod};
+
+    for (size_t i = 0; *name.pod && i < endpoint->addr_count && i < FENCE_ENDPOINT_ADDRS; i++)
+        fence_name_index_add(index, &endpoint->addrs[i], &name);
+}
+
+/* The pods may have changed since the last look. */
+static void refresh(struct fence_resolver *resolver)
+{
+    struct fence_endpoint_list endpoints = {0};
+
+    resolver->generation++;
+    fence_name_index_done(&resolver->addresses);
+    (void)fence_endpoints_list(resolver->pins, &endpoints, NULL);
+    for (size_t i = 0; i < endpoints.count; i++)
+        name_addresses(&resolver->addresses, &endpoints.items[i]);
+    fence_endpoint_list_done(&endpoints);
 }
 
 /* All that comes within a moment. */
@@ -123,8 +142,8 @@ static int drain(struct observation *observation, struct fence_events *events)
     int r;
 
     do {
-        refresh(observation);
-        r = fence_events_listen(observation->pins);
+        refresh(&observation->resolver);
+        r = fence_events_listen(observation->resolver.pins);
         if (r == 0)
             r = fence_events_flush(observation->pins, 0);
         if (r >= 0)
@@ -139,6 +158,7 @@ static int drain(struct observation *observation, struct fence_events *events)
 static int from_ring(struct observation *observation)
 {
     struct ctl *ctl = observation->ctl;
+    struct fence_settings settings = {0};
     struct fence_events *events = NULL;
     struct fence_pins pins;
     struct fence_err err = {0};
@@ -146,14 +166,16 @@ static int from_ring(struct observation *observation)
 
     if (r != CTL_DONE)
         return r;
-    observation->pins = &pins;
+    (void)fence_settings_read(&pins, &settings);
+    observation->resolver = (struct fence_resolver){
+        .pins = &pins, .node_name = "", .trust_domain = settings.trust_domain};
     r = fence_events_new(&pins, on_event, observation, &events, &err);
     if (r == 0)
         r = drain(observation, events);
     if (r < 0)
         ctl_fail(ctl, "cannot read the events: %s", *err.text ? err.text : strerror(-r));
     fence_events_free(&events);
-    fence_endpoint_list_done(&observation->endpoints);
+    fence_resolver_done(&observation->resolver);
     fence_pins_close(&pins);
     return r < 0 ? CTL_FAILED : CTL_DONE;
 }

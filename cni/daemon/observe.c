@@ -5,48 +5,90 @@
 #include <time.h>
 
 #include "cni/daemon/daemon.h"
-#include "lib/api/event_json.h"
+#include "cni/daemon/pods.h"
+#include "lib/base/memory.h"
+#include "lib/datapath/read.h"
 
 #define LISTEN_MS (FENCE_LISTEN_SECONDS * 1000 / 3)
 
-static int name_pod(void *context, const struct fence_addr *addr, struct fence_pod_name *ret_name)
+/* One row each. Every record goes to all, in this order. */
+static const struct fence_consumer consumers[] = {
+    {fence_server_record, fence_server_lost, fence_server_wants_records},
+};
+
+/* The maps and objects may have other names since the last apply. */
+static void look_again(struct fence_daemon *daemon)
 {
-    return fence_pod_index_find(context, addr, ret_name);
+    struct fence_resolver *resolver = &daemon->observe.resolver;
+
+    if (resolver->generation == daemon->reconcile.applies)
+        return;
+    resolver->generation = daemon->reconcile.applies;
+    fence_pods_fill(&resolver->addresses, daemon->store, &daemon->reconcile.locals);
 }
 
 static void event_seen(void *context, const struct fence_event *event)
 {
     struct fence_daemon *daemon = context;
     struct fence_observe *observe = &daemon->observe;
-    cJSON *json;
+    struct fence_resolved resolved;
+    struct fence_record record;
 
     observe->seen++;
-    if (!daemon->server.observers)
-        return;
-    if (observe->pods_of != daemon->reconcile.applies) {
-        fence_pod_index_fill(&observe->pods, daemon->store, &daemon->reconcile.locals);
-        observe->pods_of = daemon->reconcile.applies;
+    look_again(daemon);
+    fence_resolve(&observe->resolver, event, &resolved);
+    fence_record_view(&observe->resolver, &resolved, &record);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(consumers); i++)
+        consumers[i].record(daemon, &record);
+    fence_resolved_done(&resolved);
+}
+
+static uint64_t lost_by_kernel(const struct fence_daemon *daemon)
+{
+    uint64_t lost = 0;
+
+    for (unsigned int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
+        struct fence_counter counter = {0};
+
+        (void)fence_counter_read(&daemon->pins, FENCE_REASON_EVENT_LOST, direction, &counter);
+        lost += counter.packets;
     }
-    json = fence_event_json(event, &(struct fence_event_names){
-                                       .pins = &daemon->pins,
-                                       .node_name = daemon->options.node_name,
-                                       .namer = name_pod,
-                                       .context = &observe->pods,
-                                   });
-    if (json)
-        fence_server_publish(daemon, json);
-    cJSON_Delete(json);
+    return lost;
+}
+
+static void tell_lost(struct fence_daemon *daemon)
+{
+    struct fence_observe *observe = &daemon->observe;
+    const uint64_t lost = lost_by_kernel(daemon);
+
+    if (lost <= observe->lost)
+        return;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(consumers); i++)
+        if (consumers[i].lost)
+            consumers[i].lost(daemon, lost - observe->lost);
+    observe->lost = lost;
+}
+
+bool fence_observe_wanted(const struct fence_daemon *daemon)
+{
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(consumers); i++)
+        if (consumers[i].wanted && consumers[i].wanted(daemon))
+            return true;
+    return false;
 }
 
 void fence_observe_listen(struct fence_daemon *daemon)
 {
-    if (daemon->server.observers)
+    if (fence_observe_wanted(daemon))
         (void)fence_events_listen(&daemon->pins);
 }
 
-static void listen_on(void *context)
+static void timer_fired(void *context)
 {
-    fence_observe_listen(context);
+    struct fence_daemon *daemon = context;
+
+    fence_observe_listen(daemon);
+    tell_lost(daemon);
 }
 
 static void consume(void *context)
@@ -88,14 +130,22 @@ int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err)
 
     if (result < 0)
         return fence_err_prefix(err, result, "events");
+    observe->resolver.pins = &daemon->pins;
+    observe->resolver.node_name = daemon->options.node_name;
+    observe->resolver.trust_domain = daemon->options.trust_domain;
+    observe->lost = lost_by_kernel(daemon);
     observe->watch = (struct fence_fd_watch){
         .fd = fence_events_fd(observe->events), .ready = events_ready, .context = daemon};
     result = fence_loop_watch(&daemon->loop, &observe->watch, EPOLLIN, err);
     if (result == 0)
-        result = start(daemon, &observe->timer, listen_on, LISTEN_MS, err);
+        result = start(daemon, &observe->timer, timer_fired, LISTEN_MS, err);
     if (result == 0)
         result = start(daemon, &observe->consume, consume, FENCE_EVENTS_CONSUME_MS, err);
-    return result < 0 ? result : start(daemon, &observe->flush, flush, FENCE_EVENTS_FLUSH_MS, err);
+    if (result == 0)
+        result = start(daemon, &observe->flush, flush, FENCE_EVENTS_FLUSH_MS, err);
+    if (result == 0)
+        fence_observe_listen(daemon);
+    return result;
 }
 
 void fence_observe_done(struct fence_daemon *daemon)
@@ -105,5 +155,5 @@ void fence_observe_done(struct fence_daemon *daemon)
     fence_timer_close(&daemon->loop, &daemon->observe.flush);
     fence_loop_forget(&daemon->loop, &daemon->observe.watch);
     fence_events_free(&daemon->observe.events);
-    fence_pod_index_done(&daemon->observe.pods);
+    fence_resolver_done(&daemon->observe.resolver);
 }

@@ -1,14 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ring buffer: always read, so that nothing is lost for want of a reader; sent to observers. */
+/*
+ * The ring buffer: always read, so that nothing is lost for want of a reader. Each event becomes a
+ * record, with names, and is handed to the consumers of the table in observe.c.
+ */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cni/daemon/loop.h"
-#include "cni/daemon/pods.h"
+#include "lib/api/record.h"
+#include "lib/api/resolve.h"
 #include "lib/datapath/events.h"
 
 struct fence_daemon;
+
+/* A part of the daemon that looks at records. None may block, or keep texts of a record. */
+struct fence_consumer {
+    void (*record)(struct fence_daemon *daemon, const struct fence_record *record);
+    /* So many events could not be told since the last call. NULL: it does not matter. */
+    void (*lost)(struct fence_daemon *daemon, uint64_t count);
+    /* Does it have to hear of every new connection that is allowed? NULL: never. */
+    bool (*wanted)(const struct fence_daemon *daemon);
+};
 
 struct fence_observe {
     struct fence_events *events;
@@ -16,13 +30,15 @@ struct fence_observe {
     struct fence_timer timer;   /* to go on listening */
     struct fence_timer consume; /* see lib/datapath/events.h */
     struct fence_timer flush;
-    struct fence_pod_index pods;
-    uint64_t pods_of; /* number of the apply that `pods` was made after */
+    struct fence_resolver resolver;
     uint64_t seen;
+    uint64_t lost; /* of the kernel's counter, as last looked at */
 };
 
 int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err);
-/* Go on hearing of allowed connections as long as somebody observes: at least every
- * FENCE_LISTEN_SECONDS, and at once for a new observer. */
+/* Allowed connections are to be told by the kernel: a consumer wants them. */
+bool fence_observe_wanted(const struct fence_daemon *daemon);
+/* Go on hearing of allowed connections as long as they are wanted: at least every
+ * FENCE_LISTEN_SECONDS, and at once when somebody begins to want them. */
 void fence_observe_listen(struct fence_daemon *daemon);
 void fence_observe_done(struct fence_daemon *daemon);

@@ -13,6 +13,7 @@
 #include "cni/daemon/daemon.h"
 #include "cni/daemon/requests.h"
 #include "lib/api/api.h"
+#include "lib/api/event_json.h"
 #include "lib/base/memory.h"
 
 /* What one client may leave lying about. A large answer fits; an observer that sleeps does not. */
@@ -131,16 +132,42 @@ void fence_client_refuse(struct fence_client *client, const char *format, ...)
     fence_client_send(client, answer);
 }
 
-void fence_server_publish(struct fence_daemon *daemon, const cJSON *event)
+static void publish(struct fence_daemon *daemon, const cJSON *message)
 {
-    FENCE_FREE char *text = cJSON_PrintUnformatted(event);
+    FENCE_FREE char *text = message ? cJSON_PrintUnformatted(message) : NULL;
     const struct fence_server *server = &daemon->server;
 
-    if (!text)
-        return;
-    for (size_t i = 0; i < server->count; i++)
+    for (size_t i = 0; text && i < server->count; i++)
         if (server->clients[i]->observing)
             enqueue(server->clients[i], text, strlen(text));
+}
+
+void fence_server_record(struct fence_daemon *daemon, const struct fence_record *record)
+{
+    cJSON *json;
+
+    if (!daemon->server.observers)
+        return;
+    json = fence_event_json(record);
+    publish(daemon, json);
+    cJSON_Delete(json);
+}
+
+/* As Hubble says it. */
+void fence_server_lost(struct fence_daemon *daemon, uint64_t count)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON *lost = cJSON_AddObjectToObject(json, "lost_events");
+
+    cJSON_AddStringToObject(lost, "source", "EVENTS_RING_BUFFER");
+    cJSON_AddNumberToObject(lost, "num_events_lost", (double)count);
+    publish(daemon, json);
+    cJSON_Delete(json);
+}
+
+bool fence_server_wants_records(const struct fence_daemon *daemon)
+{
+    return daemon->server.observers > 0;
 }
 
 /* What is left unread at close() would make the client see an error instead of our answer. */

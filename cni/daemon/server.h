@@ -13,6 +13,7 @@
 
 #include "bpf/abi.h"
 #include "cni/daemon/loop.h"
+#include "lib/api/record.h"
 
 struct fence_daemon;
 
@@ -70,5 +71,8 @@ void fence_client_send(struct fence_client *client, cJSON *message);
 /* {"ok":false,"error":...} */
 __attribute__((format(printf, 2, 3))) void fence_client_refuse(struct fence_client *client,
                                                                const char *format, ...);
-/* To all observers. */
-void fence_server_publish(struct fence_daemon *daemon, const cJSON *event);
+
+/* The observers, as a consumer of records. */
+void fence_server_record(struct fence_daemon *daemon, const struct fence_record *record);
+void fence_server_lost(struct fence_daemon *daemon, uint64_t count);
+bool fence_server_wants_records(const struct fence_daemon *daemon);

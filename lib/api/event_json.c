@@ -9,21 +9,10 @@
 #include <linux/if_ether.h>
 
 #include "lib/base/addr.h"
-#include "lib/base/clock.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
-#include "lib/datapath/endpoints.h"
-#include "lib/datapath/read.h"
 
 #define NANOSECONDS 1000000000ull
-
-/* What the pins know of one event. Empty texts and found = false where they know nothing. */
-struct context {
-    const struct fence_event *event;
-    const struct fence_event_names *names;
-    bool have_endpoint;
-    struct fence_endpoint_info info;
-};
 
 static bool add_text(cJSON *object, const char *name, const char *text)
 {
@@ -35,10 +24,8 @@ static bool add_number(cJSON *object, const char *name, double number)
     return cJSON_AddNumberToObject(object, name, number) != NULL;
 }
 
-static bool add_time(cJSON *object, __u64 boot_ns)
+static bool add_time(cJSON *object, __u64 wall)
 {
-    __u64 now = fence_clock_boot_ns();
-    __u64 wall = fence_clock_wall_ns() - now + boot_ns;
     time_t seconds = (time_t)(wall / NANOSECONDS);
     struct tm parts;
     char day[32], text[64];
@@ -202,94 +189,47 @@ static bool add_labels(cJSON *end, const char *text)
     return list != NULL;
 }
 
-static bool add_reserved(cJSON *end, __u32 identity)
+/* What makes an end more than an identity. */
+static bool add_who(cJSON *object, const struct fence_record_end *end)
 {
+    return (!*end->app || add_text(object, "app", end->app)) &&
+           (!*end->service || add_text(object, "service", end->service)) &&
+           (!*end->pod || add_text(object, "pod_name", end->pod)) &&
+           (!*end->spiffe || add_text(object, "spiffe", end->spiffe));
+}
+
+static bool add_end(cJSON *parent, const char *name, const struct fence_record_end *end)
+{
+    cJSON *object = cJSON_AddObjectToObject(parent, name);
     char label[64];
 
-    snprintf(label, sizeof(label), "reserved:%s", fence_identity_reserved_name(identity));
-    return add_labels(end, label);
-}
-
-static bool add_identity(cJSON *end, const struct context *context, __u32 identity)
-{
-    struct fence_identity_info info;
-    const struct fence_pins *pins = context->names->pins;
-
-    if (!add_number(end, "identity", identity))
+    if (!add_number(object, "identity", end->identity) ||
+        (*end->node && !add_text(object, "node", end->node)) ||
+        (*end->namespace_name && !add_text(object, "namespace", end->namespace_name)) ||
+        !add_who(object, end))
         return false;
-    if (identity == FENCE_IDENTITY_NONE)
-        return true;
-    if (identity < FENCE_IDENTITY_FIRST)
-        return add_reserved(end, identity);
-    if (!pins || fence_identity_read(pins, identity, &info) < 0)
-        return true;
-    if (info.kind == FENCE_KIND_NODE)
-        return add_text(end, "node", info.app) && add_labels(end, info.labels);
-    return add_text(end, "namespace", info.namespace_name) && add_text(end, "app", info.app) &&
-           add_labels(end, info.labels);
+    if (*end->reserved) {
+        snprintf(label, sizeof(label), "reserved:%s", end->reserved);
+        return add_labels(object, label);
+    }
+    return !*end->labels || add_labels(object, end->labels);
 }
 
-/* The pod's own namespace is said once, also when its identity is not known yet. `key`: what it is.
- */
-static bool add_name(cJSON *end, const char *namespace_name, const char *key, const char *name)
-{
-    if (!*name)
-        return true;
-    if (!cJSON_HasObjectItem(end, "namespace") && !add_text(end, "namespace", namespace_name))
-        return false;
-    return add_text(end, key, name);
-}
-
-static bool add_endpoint(cJSON *object, const char *name, const struct context *context)
-{
-    cJSON *end = cJSON_AddObjectToObject(object, name);
-
-    return add_identity(end, context, context->event->identity) &&
-           (!context->have_endpoint ||
-            add_name(end, context->info.namespace_name, "pod_name", context->info.pod));
-}
-
-static bool add_peer(cJSON *object, const char *name, const struct context *context)
-{
-    const struct fence_event_names *names = context->names;
-    const struct fence_event *event = context->event;
-    const struct fence_addr *addr =
-        event->direction == FENCE_EGRESS ? &event->destination : &event->source;
-    struct fence_pod_name pod = {.service = false};
-    cJSON *end = cJSON_AddObjectToObject(object, name);
-
-    if (!add_identity(end, context, event->peer_identity))
-        return false;
-    if (!is_ip(event) || !names->namer || names->namer(names->context, addr, &pod) < 0)
-        return true;
-    return add_name(end, pod.namespace_name, pod.service ? "service" : "pod_name", pod.pod);
-}
-
-static bool add_ends(cJSON *object, const struct context *context)
-{
-    if (context->event->direction == FENCE_EGRESS)
-        return add_endpoint(object, "source", context) && add_peer(object, "destination", context);
-    return add_peer(object, "source", context) && add_endpoint(object, "destination", context);
-}
-
-static bool add_interface(cJSON *object, const struct context *context)
+static bool add_interface(cJSON *object, const struct fence_record *record)
 {
     cJSON *interface = cJSON_AddObjectToObject(object, "interface");
 
-    return add_number(interface, "index", context->event->ifindex) &&
-           (!context->have_endpoint || add_text(interface, "name", context->info.host_ifname));
+    return add_number(interface, "index", record->event->ifindex) &&
+           (!*record->interface || add_text(interface, "name", record->interface));
 }
 
-static bool add_rule(cJSON *object, const struct context *context, __u32 number, bool audit)
+static bool add_rules(cJSON *object, const struct fence_record *record)
 {
-    const struct fence_pins *pins = context->names->pins;
-    struct fence_rule_info info;
-
-    if (number == 0 || !pins || fence_rule_read(pins, number, &info) < 0)
-        return true;
-    return add_text(object, audit ? "audit_policy" : "policy", info.policy) &&
-           (info.index == FENCE_RULE_NONE ||
-            add_number(object, audit ? "audit_rule" : "rule", info.index));
+    return (!*record->policy || add_text(object, "policy", record->policy)) &&
+           (record->rule == FENCE_RULE_NONE || add_number(object, "rule", record->rule)) &&
+           (!*record->audit_policy || add_text(object, "audit_policy", record->audit_policy)) &&
+           (record->audit_rule == FENCE_RULE_NONE ||
+            add_number(object, "audit_rule", record->audit_rule));
 }
 
 static bool add_summary(cJSON *object, const struct fence_event *event)
@@ -334,35 +274,29 @@ static const char *event_name(unsigned int type)
     }
 }
 
-static bool fill(cJSON *object, const struct context *context)
+static bool fill(cJSON *object, const struct fence_record *record)
 {
-    const struct fence_event *event = context->event;
-    const char *node = context->names->node_name;
+    const struct fence_event *event = record->event;
 
-    return add_time(object, event->time_ns) && add_verdict(object, event) &&
-           add_ip(object, event) && add_l4(object, event) && add_ends(object, context) &&
-           add_text(object, "Type", "L3_L4") && (!node || add_text(object, "node_name", node)) &&
+    return add_time(object, record->wall_ns) && add_verdict(object, event) &&
+           add_ip(object, event) && add_l4(object, event) &&
+           add_end(object, "source", &record->source) &&
+           add_end(object, "destination", &record->destination) &&
+           add_text(object, "Type", "L3_L4") &&
+           (!*record->node_name || add_text(object, "node_name", record->node_name)) &&
            add_text(object, "traffic_direction",
                     event->direction == FENCE_EGRESS ? "EGRESS" : "INGRESS") &&
-           add_interface(object, context) && add_text(object, "event", event_name(event->type)) &&
-           add_rule(object, context, event->rule, false) &&
-           (event->shadow_rule == event->rule ||
-            add_rule(object, context, event->shadow_rule, true)) &&
+           add_interface(object, record) && add_text(object, "event", event_name(event->type)) &&
+           add_rules(object, record) &&
            (event->suppressed == 0 || add_number(object, "suppressed", event->suppressed)) &&
            add_summary(object, event);
 }
 
-cJSON *fence_event_json(const struct fence_event *event, const struct fence_event_names *names)
+cJSON *fence_event_json(const struct fence_record *record)
 {
-    struct context context = {.event = event, .names = names};
-    struct fence_endpoint_record record;
     cJSON *object = cJSON_CreateObject();
 
-    if (names->pins && fence_endpoint_get(names->pins, event->ifindex, &record) == 0) {
-        context.have_endpoint = true;
-        context.info = record.info;
-    }
-    if (object && fill(object, &context))
+    if (object && fill(object, record))
         return object;
     cJSON_Delete(object);
     return NULL;

@@ -32,8 +32,8 @@ struct fence_record {
     const char *interface; /* host side */
     struct fence_record_end source;
     struct fence_record_end destination;
-    const char *policy; /* Kind/namespace/name or "" */
-    uint32_t rule;      /* from 0, or FENCE_RULE_NONE */
-    const char *audit_policy;
+    const char *policy;       /* Kind/namespace/name or "" */
+    uint32_t rule;            /* from 0, or FENCE_RULE_NONE */
+    const char *audit_policy; /* the same of the shadow verdict, where another rule decided it */
     uint32_t audit_rule;
 };

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/api/event_json.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <time.h>
 
 #include <linux/if_ether.h>
 
 #include "test/cmocka.h"
 
+#include "lib/api/resolve.h"
 #include "lib/base/addr.h"
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
@@ -144,16 +143,31 @@ static struct fence_event event_of(const struct sample *sample)
     return event;
 }
 
+static const struct fence_record_end nobody = {
+    .reserved = "",
+    .node = "",
+    .namespace_name = "",
+    .app = "",
+    .pod = "",
+    .service = "",
+    .labels = "",
+    .spiffe = "",
+};
+
 static void without_names(void **state)
 {
-    const struct fence_event_names names = {0};
-
     (void)state;
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(samples); i++) {
+        struct fence_resolver resolver = {.node_name = "", .trust_domain = ""};
         struct fence_event event = event_of(&samples[i]);
-        cJSON *value = fence_event_json(&event, &names);
+        struct fence_resolved resolved;
+        struct fence_record record;
+        cJSON *value;
         char *text;
 
+        fence_resolve(&resolver, &event, &resolved);
+        fence_record_view(&resolver, &resolved, &record);
+        value = fence_event_json(&record);
         print_message("%s\n", samples[i].what);
         assert_non_null(value);
         cJSON_DeleteItemFromObject(value, "time");
@@ -161,84 +175,31 @@ static void without_names(void **state)
         assert_string_equal(text, samples[i].expect);
         cJSON_free(text);
         cJSON_Delete(value);
+        fence_resolved_done(&resolved);
+        fence_resolver_done(&resolver);
     }
 }
 
-/* Boot time becomes wall clock time: an event of 90 s ago is 90 s before now. */
 static void time_is_rfc3339(void **state)
 {
-    const struct fence_event_names names = {0};
-    struct fence_event event = event_of(&samples[0]);
-    struct tm parts = {0};
-    cJSON *value;
-    const char *text, *end;
-    long long age;
+    const struct fence_event event = event_of(&samples[0]);
+    const struct fence_record record = {
+        .event = &event,
+        .wall_ns = 1767323045123456789ull,
+        .node_name = "n1",
+        .interface = "",
+        .source = nobody,
+        .destination = nobody,
+        .policy = "",
+        .audit_policy = "",
+    };
+    cJSON *value = fence_event_json(&record);
 
     (void)state;
-    if (event.time_ns < 90000000000ull)
-        event.time_ns = 90000000000ull;
-    event.time_ns -= 90000000000ull;
-    value = fence_event_json(&event, &names);
-    text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(value, "time"));
-    assert_non_null(text);
-    assert_int_equal(strlen(text), strlen("2026-01-02T03:04:05.123456789Z"));
-    end = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
-    assert_non_null(end);
-    assert_int_equal(end[0], '.');
-    assert_int_equal(end[10], 'Z');
-    age = (long long)(fence_clock_boot_ns() / 1000000000ull) -
-          (long long)(event.time_ns / 1000000000ull);
-    assert_in_range(llabs(time(NULL) - timegm(&parts) - age), 0, 2);
-    cJSON_Delete(value);
-}
-
-static int name_pod(void *context, const struct fence_addr *addr, struct fence_pod_name *ret_name)
-{
-    char text[FENCE_ADDR_TEXT];
-
-    *(int *)context += 1;
-    if (strcmp(fence_addr_format(addr, text), "10.0.0.2") != 0)
-        return -ENOENT;
-    snprintf(ret_name->namespace_name, sizeof(ret_name->namespace_name), "shop");
-    snprintf(ret_name->pod, sizeof(ret_name->pod), "db-0");
-    ret_name->service = *(int *)context > 2;
-    return 0;
-}
-
-/* The namer is asked for the other end's address only. */
-static void with_namer(void **state)
-{
-    int asked = 0;
-    const struct fence_event_names names = {
-        .node_name = "n1", .namer = name_pod, .context = &asked};
-    struct fence_event event = event_of(&samples[0]);
-    cJSON *value = fence_event_json(&event, &names);
-    const cJSON *end = cJSON_GetObjectItemCaseSensitive(value, "destination");
-
-    (void)state;
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(value, "time")),
+                        "2026-01-02T03:04:05.123456789Z");
     assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(value, "node_name")),
                         "n1");
-    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(end, "namespace")),
-                        "shop");
-    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(end, "pod_name")),
-                        "db-0");
-    assert_null(cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(value, "source"),
-                                                 "pod_name"));
-    cJSON_Delete(value);
-
-    event.direction = FENCE_INGRESS;
-    value = fence_event_json(&event, &names);
-    end = cJSON_GetObjectItemCaseSensitive(value, "source");
-    assert_null(cJSON_GetObjectItemCaseSensitive(end, "pod_name"));
-    assert_int_equal(asked, 2);
-    cJSON_Delete(value);
-
-    event.direction = FENCE_EGRESS;
-    value = fence_event_json(&event, &names);
-    end = cJSON_GetObjectItemCaseSensitive(value, "destination");
-    assert_null(cJSON_GetObjectItemCaseSensitive(end, "pod_name"));
-    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(end, "service")),
-                        "db-0");
     cJSON_Delete(value);
 }
 
@@ -247,7 +208,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_names),
         cmocka_unit_test(time_is_rfc3339),
-        cmocka_unit_test(with_namer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

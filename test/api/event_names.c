@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names in events, from maps as the daemon writes them. Needs root for the maps. */
-#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "test/cmocka.h"
 
 #include "lib/api/event_json.h"
+#include "lib/api/resolve.h"
 #include "lib/base/addr.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/endpoints.h"
@@ -18,6 +18,7 @@
 #define IFINDEX 4242
 
 static struct fence_pins pins;
+static struct fence_resolver resolver = {.pins = &pins, .node_name = "", .trust_domain = "t.d"};
 
 static const struct {
     enum fence_map map;
@@ -68,6 +69,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    fence_resolver_done(&resolver);
     fence_pins_close(&pins);
     return 0;
 }
@@ -87,12 +89,18 @@ static const struct fence_event event = {
     .shadow_reason = FENCE_REASON_NO_RULE,
 };
 
+/* `expect`: NULL = no such member. */
 static void check(const struct fence_event *sample, const char *member, const char *expect)
 {
-    const struct fence_event_names names = {.pins = &pins};
-    cJSON *value = fence_event_json(sample, &names);
-    char *text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(value, member));
+    struct fence_resolved resolved;
+    struct fence_record record;
+    cJSON *value;
+    char *text;
 
+    fence_resolve(&resolver, sample, &resolved);
+    fence_record_view(&resolver, &resolved, &record);
+    value = fence_event_json(&record);
+    text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(value, member));
     print_message("%s\n", member);
     if (expect)
         assert_string_equal(text, expect);
@@ -100,6 +108,7 @@ static void check(const struct fence_event *sample, const char *member, const ch
         assert_null(text);
     cJSON_free(text);
     cJSON_Delete(value);
+    fence_resolved_done(&resolved);
 }
 
 static void names_of_both_ends(void **state)
@@ -108,16 +117,16 @@ static void names_of_both_ends(void **state)
 
     (void)state;
     check(&event, "source",
-          "{\"identity\":300,\"namespace\":\"shop\",\"app\":\"web\",\"labels\":[\"app=web\","
-          "\"tier=front\"],\"pod_name\":\"web-1\"}");
+          "{\"identity\":300,\"namespace\":\"shop\",\"app\":\"web\",\"pod_name\":\"web-1\","
+          "\"spiffe\":\"spiffe://t.d/ns/shop/app/web\",\"labels\":[\"app=web\",\"tier=front\"]}");
     check(&event, "destination", "{\"identity\":301,\"node\":\"n2\",\"labels\":[\"zone=a\"]}");
     check(&event, "interface", "{\"index\":4242,\"name\":\"veth1234\"}");
 
     /* a pending endpoint has no identity of its own yet, but a pod */
     other.identity = FENCE_IDENTITY_PENDING;
     check(&other, "source",
-          "{\"identity\":4,\"labels\":[\"reserved:pending\"],\"namespace\":\"shop\",\"pod_name\":"
-          "\"web-1\"}");
+          "{\"identity\":4,\"namespace\":\"shop\",\"pod_name\":\"web-1\",\"labels\":["
+          "\"reserved:pending\"]}");
     /* gone meanwhile */
     other.ifindex = 1;
     other.identity = 999;
@@ -140,11 +149,82 @@ static void names_of_rules(void **state)
     check(&other, "audit_policy", NULL);
 }
 
+static void names_of_addresses(void **state)
+{
+    struct fence_event other = event;
+
+    (void)state;
+    assert_int_equal(fence_addr_parse("10.0.0.2", &other.destination), 0);
+    assert_int_equal(fence_addr_parse("10.0.0.3", &other.source), 0);
+    fence_name_index_add(&resolver.addresses, &other.destination,
+                         &(struct fence_name){.namespace_name = "shop", .pod = "db-0"});
+    /* the first to claim it keeps it */
+    fence_name_index_add(&resolver.addresses, &other.destination,
+                         &(struct fence_name){.namespace_name = "evil", .pod = "db-0"});
+    fence_name_index_add(&resolver.addresses, &other.source,
+                         &(struct fence_name){.namespace_name = "shop", .service = "db"});
+    other.peer_identity = 999;
+    check(&other, "destination", "{\"identity\":999,\"namespace\":\"shop\",\"pod_name\":\"db-0\"}");
+    other.direction = FENCE_INGRESS;
+    other.peer_identity = FENCE_IDENTITY_SERVICE;
+    check(&other, "source",
+          "{\"identity\":6,\"namespace\":\"shop\",\"service\":\"db\",\"labels\":["
+          "\"reserved:service\"]}");
+    other.ethertype = ETH_P_ARP;
+    check(&other, "source", "{\"identity\":6,\"labels\":[\"reserved:service\"]}");
+}
+
+/* What was read is kept until the maps may have changed, also for records that are still about. */
+static void names_are_kept(void **state)
+{
+    static const struct fence_identity_info api = {
+        .kind = FENCE_KIND_POD, .namespace_name = "shop", .app = "api"};
+    struct fence_resolved before, same, after;
+    struct fence_record record;
+
+    (void)state;
+    fence_resolve(&resolver, &event, &before);
+    put(FENCE_MAP_IDENTITIES, 300, &api);
+    fence_resolve(&resolver, &event, &same);
+    assert_ptr_equal(before.identity, same.identity);
+    resolver.generation++;
+    fence_resolve(&resolver, &event, &after);
+    assert_ptr_equal(before.endpoint, after.endpoint);
+    fence_record_view(&resolver, &before, &record);
+    assert_string_equal(record.source.app, "web");
+    fence_record_view(&resolver, &after, &record);
+    assert_string_equal(record.source.app, "api");
+    fence_resolved_done(&before);
+    fence_resolved_done(&same);
+    fence_resolved_done(&after);
+}
+
+/* More identities than are kept: memory is bounded, and what is in use stays whole. */
+static void names_are_bounded(void **state)
+{
+    struct fence_resolved first, other;
+    struct fence_event flood = event;
+    struct fence_record record;
+
+    (void)state;
+    fence_resolve(&resolver, &event, &first);
+    for (uint32_t i = 0; i < 3 * FENCE_RESOLVER_MAX; i++) {
+        flood.peer_identity = 1000 + i;
+        fence_resolve(&resolver, &flood, &other);
+        fence_resolved_done(&other);
+        assert_true(resolver.count <= FENCE_RESOLVER_MAX);
+    }
+    fence_record_view(&resolver, &first, &record);
+    assert_string_equal(record.source.pod, "web-1");
+    fence_resolved_done(&first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_of_both_ends),
-        cmocka_unit_test(names_of_rules),
+        cmocka_unit_test(names_of_both_ends), cmocka_unit_test(names_of_rules),
+        cmocka_unit_test(names_of_addresses), cmocka_unit_test(names_are_kept),
+        cmocka_unit_test(names_are_bounded),
     };
 
     if (geteuid() != 0)
