@@ -20,6 +20,7 @@ struct seen {
     unsigned int records; /* of packets */
     unsigned int numbers; /* FENCE_EVENT_SUPPRESSED */
     unsigned int suppressed;
+    struct fence_event first; /* of packets */
     struct fence_event last;
     struct fence_event last_number;
 };
@@ -37,7 +38,8 @@ static void remember(void *context, const struct fence_event *event)
         seen.last_number = *event;
         return;
     }
-    seen.records++;
+    if (!seen.records++)
+        seen.first = *event;
     seen.last = *event;
 }
 
@@ -64,6 +66,8 @@ static void begin(void)
         assert_int_equal(fence_events_new(&pins, remember, NULL, &events, NULL), 0);
     }
     lab_reset();
+    assert_int_equal(
+        bpf_map_update_elem(lab_map(FENCE_MAP_OBSERVED), &(__u32){0}, &(__u64){0}, BPF_ANY), 0);
     (void)told();
 }
 
@@ -137,6 +141,76 @@ static void test_one_connection_gives_one_event(void **state)
     assert_int_equal(got.last.verdict, FENCE_ALLOW);
     assert_int_equal(got.last.destination_port, 80);
     assert_memory_equal(&got.last.source, &source, sizeof(source));
+}
+
+static void neighbours(void)
+{
+    const __u32 second = lab_second_ifindex();
+    struct fence_endpoint endpoint;
+
+    lab_settings_flags(FENCE_SETTING_SAME_NODE);
+    lab_use_set(LAB_SET_OPEN);
+    lab_second_add(LAB_SET_OPEN);
+    lab_endpoint_is_local();
+    endpoint = lab_endpoint();
+    endpoint.flags |= FENCE_EP_HANDOVER;
+    lab_endpoint_write(&endpoint);
+    assert_int_equal(bpf_map_lookup_elem(lab_map(FENCE_MAP_ENDPOINTS), &second, &endpoint), 0);
+    endpoint.flags |= FENCE_EP_HANDOVER;
+    assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_ENDPOINTS), &second, &endpoint, 0), 0);
+    assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_LOCALS), &endpoint.addrs[0], &second, 0),
+                     0);
+    lab_raise_epoch();
+}
+
+/* Handed over from pod to pod, a connection is told at each end, as if it had gone by both hooks.
+ */
+static void test_same_node_is_told_at_both_ends(void **state)
+{
+    struct fence_packet packet = lab_packet(FENCE_EGRESS, lab_stranger(4), IPPROTO_TCP, 40000, 80);
+    struct seen got;
+
+    (void)state;
+    begin();
+    neighbours();
+    assert_int_equal(fence_events_listen(&pins), 0);
+    packet.tcp_flags = FENCE_TCP_SYN;
+    assert_true(lab_run(FENCE_EGRESS, packet).passed);
+    assert_true(lab_run(FENCE_EGRESS, packet).passed); /* again, for want of an answer */
+    got = told();
+    assert_int_equal(got.records, 2);
+    assert_int_equal(got.first.ifindex, lab_ifindex());
+    assert_int_equal(got.first.direction, FENCE_EGRESS);
+    assert_int_equal(got.last.ifindex, lab_second_ifindex());
+    assert_int_equal(got.last.direction, FENCE_INGRESS);
+    assert_int_equal(got.last.identity, 257);
+    assert_int_equal(got.last.verdict, FENCE_ALLOW);
+    assert_memory_equal(&got.first.source, &got.last.source, sizeof(got.last.source));
+    assert_memory_equal(&got.first.destination, &got.last.destination, sizeof(got.last.source));
+}
+
+/* What the receiver's end refuses is told there. */
+static void test_same_node_refusal_is_told_at_its_end(void **state)
+{
+    struct fence_packet packet = lab_packet(FENCE_EGRESS, lab_stranger(4), IPPROTO_TCP, 40000, 80);
+    const __u32 second = lab_second_ifindex();
+    struct fence_endpoint endpoint;
+    struct seen got;
+
+    (void)state;
+    begin();
+    neighbours();
+    assert_int_equal(bpf_map_lookup_elem(lab_map(FENCE_MAP_ENDPOINTS), &second, &endpoint), 0);
+    endpoint.set = LAB_SET_CLOSED;
+    assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_ENDPOINTS), &second, &endpoint, 0), 0);
+    lab_raise_epoch();
+    packet.tcp_flags = FENCE_TCP_SYN;
+    assert_false(lab_run(FENCE_EGRESS, packet).passed);
+    got = told();
+    assert_int_equal(got.records, 1);
+    assert_int_equal(got.last.type, FENCE_EVENT_DROP);
+    assert_int_equal(got.last.direction, FENCE_INGRESS);
+    assert_int_equal(got.last.ifindex, second);
 }
 
 static void test_scan_is_told_port_by_port(void **state)
@@ -298,6 +372,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_connection_gives_one_event),
+        cmocka_unit_test(test_same_node_is_told_at_both_ends),
+        cmocka_unit_test(test_same_node_refusal_is_told_at_its_end),
         cmocka_unit_test(test_scan_is_told_port_by_port),
         cmocka_unit_test(test_flood_of_ports_is_bounded),
         cmocka_unit_test(test_equal_drops_are_counted),
