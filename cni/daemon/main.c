@@ -62,6 +62,7 @@ static int open_signals(struct fence_daemon *daemon, struct signals *signals, st
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return fence_err_set(err, -errno, "cannot block signals: %s", strerror(errno));
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log that is larger than allowed is an error like a full disk */
     fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return fence_err_set(err, -errno, "cannot wait for signals: %s", strerror(errno));
