@@ -2,6 +2,7 @@
 #include "cni/daemon/logfile.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "cni/daemon/daemon.h"
