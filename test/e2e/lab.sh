@@ -11,8 +11,9 @@
 #   lab_expect <<< "web > api tcp 8080 ok"   real traffic over IPv4 and IPv6
 #   lab_end                            delete all and prove that nothing is left
 #
-# lab-services.sh and lab-proxy.sh (Services as kube-proxy serves them) and lab-nodes.sh (a second node)
-# are sourced by those who want them; lab_on NODE COMMAND... does it on that node.
+# lab-services.sh and lab-proxy.sh (Services as kube-proxy serves them), lab-nodes.sh (a second node) and
+# lab-shop.sh (eight services in three namespaces) are sourced by those who want them; lab_on NODE COMMAND...
+# does it on that node.
 set -euo pipefail
 
 LAB_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
