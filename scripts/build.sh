@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Build into build/ (or BUILD_DIR); the programs are then in build/bin. Further arguments go to
-# CMake: scripts/build.sh -DFENCE_SANITIZE=ON
+# CMake: scripts/build.sh -DFENCE_SANITIZE=ON. BUILD_TARGETS: only these.
 set -euo pipefail
 
 source_dir=$(cd "$(dirname "$0")/.." && pwd)
@@ -19,4 +19,5 @@ cmake -S "$source_dir" -B "$build_dir" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInf
     cat "$log"
     exit 1
 }
-ninja -C "$build_dir"
+read -ra targets <<<"${BUILD_TARGETS:-}"
+ninja -C "$build_dir" "${targets[@]}"

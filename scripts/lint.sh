@@ -41,6 +41,9 @@ if command -v shellcheck >/dev/null; then
     mapfile -t shell < <(git ls-files '*.sh' .ci/run)
     echo "shellcheck: ${#shell[@]} files"
     shellcheck -x --severity=warning "${shell[@]}" || failed=1
+elif [ "${CI:-}" = true ]; then
+    echo "lint.sh: no shellcheck here: run scripts/deps.sh (as root)" >&2
+    failed=1
 fi
 
 if [ "$failed" -ne 0 ]; then

@@ -2,21 +2,34 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything that must hold: install what is missing, build, lint, and all tests (unit tests with
 # ASan and UBSan). As root on Debian 12. The last line is "N passed, N failed, N skipped".
-# With CI=true a skipped test is a failure. --no-deps and --no-lint leave out those steps.
+# With CI=true a skipped test is a failure. --no-deps and --no-lint leave out those steps,
+# --tests REGEX all tests but those whose names match.
+#
+# Lint takes what the tests leave of the processors, and is shown when they have ended.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 deps=yes
 lint=yes
-for argument in "$@"; do
-    case $argument in
+tests=()
+while [ $# -gt 0 ]; do
+    case $1 in
         --no-deps) deps= ;;
         --no-lint) lint= ;;
+        --tests)
+            [ $# -gt 1 ] || {
+                echo "test.sh: --tests needs a regular expression" >&2
+                exit 2
+            }
+            tests=(-R "$2")
+            shift
+            ;;
         *)
-            echo "test.sh: $argument is neither --no-deps nor --no-lint" >&2
+            echo "test.sh: $1 is none of --no-deps, --no-lint, --tests REGEX" >&2
             exit 2
             ;;
     esac
+    shift
 done
 
 cores=$(nproc)
@@ -24,6 +37,28 @@ passed=0
 failed=0
 skipped=0
 failures=()
+lint_pid=
+lint_log=$(mktemp)
+
+descendants() {
+    local pid
+    for pid in $(pgrep -P "$1"); do
+        echo "$pid"
+        descendants "$pid"
+    done
+}
+
+# However this ends, no child goes on.
+leave() {
+    local status=$?
+    local -a left
+    trap - EXIT
+    mapfile -t left < <(descendants $$)
+    kill -TERM "${left[@]}" 2>/dev/null || true
+    rm -f "$lint_log"
+    exit "$status"
+}
+trap leave EXIT
 
 step() {
     printf '\n== %s (%d s)\n' "$1" "$SECONDS"
@@ -46,7 +81,7 @@ run_tests() {
     local -a list
     shift 2
     rm -f "$report"
-    ctest --test-dir "$build" -j "$jobs" --output-on-failure --output-junit report.xml "$@" || true
+    setpriv --pdeathsig TERM ctest --test-dir "$build" -j "$jobs" --output-on-failure --output-junit report.xml "$@" "${tests[@]}" || true
     if [ ! -s "$report" ]; then
         failed=$((failed + 1))
         failures+=("ctest in $build made no report")
@@ -62,6 +97,22 @@ run_tests() {
     [ "${CI:-}" != true ] || failures+=("${list[@]/#/skipped, which CI does not allow: $build: }")
 }
 
+# Tests wait most of the time, and some measure how long something takes: only what they leave is taken
+# (SCHED_IDLE). As root in a process namespace, all of which the kernel ends when this script is killed.
+lint_start() {
+    local -a how=(setpriv --pdeathsig KILL)
+    [ "$(id -u)" -ne 0 ] || how+=(unshare --pid --fork --kill-child --mount-proc)
+    "${how[@]}" chrt --idle 0 scripts/lint.sh >"$lint_log" 2>&1 </dev/null &
+    lint_pid=$!
+}
+
+lint_end() {
+    local status=0
+    wait "$lint_pid" || status=$?
+    cat "$lint_log"
+    [ "$status" -eq 0 ] || failures+=("lint: exit status $status")
+}
+
 if [ -n "$deps" ]; then
     step "dependencies"
     scripts/deps.sh
@@ -69,18 +120,19 @@ fi
 step "build"
 scripts/build.sh
 step "build with sanitizers"
-BUILD_DIR=build/asan scripts/build.sh -DFENCE_SANITIZE=ON
-if [ -n "$lint" ]; then
-    step "lint"
-    scripts/lint.sh || failures+=("lint")
-fi
+BUILD_DIR=build/asan BUILD_TARGETS=unit-tests scripts/build.sh -DFENCE_SANITIZE=ON
+[ -z "$lint" ] || lint_start
 step "unit tests with sanitizers"
 run_tests build/asan "$cores" -L unit
 step "unit, bpf and kernel tests"
 run_tests build "$cores" -LE e2e
 # more of them than cores: they wait most of the time
 step "end-to-end tests"
-run_tests build $((cores + 1)) -L e2e
+run_tests build $((cores + 2)) -L e2e
+if [ -n "$lint" ]; then
+    step "lint"
+    lint_end
+fi
 
 step "summary"
 if [ ${#failures[@]} -gt 0 ]; then
