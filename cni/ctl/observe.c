@@ -145,7 +145,7 @@ static int drain(struct observation *observation, struct fence_events *events)
         refresh(&observation->resolver);
         r = fence_events_listen(observation->resolver.pins);
         if (r == 0)
-            r = fence_events_flush(observation->pins, 0);
+            r = fence_events_flush(observation->resolver.pins, 0);
         if (r >= 0)
             r = drain_moment(events);
         if (r < 0)

@@ -284,8 +284,10 @@ static void init(struct fence_daemon *daemon)
                   .dropin_watch = -1,
                   .soon = {.fd = -1, .watch.fd = -1},
                   .periodic = {.fd = -1, .watch.fd = -1}},
-        .observe.timer = {.fd = -1, .watch.fd = -1},
-        .observe.watch.fd = -1,
+        .observe = {.timer = {.fd = -1, .watch.fd = -1},
+                    .consume = {.fd = -1, .watch.fd = -1},
+                    .flush = {.fd = -1, .watch.fd = -1},
+                    .watch.fd = -1},
         .server = {.fd = -1, .watch.fd = -1, .tick = {.fd = -1, .watch.fd = -1}},
         .started_at = (int64_t)(fence_clock_wall_ns() / 1000000000),
     };
