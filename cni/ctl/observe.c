@@ -25,16 +25,27 @@ struct observation {
     struct fence_resolver resolver; /* while reading the ring */
 };
 
-static void show(struct observation *observation, const cJSON *event)
+/* As JSON it is what the daemon's event log has, to the last byte. */
+static void show(struct observation *observation, const char *text, size_t size)
 {
     struct ctl *ctl = observation->ctl;
+    cJSON *event = NULL;
 
-    if (!ctl_observe_fits(&observation->filter, event))
+    if (fence_api_parse(text, size, &event, NULL) < 0) {
+        observation->failed = true;
         return;
+    }
+    if (!ctl_observe_fits(&observation->filter, event)) {
+        cJSON_Delete(event);
+        return;
+    }
     if (ctl->output.format == CTL_TEXT)
         ctl_observe_print(stdout, ctl->output.color, event);
+    else if (ctl->output.format == CTL_JSON)
+        puts(text);
     else if (ctl_print_value(&ctl->output, event) < 0)
         observation->failed = true;
+    cJSON_Delete(event);
     fflush(stdout);
 }
 
@@ -53,18 +64,18 @@ static int from_daemon(struct observation *observation, int fd, struct fence_err
 
     for (;;) {
         long long left = observation->follow ? -1 : end - now_ms();
-        cJSON *event = NULL;
+        FENCE_FREE char *text = NULL;
+        size_t size = 0;
         int r;
 
         if (!observation->follow && left <= 0)
             return 0;
-        r = fence_api_receive(fd, (int)left, &event, err);
+        r = fence_api_receive_text(fd, (int)left, &text, &size, err);
         if (r == -ETIMEDOUT && !observation->follow)
             return 0;
         if (r < 0)
             return r;
-        show(observation, event);
-        cJSON_Delete(event);
+        show(observation, text, size);
     }
 }
 
@@ -73,16 +84,11 @@ static void on_event(void *context, const struct fence_event *event)
     struct observation *observation = context;
     struct fence_resolved resolved;
     struct fence_record record;
-    cJSON *value;
+    char text[FENCE_EVENT_JSON_MAX];
 
     fence_resolve(&observation->resolver, event, &resolved);
     fence_record_view(&observation->resolver, &resolved, &record);
-    value = fence_event_json(&record);
-    if (value)
-        show(observation, value);
-    else
-        observation->failed = true;
-    cJSON_Delete(value);
+    show(observation, text, fence_event_json(&record, text));
     fence_resolved_done(&resolved);
 }
 

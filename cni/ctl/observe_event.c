@@ -27,12 +27,19 @@ static void identity_of(const cJSON *end, char text[CTL_SHOW_MAX])
         snprintf(text, CTL_SHOW_MAX, "%s", label->valuestring + sizeof(reserved) - 1);
 }
 
-/* Of the pod or of the service, "" when it is neither. */
-static const char *name_of(const cJSON *end)
+/* What the address of the end `name` belongs to, when that is a service. */
+static const char *service_of(const cJSON *event, const char *name)
 {
-    const char *service = ctl_member_text(end, "service");
+    return ctl_member_text(
+        ctl_member(event, *name == 's' ? "source_service" : "destination_service"), "name");
+}
 
-    return *service ? service : ctl_member_text(end, "pod_name");
+/* Of the pod or of the service, "" when it is neither. */
+static const char *name_of(const cJSON *event, const char *name)
+{
+    const char *service = service_of(event, name);
+
+    return *service ? service : ctl_member_text(ctl_member(event, name), "pod_name");
 }
 
 /* The ports are in a member that is named by the protocol. */
@@ -49,7 +56,7 @@ static bool end_fits(const cJSON *event, const char *name, const char *wanted)
     char identity[CTL_SHOW_MAX];
     struct ctl_end fits = {
         .namespace_name = ctl_member_text(end, "namespace"),
-        .pod = name_of(end),
+        .pod = name_of(event, name),
         .identity = identity,
         .addr = ctl_member_text(ctl_member(event, "IP"), name),
     };
@@ -97,10 +104,9 @@ static void print_end(FILE *out, const cJSON *event, const char *name, const cha
     char *text = ip ? ctl_cell_text(ip, &address) : NULL;
 
     identity_of(end, identity);
-    if (*name_of(end))
-        snprintf(identity, sizeof(identity), "%s%s/%s",
-                 *ctl_member_text(end, "service") ? "service " : "",
-                 ctl_member_text(end, "namespace"), name_of(end));
+    if (*name_of(event, name))
+        snprintf(identity, sizeof(identity), "%s%s/%s", *service_of(event, name) ? "service " : "",
+                 ctl_member_text(end, "namespace"), name_of(event, name));
     fence_print_safe(out, *identity ? identity : "?");
     if (text && cJSON_IsNumber(number))
         fprintf(out, strchr(text, ':') ? " ([%s]:%.0f)" : " (%s:%.0f)", text, number->valuedouble);

@@ -6,6 +6,7 @@
 
 #include "cni/daemon/daemon.h"
 #include "cni/daemon/pods.h"
+#include "lib/base/clock.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/read.h"
 
@@ -59,14 +60,20 @@ static uint64_t lost_by_kernel(const struct fence_daemon *daemon)
 static void tell_lost(struct fence_daemon *daemon)
 {
     struct fence_observe *observe = &daemon->observe;
-    const uint64_t lost = lost_by_kernel(daemon);
+    const uint64_t now = lost_by_kernel(daemon);
+    const struct fence_lost lost = {
+        .source = FENCE_LOST_BY_KERNEL,
+        .count = now - observe->lost,
+        .wall_ns = fence_clock_wall_ns(),
+        .node_name = daemon->options.node_name,
+    };
 
-    if (lost <= observe->lost)
+    if (now <= observe->lost)
         return;
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(consumers); i++)
         if (consumers[i].lost)
-            consumers[i].lost(daemon, lost - observe->lost);
-    observe->lost = lost;
+            consumers[i].lost(daemon, &lost);
+    observe->lost = now;
 }
 
 bool fence_observe_wanted(const struct fence_daemon *daemon)

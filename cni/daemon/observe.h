@@ -18,8 +18,8 @@ struct fence_daemon;
 /* A part of the daemon that looks at records. None may block, or keep texts of a record. */
 struct fence_consumer {
     void (*record)(struct fence_daemon *daemon, const struct fence_record *record);
-    /* So many events could not be told since the last call. NULL: it does not matter. */
-    void (*lost)(struct fence_daemon *daemon, uint64_t count);
+    /* Some events could not be told. NULL: it does not matter. */
+    void (*lost)(struct fence_daemon *daemon, const struct fence_lost *lost);
     /* Does it have to hear of every new connection that is allowed? NULL: never. */
     bool (*wanted)(const struct fence_daemon *daemon);
 };

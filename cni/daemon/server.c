@@ -132,37 +132,27 @@ void fence_client_refuse(struct fence_client *client, const char *format, ...)
     fence_client_send(client, answer);
 }
 
-static void publish(struct fence_daemon *daemon, const cJSON *message)
+static void publish(const struct fence_server *server, const char *text, size_t size)
 {
-    FENCE_FREE char *text = message ? cJSON_PrintUnformatted(message) : NULL;
-    const struct fence_server *server = &daemon->server;
-
-    for (size_t i = 0; text && i < server->count; i++)
+    for (size_t i = 0; size && i < server->count; i++)
         if (server->clients[i]->observing)
-            enqueue(server->clients[i], text, strlen(text));
+            enqueue(server->clients[i], text, size);
 }
 
 void fence_server_record(struct fence_daemon *daemon, const struct fence_record *record)
 {
-    cJSON *json;
+    char text[FENCE_EVENT_JSON_MAX];
 
-    if (!daemon->server.observers)
-        return;
-    json = fence_event_json(record);
-    publish(daemon, json);
-    cJSON_Delete(json);
+    if (daemon->server.observers)
+        publish(&daemon->server, text, fence_event_json(record, text));
 }
 
-/* As Hubble says it. */
-void fence_server_lost(struct fence_daemon *daemon, uint64_t count)
+void fence_server_lost(struct fence_daemon *daemon, const struct fence_lost *lost)
 {
-    cJSON *json = cJSON_CreateObject();
-    cJSON *lost = cJSON_AddObjectToObject(json, "lost_events");
+    char text[FENCE_EVENT_JSON_MAX];
 
-    cJSON_AddStringToObject(lost, "source", "EVENTS_RING_BUFFER");
-    cJSON_AddNumberToObject(lost, "num_events_lost", (double)count);
-    publish(daemon, json);
-    cJSON_Delete(json);
+    if (daemon->server.observers)
+        publish(&daemon->server, text, fence_lost_json(lost, text));
 }
 
 bool fence_server_wants_records(const struct fence_daemon *daemon)

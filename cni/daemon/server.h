@@ -74,5 +74,5 @@ __attribute__((format(printf, 2, 3))) void fence_client_refuse(struct fence_clie
 
 /* The observers, as a consumer of records. */
 void fence_server_record(struct fence_daemon *daemon, const struct fence_record *record);
-void fence_server_lost(struct fence_daemon *daemon, uint64_t count);
+void fence_server_lost(struct fence_daemon *daemon, const struct fence_lost *lost);
 bool fence_server_wants_records(const struct fence_daemon *daemon);

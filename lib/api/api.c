@@ -81,7 +81,7 @@ static ssize_t next_size(int fd)
     return size < 0 ? -errno : size;
 }
 
-static int parse(const char *text, size_t size, cJSON **ret_message, struct fence_err *err)
+int fence_api_parse(const char *text, size_t size, cJSON **ret_message, struct fence_err *err)
 {
     const char *end = NULL;
     FENCE_CLEANUP(delete_json) cJSON *json = cJSON_ParseWithLengthOpts(text, size, &end, 0);
@@ -104,7 +104,8 @@ static int refuse_oversized(int fd, size_t size, struct fence_err *err)
                          FENCE_API_MESSAGE_MAX);
 }
 
-int fence_api_receive(int fd, int timeout_ms, cJSON **ret_message, struct fence_err *err)
+int fence_api_receive_text(int fd, int timeout_ms, char **ret_text, size_t *ret_size,
+                           struct fence_err *err)
 {
     FENCE_FREE char *text = NULL;
     ssize_t size;
@@ -128,7 +129,18 @@ int fence_api_receive(int fd, int timeout_ms, cJSON **ret_message, struct fence_
     if (size <= 0)
         return fence_err_set(err, -ECONNRESET, "the message has gone: %s", strerror(errno));
     text[size] = '\0';
-    return parse(text, (size_t)size, ret_message, err);
+    *ret_size = (size_t)size;
+    *ret_text = TAKE_PTR(text);
+    return 0;
+}
+
+int fence_api_receive(int fd, int timeout_ms, cJSON **ret_message, struct fence_err *err)
+{
+    FENCE_FREE char *text = NULL;
+    size_t size = 0;
+    int result = fence_api_receive_text(fd, timeout_ms, &text, &size, err);
+
+    return result < 0 ? result : fence_api_parse(text, size, ret_message, err);
 }
 
 /* Takes what `part` holds over into `whole`: lists are joined, objects entered, the rest is kept

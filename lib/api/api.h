@@ -38,6 +38,11 @@ int fence_api_send_text(int fd, const char *text, size_t size, struct fence_err 
  * end, -EBADMSG when it is no JSON object. The caller deletes *ret_message. */
 int fence_api_receive(int fd, int timeout_ms, cJSON **ret_message, struct fence_err *err);
 
+/* The same in two steps, for who wants the text as it came. A NUL follows it; the caller frees. */
+int fence_api_receive_text(int fd, int timeout_ms, char **ret_text, size_t *ret_size,
+                           struct fence_err *err);
+int fence_api_parse(const char *text, size_t size, cJSON **ret_message, struct fence_err *err);
+
 /*
  * Send a request and receive its whole answer: the parts of an answer that comes in several
  * messages ("more") are joined to one object, list behind list. timeout_ms is for all of it.

@@ -1,99 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/api/event_json.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <time.h>
 
 #include <linux/if_ether.h>
 
-#include "lib/base/addr.h"
+#include "lib/api/json_text.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
 
-#define NANOSECONDS 1000000000ull
+/* Types of messages in Hubble's event_type (cilium pkg/monitor/api). */
+#define HUBBLE_DROP           1
+#define HUBBLE_POLICY_VERDICT 5
 
-static bool add_text(cJSON *object, const char *name, const char *text)
-{
-    return cJSON_AddStringToObject(object, name, text) != NULL;
-}
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
 
-static bool add_number(cJSON *object, const char *name, double number)
-{
-    return cJSON_AddNumberToObject(object, name, number) != NULL;
-}
+/* `member` is a literal: its comma, name and colon. */
+#define TEXT_MEMBER(json, member, text)                                                            \
+    do {                                                                                           \
+        FENCE_JSON_LITERAL(json, member);                                                          \
+        fence_json_string(json, text);                                                             \
+    } while (0)
+#define NUMBER_MEMBER(json, member, number)                                                        \
+    do {                                                                                           \
+        FENCE_JSON_LITERAL(json, member);                                                          \
+        fence_json_number(json, number);                                                           \
+    } while (0)
 
-static bool add_time(cJSON *object, __u64 wall)
-{
-    time_t seconds = (time_t)(wall / NANOSECONDS);
-    struct tm parts;
-    char day[32], text[64];
-
-    if (!gmtime_r(&seconds, &parts) || !strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &parts))
-        return add_text(object, "time", "");
-    snprintf(text, sizeof(text), "%s.%09lluZ", day, (unsigned long long)(wall % NANOSECONDS));
-    return add_text(object, "time", text);
-}
+struct hubble_reason {
+    const char *name;
+    unsigned int number;
+};
 
 /* Hubble's DropReason that says the same; whoever reads flows knows these. */
-static const char *hubble_reason(unsigned int reason)
+static struct hubble_reason hubble_reason(unsigned int reason)
 {
     switch (reason) {
     case FENCE_REASON_NO_ENDPOINT:
     case FENCE_REASON_PENDING:
     case FENCE_REASON_INCOMPLETE:
-        return "NO_CONFIGURATION_AVAILABLE_TO_PERFORM_POLICY_DECISION";
+        return (struct hubble_reason){"NO_CONFIGURATION_AVAILABLE_TO_PERFORM_POLICY_DECISION", 165};
     case FENCE_REASON_ETHERTYPE:
-        return "UNSUPPORTED_L2_PROTOCOL";
+        return (struct hubble_reason){"UNSUPPORTED_L2_PROTOCOL", 166};
     case FENCE_REASON_VLAN:
-        return "VLAN_FILTERED";
+        return (struct hubble_reason){"VLAN_FILTERED", 182};
     case FENCE_REASON_TRUNCATED:
     case FENCE_REASON_BAD_HEADER:
-        return "CT_TRUNCATED_OR_INVALID_HEADER";
+        return (struct hubble_reason){"CT_TRUNCATED_OR_INVALID_HEADER", 135};
     case FENCE_REASON_BAD_EXTENSION:
-        return "INVALID_IPV6_EXTENSION_HEADER";
+        return (struct hubble_reason){"INVALID_IPV6_EXTENSION_HEADER", 156};
     case FENCE_REASON_FRAGMENT_ORPHAN:
-        return "FIRST_LOGICAL_DATAGRAM_FRAGMENT_NOT_FOUND";
+        return (struct hubble_reason){"FIRST_LOGICAL_DATAGRAM_FRAGMENT_NOT_FOUND", 175};
     case FENCE_REASON_FRAGMENT_BAD:
-        return "IP_FRAGMENTATION_NOT_SUPPORTED";
+        return (struct hubble_reason){"IP_FRAGMENTATION_NOT_SUPPORTED", 157};
     case FENCE_REASON_SPOOFED_MAC:
-        return "INVALID_SOURCE_MAC";
+        return (struct hubble_reason){"INVALID_SOURCE_MAC", 130};
     case FENCE_REASON_SPOOFED_ADDRESS:
     case FENCE_REASON_SPOOFED_ARP:
     case FENCE_REASON_MARTIAN:
-        return "INVALID_SOURCE_IP";
+        return (struct hubble_reason){"INVALID_SOURCE_IP", 132};
     case FENCE_REASON_SPOOFED_ND:
     case FENCE_REASON_ROUTER_ADVERTISEMENT:
-        return "FORBIDDEN_ICMPV6_MESSAGE";
+        return (struct hubble_reason){"FORBIDDEN_ICMPV6_MESSAGE", 176};
     case FENCE_REASON_DHCP_SERVER:
-        return "INVALID_PACKET_DROPPED";
+        return (struct hubble_reason){"INVALID_PACKET_DROPPED", 134};
     case FENCE_REASON_DENYLIST:
     case FENCE_REASON_DENY_RULE:
-        return "POLICY_DENY";
+        return (struct hubble_reason){"POLICY_DENY", 181};
     default:
-        return "POLICY_DENIED";
+        return (struct hubble_reason){"POLICY_DENIED", 133};
     }
 }
 
-static const char *verdict_of(const struct fence_event *event)
+const char *fence_event_verdict(const struct fence_event *event)
 {
     if (event->verdict != FENCE_ALLOW)
         return "DROPPED";
     return event->shadow == FENCE_ALLOW ? "FORWARDED" : "AUDIT";
-}
-
-static bool add_verdict(cJSON *object, const struct fence_event *event)
-{
-    const char *verdict = verdict_of(event);
-
-    if (!add_text(object, "verdict", verdict) ||
-        !add_text(object, "reason", fence_reason_name(event->reason)))
-        return false;
-    if (event->verdict != FENCE_ALLOW)
-        return add_text(object, "drop_reason_desc", hubble_reason(event->reason));
-    return event->shadow == FENCE_ALLOW ||
-           add_text(object, "audit_reason", fence_reason_name(event->shadow_reason));
 }
 
 static bool is_ip(const struct fence_event *event)
@@ -101,161 +86,186 @@ static bool is_ip(const struct fence_event *event)
     return event->ethertype == ETH_P_IP || event->ethertype == ETH_P_IPV6;
 }
 
-static bool add_ip(cJSON *object, const struct fence_event *event)
+/* Version 8 of RFC 9562: 122 bits of our own. */
+static void put_uuid(struct fence_json_text *json, const uint64_t uuid[2])
 {
-    char source[FENCE_ADDR_TEXT], destination[FENCE_ADDR_TEXT];
-    cJSON *ip;
+    static const char hex[] = "0123456789abcdef";
+    const uint64_t words[2] = {(uuid[0] & ~0xf000ull) | 0x8000,
+                               (uuid[1] & ~(3ull << 62)) | 2ull << 62};
+    char text[36];
+    size_t used = 0;
 
-    if (!is_ip(event))
-        return true;
-    ip = cJSON_AddObjectToObject(object, "IP");
-    return add_text(ip, "source", fence_addr_format(&event->source, source)) &&
-           add_text(ip, "destination", fence_addr_format(&event->destination, destination)) &&
-           add_text(ip, "ipVersion", event->ethertype == ETH_P_IP ? "IPv4" : "IPv6");
+    for (unsigned int i = 0; i < 32; i++) {
+        if (i == 8 || i == 12 || i == 16 || i == 20)
+            text[used++] = '-';
+        text[used++] = hex[words[i / 16] >> (60 - 4 * (i % 16)) & 0xf];
+    }
+    FENCE_JSON_LITERAL(json, ",\"uuid\":\"");
+    fence_json_raw(json, text, sizeof(text));
+    FENCE_JSON_LITERAL(json, "\"");
 }
 
-static const struct {
-    unsigned int bit;
-    const char *name;
-} tcp_flags[] = {
-    {0x01, "FIN"}, {0x02, "SYN"}, {0x04, "RST"}, {0x08, "PSH"},
-    {0x10, "ACK"}, {0x20, "URG"}, {0x40, "ECE"}, {0x80, "CWR"},
+static void put_verdict(struct fence_json_text *json, const struct fence_event *event)
+{
+    TEXT_MEMBER(json, ",\"verdict\":", fence_event_verdict(event));
+    TEXT_MEMBER(json, ",\"reason\":", fence_reason_name(event->reason));
+    if (event->verdict != FENCE_ALLOW)
+        TEXT_MEMBER(json, ",\"drop_reason_desc\":", hubble_reason(event->reason).name);
+    else if (event->shadow != FENCE_ALLOW)
+        TEXT_MEMBER(json, ",\"audit_reason\":", fence_reason_name(event->shadow_reason));
+}
+
+static void put_ip(struct fence_json_text *json, const struct fence_event *event)
+{
+    FENCE_JSON_LITERAL(json, ",\"IP\":{\"source\":");
+    fence_json_addr(json, &event->source);
+    FENCE_JSON_LITERAL(json, ",\"destination\":");
+    fence_json_addr(json, &event->destination);
+    if (event->ethertype == ETH_P_IP)
+        FENCE_JSON_LITERAL(json, ",\"ipVersion\":\"IPv4\"}");
+    else
+        FENCE_JSON_LITERAL(json, ",\"ipVersion\":\"IPv6\"}");
+}
+
+/* By the number of their bit: alone, and as members. */
+static const char *const flag_names[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"};
+static const char *const flag_members[] = {
+    "\"FIN\":true", "\"SYN\":true", "\"RST\":true", "\"PSH\":true",
+    "\"ACK\":true", "\"URG\":true", "\"ECE\":true", "\"CWR\":true",
 };
 
-static bool add_tcp_flags(cJSON *tcp, unsigned int bits)
+static void put_flags(struct fence_json_text *json, unsigned int bits, const char *const *texts,
+                      const char *between)
 {
-    cJSON *flags = cJSON_AddObjectToObject(tcp, "flags");
-
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(tcp_flags); i++)
-        if (bits & tcp_flags[i].bit && !cJSON_AddTrueToObject(flags, tcp_flags[i].name))
-            return false;
-    return flags != NULL;
-}
-
-static bool add_ports(cJSON *l4, const char *name, const struct fence_event *event)
-{
-    cJSON *ports = cJSON_AddObjectToObject(l4, name);
-
-    return add_number(ports, "source_port", event->source_port) &&
-           add_number(ports, "destination_port", event->destination_port) &&
-           (event->protocol != IPPROTO_TCP || add_tcp_flags(ports, event->tcp_flags));
-}
-
-static bool add_icmp(cJSON *l4, const char *name, const struct fence_event *event)
-{
-    cJSON *icmp = cJSON_AddObjectToObject(l4, name);
-
-    return add_number(icmp, "type", event->destination_port >> 8) &&
-           add_number(icmp, "code", event->destination_port & 0xff);
-}
-
-static bool add_l4(cJSON *object, const struct fence_event *event)
-{
-    cJSON *l4;
-
-    if (!is_ip(event))
-        return true;
-    l4 = cJSON_AddObjectToObject(object, "l4");
-    switch (event->protocol) {
-    case IPPROTO_TCP:
-        return add_ports(l4, "TCP", event);
-    case IPPROTO_UDP:
-        return add_ports(l4, "UDP", event);
-    case IPPROTO_SCTP:
-        return add_ports(l4, "SCTP", event);
-    case IPPROTO_ICMP:
-        return add_icmp(l4, "ICMPv4", event);
-    case IPPROTO_ICMPV6:
-        return add_icmp(l4, "ICMPv6", event);
-    default: /* Hubble has no place for it; the number still has to be seen */
-        return add_number(l4, "protocol", event->protocol);
+    for (unsigned int i = 0; bits; i++, bits >>= 1) {
+        if (!(bits & 1))
+            continue;
+        fence_json_raw(json, texts[i], strlen(texts[i]));
+        if (bits >> 1)
+            fence_json_raw(json, between, strlen(between));
     }
+}
+
+static void put_ports(struct fence_json_text *json, const struct fence_event *event)
+{
+    NUMBER_MEMBER(json, "{\"source_port\":", event->source_port);
+    NUMBER_MEMBER(json, ",\"destination_port\":", event->destination_port);
+    if (event->protocol == IPPROTO_TCP) {
+        FENCE_JSON_LITERAL(json, ",\"flags\":{");
+        put_flags(json, event->tcp_flags, flag_members, ",");
+        FENCE_JSON_LITERAL(json, "}");
+    }
+    FENCE_JSON_LITERAL(json, "}");
+}
+
+static void put_icmp(struct fence_json_text *json, const struct fence_event *event)
+{
+    NUMBER_MEMBER(json, "{\"type\":", event->destination_port >> 8);
+    NUMBER_MEMBER(json, ",\"code\":", event->destination_port & 0xff);
+    FENCE_JSON_LITERAL(json, "}");
+}
+
+static void put_l4(struct fence_json_text *json, const struct fence_event *event)
+{
+    static const struct {
+        unsigned int protocol;
+        const char *name;
+        void (*put)(struct fence_json_text *json, const struct fence_event *event);
+    } protocols[] = {
+        {IPPROTO_TCP, "TCP", put_ports},      {IPPROTO_UDP, "UDP", put_ports},
+        {IPPROTO_SCTP, "SCTP", put_ports},    {IPPROTO_ICMP, "ICMPv4", put_icmp},
+        {IPPROTO_ICMPV6, "ICMPv6", put_icmp},
+    };
+    size_t i = 0;
+
+    FENCE_JSON_LITERAL(json, ",\"l4\":{");
+    while (i < FENCE_ARRAY_SIZE(protocols) && protocols[i].protocol != event->protocol)
+        i++;
+    if (i < FENCE_ARRAY_SIZE(protocols)) {
+        fence_json_string(json, protocols[i].name);
+        FENCE_JSON_LITERAL(json, ":");
+        protocols[i].put(json, event);
+    } else { /* Hubble has no place for it; the number still has to be seen */
+        NUMBER_MEMBER(json, "\"protocol\":", event->protocol);
+    }
+    FENCE_JSON_LITERAL(json, "}");
 }
 
 /* "a=b,c=d" as a list. */
-static bool add_labels(cJSON *end, const char *text)
+static void put_labels(struct fence_json_text *json, const char *text)
 {
-    cJSON *list = cJSON_AddArrayToObject(end, "labels");
+    const char *before = "\"";
 
+    FENCE_JSON_LITERAL(json, ",\"labels\":[");
     while (*text) {
-        size_t length = strcspn(text, ",");
-        char label[FENCE_LABELS_MAX];
+        const char *comma = strchrnul(text, ',');
 
-        snprintf(label, sizeof(label), "%.*s", (int)length, text);
-        if (!cJSON_AddItemToArray(list, cJSON_CreateString(label)))
-            return false;
-        text += length + (text[length] == ',');
+        fence_json_raw(json, before, strlen(before));
+        fence_json_escaped(json, text, (size_t)(comma - text));
+        before = "\",\"";
+        text = *comma ? comma + 1 : comma;
     }
-    return list != NULL;
+    fence_json_raw(json, "\"", before[1] != '\0');
+    FENCE_JSON_LITERAL(json, "]");
 }
 
-/* What makes an end more than an identity. */
-static bool add_who(cJSON *object, const struct fence_record_end *end)
+static void put_end(struct fence_json_text *json, const struct fence_record_end *end)
 {
-    return (!*end->app || add_text(object, "app", end->app)) &&
-           (!*end->service || add_text(object, "service", end->service)) &&
-           (!*end->pod || add_text(object, "pod_name", end->pod)) &&
-           (!*end->spiffe || add_text(object, "spiffe", end->spiffe));
-}
-
-static bool add_end(cJSON *parent, const char *name, const struct fence_record_end *end)
-{
-    cJSON *object = cJSON_AddObjectToObject(parent, name);
-    char label[64];
-
-    if (!add_number(object, "identity", end->identity) ||
-        (*end->node && !add_text(object, "node", end->node)) ||
-        (*end->namespace_name && !add_text(object, "namespace", end->namespace_name)) ||
-        !add_who(object, end))
-        return false;
+    NUMBER_MEMBER(json, "{\"identity\":", end->identity);
+    if (*end->namespace_name)
+        TEXT_MEMBER(json, ",\"namespace\":", end->namespace_name);
     if (*end->reserved) {
-        snprintf(label, sizeof(label), "reserved:%s", end->reserved);
-        return add_labels(object, label);
+        FENCE_JSON_LITERAL(json, ",\"labels\":[\"reserved:");
+        fence_json_raw(json, end->reserved, strlen(end->reserved));
+        FENCE_JSON_LITERAL(json, "\"]");
+    } else if (*end->labels) {
+        put_labels(json, end->labels);
     }
-    return !*end->labels || add_labels(object, end->labels);
+    if (*end->pod)
+        TEXT_MEMBER(json, ",\"pod_name\":", end->pod);
+    if (*end->app) {
+        TEXT_MEMBER(json, ",\"workloads\":[{\"name\":", end->app);
+        TEXT_MEMBER(json, "}],\"app\":", end->app);
+    }
+    if (*end->node)
+        TEXT_MEMBER(json, ",\"node\":", end->node);
+    if (*end->spiffe)
+        TEXT_MEMBER(json, ",\"spiffe\":", end->spiffe);
+    FENCE_JSON_LITERAL(json, "}");
 }
 
-static bool add_interface(cJSON *object, const struct fence_record *record)
+static void put_ends(struct fence_json_text *json, const struct fence_record *record)
 {
-    cJSON *interface = cJSON_AddObjectToObject(object, "interface");
-
-    return add_number(interface, "index", record->event->ifindex) &&
-           (!*record->interface || add_text(interface, "name", record->interface));
+    FENCE_JSON_LITERAL(json, ",\"source\":");
+    put_end(json, &record->source);
+    FENCE_JSON_LITERAL(json, ",\"destination\":");
+    put_end(json, &record->destination);
+    if (*record->source.service) {
+        TEXT_MEMBER(json, ",\"source_service\":{\"name\":", record->source.service);
+        TEXT_MEMBER(json, ",\"namespace\":", record->source.namespace_name);
+        FENCE_JSON_LITERAL(json, "}");
+    }
+    if (*record->destination.service) {
+        TEXT_MEMBER(json, ",\"destination_service\":{\"name\":", record->destination.service);
+        TEXT_MEMBER(json, ",\"namespace\":", record->destination.namespace_name);
+        FENCE_JSON_LITERAL(json, "}");
+    }
 }
 
-static bool add_rules(cJSON *object, const struct fence_record *record)
+static void put_kind(struct fence_json_text *json, const struct fence_event *event)
 {
-    return (!*record->policy || add_text(object, "policy", record->policy)) &&
-           (record->rule == FENCE_RULE_NONE || add_number(object, "rule", record->rule)) &&
-           (!*record->audit_policy || add_text(object, "audit_policy", record->audit_policy)) &&
-           (record->audit_rule == FENCE_RULE_NONE ||
-            add_number(object, "audit_rule", record->audit_rule));
-}
-
-static bool add_summary(cJSON *object, const struct fence_event *event)
-{
-    char text[128], protocol[8];
-    const char *name = fence_protocol_name(event->protocol, protocol);
-    size_t used;
-
-    if (!is_ip(event)) {
-        snprintf(text, sizeof(text), "ethertype 0x%04x", event->ethertype);
-        return add_text(object, "Summary", text);
+    if (event->verdict != FENCE_ALLOW) {
+        NUMBER_MEMBER(json, ",\"event_type\":{\"type\":", HUBBLE_DROP);
+        NUMBER_MEMBER(json, ",\"sub_type\":", hubble_reason(event->reason).number);
+    } else {
+        NUMBER_MEMBER(json, ",\"event_type\":{\"type\":", HUBBLE_POLICY_VERDICT);
     }
-    if (event->protocol == IPPROTO_ICMP || event->protocol == IPPROTO_ICMPV6) {
-        snprintf(text, sizeof(text), "%s type %u code %u", name, event->destination_port >> 8u,
-                 event->destination_port & 0xffu);
-        return add_text(object, "Summary", text);
-    }
-    snprintf(text, sizeof(text), "%s", name);
-    if (event->protocol != IPPROTO_TCP)
-        return add_text(object, "Summary", text);
-    used = (size_t)snprintf(text, sizeof(text), "TCP Flags:");
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(tcp_flags); i++)
-        if (event->tcp_flags & tcp_flags[i].bit)
-            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s",
-                                     text[used - 1] == ':' ? " " : ", ", tcp_flags[i].name);
-    return add_text(object, "Summary", text);
+    FENCE_JSON_LITERAL(json, "},\"traffic_direction\":");
+    fence_json_string(json, event->direction == FENCE_EGRESS ? "EGRESS" : "INGRESS");
+    /* of what is in the middle of something nobody knows */
+    if (event->type == FENCE_EVENT_VERDICT ||
+        (event->protocol == IPPROTO_TCP && (event->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN))
+        FENCE_JSON_LITERAL(json, ",\"is_reply\":false");
 }
 
 static const char *event_name(unsigned int type)
@@ -274,30 +284,131 @@ static const char *event_name(unsigned int type)
     }
 }
 
-static bool fill(cJSON *object, const struct fence_record *record)
+static void put_place(struct fence_json_text *json, const struct fence_record *record)
+{
+    NUMBER_MEMBER(json, ",\"interface\":{\"index\":", record->event->ifindex);
+    if (*record->interface)
+        TEXT_MEMBER(json, ",\"name\":", record->interface);
+    TEXT_MEMBER(json, "},\"event\":", event_name(record->event->type));
+}
+
+/* As Hubble has it: `egress_denied_by` and its like, also for what an audited policy would deny. */
+static void put_hubble_policy(struct fence_json_text *json, const struct fence_event *event,
+                              const char *policy)
+{
+    const bool denied = event->verdict != FENCE_ALLOW || event->shadow != FENCE_ALLOW;
+    const char *namespace_name = strchrnul(policy, '/');
+    const char *name = strrchr(policy, '/');
+
+    if (!name)
+        return;
+    fence_json_raw(json, ",\"", 2);
+    if (event->direction == FENCE_EGRESS)
+        FENCE_JSON_LITERAL(json, "egress");
+    else
+        FENCE_JSON_LITERAL(json, "ingress");
+    if (denied)
+        FENCE_JSON_LITERAL(json, "_denied_by\":[{\"name\":");
+    else
+        FENCE_JSON_LITERAL(json, "_allowed_by\":[{\"name\":");
+    fence_json_string(json, name + 1);
+    if (namespace_name != name) {
+        FENCE_JSON_LITERAL(json, ",\"namespace\":\"");
+        fence_json_escaped(json, namespace_name + 1, (size_t)(name - namespace_name) - 1);
+        FENCE_JSON_LITERAL(json, "\"");
+    }
+    FENCE_JSON_LITERAL(json, ",\"kind\":\"");
+    fence_json_escaped(json, policy, (size_t)(namespace_name - policy));
+    FENCE_JSON_LITERAL(json, "\"}]");
+}
+
+static void put_rules(struct fence_json_text *json, const struct fence_record *record)
 {
     const struct fence_event *event = record->event;
 
-    return add_time(object, record->wall_ns) && add_verdict(object, event) &&
-           add_ip(object, event) && add_l4(object, event) &&
-           add_end(object, "source", &record->source) &&
-           add_end(object, "destination", &record->destination) &&
-           add_text(object, "Type", "L3_L4") &&
-           (!*record->node_name || add_text(object, "node_name", record->node_name)) &&
-           add_text(object, "traffic_direction",
-                    event->direction == FENCE_EGRESS ? "EGRESS" : "INGRESS") &&
-           add_interface(object, record) && add_text(object, "event", event_name(event->type)) &&
-           add_rules(object, record) &&
-           (event->suppressed == 0 || add_number(object, "suppressed", event->suppressed)) &&
-           add_summary(object, event);
+    if (*record->policy)
+        TEXT_MEMBER(json, ",\"policy\":", record->policy);
+    if (record->rule != FENCE_RULE_NONE)
+        NUMBER_MEMBER(json, ",\"rule\":", record->rule);
+    if (*record->audit_policy)
+        TEXT_MEMBER(json, ",\"audit_policy\":", record->audit_policy);
+    if (record->audit_rule != FENCE_RULE_NONE)
+        NUMBER_MEMBER(json, ",\"audit_rule\":", record->audit_rule);
+    if (event->set)
+        NUMBER_MEMBER(json, ",\"policy_set\":", event->set);
+    if (event->verdict == FENCE_ALLOW && event->shadow != FENCE_ALLOW)
+        put_hubble_policy(json, event, record->audit_policy);
+    else
+        put_hubble_policy(json, event, record->policy);
 }
 
-cJSON *fence_event_json(const struct fence_record *record)
+static void put_summary(struct fence_json_text *json, const struct fence_event *event)
 {
-    cJSON *object = cJSON_CreateObject();
+    char text[64], protocol[8];
+    const char *name = fence_protocol_name(event->protocol, protocol);
 
-    if (object && fill(object, record))
-        return object;
-    cJSON_Delete(object);
-    return NULL;
+    FENCE_JSON_LITERAL(json, ",\"Summary\":\"");
+    if (!is_ip(event)) {
+        snprintf(text, sizeof(text), "ethertype 0x%04x", event->ethertype);
+        name = text;
+    }
+    fence_json_raw(json, name, strlen(name));
+    if (is_ip(event) && event->protocol == IPPROTO_TCP) {
+        FENCE_JSON_LITERAL(json, " Flags: ");
+        put_flags(json, event->tcp_flags, flag_names, ", ");
+    } else if (event->protocol == IPPROTO_ICMP || event->protocol == IPPROTO_ICMPV6) {
+        NUMBER_MEMBER(json, " type ", event->destination_port >> 8);
+        NUMBER_MEMBER(json, " code ", event->destination_port & 0xff);
+    }
+    FENCE_JSON_LITERAL(json, "\"}");
+}
+
+/* The text's length, 0 when it did not fit. */
+static size_t end_text(struct fence_json_text *json, const char *begin)
+{
+    if (json->full)
+        return 0;
+    *json->at = '\0';
+    return (size_t)(json->at - begin);
+}
+
+size_t fence_event_json(const struct fence_record *record, char text[FENCE_EVENT_JSON_MAX])
+{
+    const struct fence_event *event = record->event;
+    struct fence_json_text json = {.at = text, .end = text + FENCE_EVENT_JSON_MAX - 1};
+
+    FENCE_JSON_LITERAL(&json, "{\"time\":");
+    fence_json_time(&json, record->wall_ns);
+    put_uuid(&json, record->uuid);
+    put_verdict(&json, event);
+    if (is_ip(event)) {
+        put_ip(&json, event);
+        put_l4(&json, event);
+    }
+    put_ends(&json, record);
+    FENCE_JSON_LITERAL(&json, ",\"Type\":\"L3_L4\"");
+    if (*record->node_name)
+        TEXT_MEMBER(&json, ",\"node_name\":", record->node_name);
+    put_kind(&json, event);
+    put_place(&json, record);
+    put_rules(&json, record);
+    if (event->suppressed)
+        NUMBER_MEMBER(&json, ",\"suppressed\":", event->suppressed);
+    put_summary(&json, event);
+    return end_text(&json, text);
+}
+
+size_t fence_lost_json(const struct fence_lost *lost, char text[FENCE_EVENT_JSON_MAX])
+{
+    struct fence_json_text json = {.at = text, .end = text + FENCE_EVENT_JSON_MAX - 1};
+
+    TEXT_MEMBER(&json, "{\"lost_events\":{\"source\":", lost->source);
+    NUMBER_MEMBER(&json, ",\"num_events_lost\":", lost->count);
+    FENCE_JSON_LITERAL(&json, "}");
+    if (*lost->node_name)
+        TEXT_MEMBER(&json, ",\"node_name\":", lost->node_name);
+    FENCE_JSON_LITERAL(&json, ",\"time\":");
+    fence_json_time(&json, lost->wall_ns);
+    FENCE_JSON_LITERAL(&json, "}");
+    return end_text(&json, text);
 }

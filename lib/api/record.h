@@ -28,6 +28,7 @@ struct fence_record_end {
 struct fence_record {
     const struct fence_event *event;
     uint64_t wall_ns; /* since 1970 */
+    uint64_t uuid[2]; /* of this record, wherever it is shown */
     const char *node_name;
     const char *interface; /* host side */
     struct fence_record_end source;
@@ -37,3 +38,13 @@ struct fence_record {
     const char *audit_policy; /* the same of the shadow verdict, where another rule decided it */
     uint32_t audit_rule;
 };
+
+/* Events that could not be told. */
+struct fence_lost {
+    const char *source; /* Hubble's LostEventSource: one of these */
+    uint64_t count;
+    uint64_t wall_ns;
+    const char *node_name; /* "" = unknown */
+};
+#define FENCE_LOST_BY_KERNEL   "PERF_EVENT_RING_BUFFER" /* its ring was full */
+#define FENCE_LOST_BY_CONSUMER "OBSERVER_EVENTS_QUEUE"  /* who asked for them was too slow */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/hash.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
 #include "lib/datapath/endpoints.h"
@@ -151,8 +152,10 @@ void fence_resolve(struct fence_resolver *resolver, const struct fence_event *ev
                    struct fence_resolved *ret_resolved)
 {
     const bool is_ip = event->ethertype == ETH_P_IP || event->ethertype == ETH_P_IPV6;
-    struct fence_resolved resolved = {.event = *event};
+    struct fence_resolved resolved = {.event = *event, .number = ++resolver->resolved};
 
+    if (!resolver->secret)
+        resolver->secret = fence_hash_own("record", sizeof("record")).words[0];
     resolved.wall_ns = fence_clock_wall_ns() - fence_clock_boot_ns() + event->time_ns;
     resolved.endpoint = find(resolver, KIND_ENDPOINT, event->ifindex);
     if (event->identity)
@@ -221,6 +224,8 @@ void fence_record_view(const struct fence_resolver *resolver, const struct fence
 
     ret_record->event = event;
     ret_record->wall_ns = resolved->wall_ns;
+    ret_record->uuid[0] = resolver->secret;
+    ret_record->uuid[1] = resolved->number;
     ret_record->node_name = resolver->node_name;
     ret_record->interface = resolved->endpoint ? resolved->endpoint->interface : "";
     fill_end(own, resolved->identity, resolved->endpoint);

@@ -15,6 +15,7 @@
 struct fence_resolved {
     struct fence_event event;
     uint64_t wall_ns;
+    uint64_t number; /* from 1, in the order of resolving */
     struct fence_name *endpoint;
     struct fence_name *identity;
     struct fence_name *peer_identity;
@@ -37,6 +38,8 @@ struct fence_resolver {
     struct fence_name_index addresses; /* the owner's to fill */
     /* raised by the owner when the maps may say something else: every name is looked at again */
     uint64_t generation;
+    uint64_t secret;             /* of this process: what makes the UUIDs of records unique */
+    uint64_t resolved;           /* how many events so far */
     struct fence_intern numbers; /* to an index into entries */
     struct fence_resolver_entry *entries;
     size_t count;

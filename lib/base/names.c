@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/utf8.h"
 
 static const char *name_of(const char *const *names, size_t count, unsigned int number)
 {
@@ -108,57 +109,19 @@ int fence_protocol_parse(const char *text, unsigned int *ret_protocol)
     return 0;
 }
 
-/* Bytes of the UTF-8 sequence at `text`, its code point in *ret_point; 0 when it is invalid. */
-static size_t utf8_next(const unsigned char *text, unsigned int *ret_point)
-{
-    static const unsigned int smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned int point = text[0];
-    size_t length = 1;
-
-    if (text[0] >= 0xf0 && text[0] < 0xf8)
-        length = 4, point &= 0x07;
-    else if (text[0] >= 0xe0)
-        length = 3, point &= 0x0f;
-    else if (text[0] >= 0xc0)
-        length = 2, point &= 0x1f;
-    else if (text[0] >= 0x80)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        point = point << 6 | (text[i] & 0x3f);
-    }
-    if (text[0] >= 0xf8 || point < smallest[length] || point > 0x10ffff ||
-        (point >= 0xd800 && point < 0xe000))
-        return 0;
-    *ret_point = point;
-    return length;
-}
-
-static bool is_harmless(unsigned int point)
-{
-    if (point < 0x20 || (point >= 0x7f && point < 0xa0))
-        return false;
-    /* directional marks, embeddings, overrides and isolates; line and paragraph separators */
-    return !(point == 0x200e || point == 0x200f || (point >= 0x2028 && point <= 0x202e) ||
-             (point >= 0x2066 && point <= 0x2069));
-}
-
 void fence_print_safe(FILE *out, const char *text)
 {
-    const unsigned char *at = (const unsigned char *)text;
-
-    while (*at) {
+    while (*text) {
         unsigned int point = 0;
-        size_t length = utf8_next(at, &point);
+        size_t length = fence_utf8_next(text, &point);
 
-        if (length && is_harmless(point)) {
-            fwrite(at, 1, length, out);
-            at += length;
+        if (length && fence_utf8_is_harmless(point)) {
+            fwrite(text, 1, length, out);
+            text += length;
             continue;
         }
         for (size_t i = 0; i < (length ? length : 1); i++)
-            fprintf(out, "\\x%02x", at[i]);
-        at += length ? length : 1;
+            fprintf(out, "\\x%02x", (unsigned char)text[i]);
+        text += length ? length : 1;
     }
 }

@@ -6,6 +6,7 @@
 #include <linux/if_ether.h>
 
 #include <bpf/bpf.h>
+#include <cjson/cJSON.h>
 
 #include "test/cmocka.h"
 
@@ -92,6 +93,7 @@ static const struct fence_event event = {
 /* `expect`: NULL = no such member. */
 static void check(const struct fence_event *sample, const char *member, const char *expect)
 {
+    static char json[FENCE_EVENT_JSON_MAX];
     struct fence_resolved resolved;
     struct fence_record record;
     cJSON *value;
@@ -99,7 +101,8 @@ static void check(const struct fence_event *sample, const char *member, const ch
 
     fence_resolve(&resolver, sample, &resolved);
     fence_record_view(&resolver, &resolved, &record);
-    value = fence_event_json(&record);
+    assert_true(fence_event_json(&record, json) > 0);
+    value = cJSON_Parse(json);
     text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(value, member));
     print_message("%s\n", member);
     if (expect)
@@ -117,16 +120,17 @@ static void names_of_both_ends(void **state)
 
     (void)state;
     check(&event, "source",
-          "{\"identity\":300,\"namespace\":\"shop\",\"app\":\"web\",\"pod_name\":\"web-1\","
-          "\"spiffe\":\"spiffe://t.d/ns/shop/app/web\",\"labels\":[\"app=web\",\"tier=front\"]}");
-    check(&event, "destination", "{\"identity\":301,\"node\":\"n2\",\"labels\":[\"zone=a\"]}");
+          "{\"identity\":300,\"namespace\":\"shop\",\"labels\":[\"app=web\",\"tier=front\"],"
+          "\"pod_name\":\"web-1\",\"workloads\":[{\"name\":\"web\"}],\"app\":\"web\","
+          "\"spiffe\":\"spiffe://t.d/ns/shop/app/web\"}");
+    check(&event, "destination", "{\"identity\":301,\"labels\":[\"zone=a\"],\"node\":\"n2\"}");
     check(&event, "interface", "{\"index\":4242,\"name\":\"veth1234\"}");
 
     /* a pending endpoint has no identity of its own yet, but a pod */
     other.identity = FENCE_IDENTITY_PENDING;
     check(&other, "source",
-          "{\"identity\":4,\"namespace\":\"shop\",\"pod_name\":\"web-1\",\"labels\":["
-          "\"reserved:pending\"]}");
+          "{\"identity\":4,\"namespace\":\"shop\",\"labels\":[\"reserved:pending\"],"
+          "\"pod_name\":\"web-1\"}");
     /* gone meanwhile */
     other.ifindex = 1;
     other.identity = 999;
@@ -168,8 +172,8 @@ static void names_of_addresses(void **state)
     other.direction = FENCE_INGRESS;
     other.peer_identity = FENCE_IDENTITY_SERVICE;
     check(&other, "source",
-          "{\"identity\":6,\"namespace\":\"shop\",\"service\":\"db\",\"labels\":["
-          "\"reserved:service\"]}");
+          "{\"identity\":6,\"namespace\":\"shop\",\"labels\":[\"reserved:service\"]}");
+    check(&other, "source_service", "{\"name\":\"db\",\"namespace\":\"shop\"}");
     other.ethertype = ETH_P_ARP;
     check(&other, "source", "{\"identity\":6,\"labels\":[\"reserved:service\"]}");
 }
