@@ -12,6 +12,7 @@
 #include "cni/daemon/conditions.h"
 #include "cni/daemon/devices.h"
 #include "cni/daemon/filters.h"
+#include "cni/daemon/flowbook.h"
 #include "cni/daemon/guard.h"
 #include "cni/daemon/locals.h"
 #include "cni/daemon/loop.h"
@@ -46,6 +47,7 @@ struct fence_daemon {
     struct fence_devices devices;
     struct fence_guard guard;
     struct fence_observe observe;
+    struct fence_flowbook flowbook;
     struct fence_server server;
     struct fence_conditions conditions;
     int64_t started_at; /* seconds since 1970 */

@@ -211,6 +211,7 @@ static const start_step start_steps[] = {
     fence_node_init,
     fence_sources_init,
     fence_observe_init,
+    fence_flowbook_init,
     fence_server_init,
     take_over,
     fence_unenforced_init,
@@ -246,6 +247,7 @@ static void stop(struct fence_daemon *daemon)
 {
     fence_server_done(daemon);
     fence_observe_done(daemon);
+    fence_flowbook_done(daemon);
     fence_sources_done(daemon);
     fence_node_done(daemon);
     fence_unenforced_done(&daemon->unenforced);
@@ -288,6 +290,7 @@ static void init(struct fence_daemon *daemon)
                     .consume = {.fd = -1, .watch.fd = -1},
                     .flush = {.fd = -1, .watch.fd = -1},
                     .watch.fd = -1},
+        .flowbook.timer = {.fd = -1, .watch.fd = -1},
         .server = {.fd = -1, .watch.fd = -1, .tick = {.fd = -1, .watch.fd = -1}},
         .started_at = (int64_t)(fence_clock_wall_ns() / 1000000000),
     };

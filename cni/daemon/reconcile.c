@@ -66,6 +66,7 @@ static void sweep_fired(void *context)
     fence_adopt_run(daemon);
     if (!reconcile->plan)
         return;
+    fence_flowbook_look(daemon); /* while all numbers still have their names */
     if (fence_apply_sweep(reconcile->apply, &err) < 0)
         fence_log(FENCE_LOG_WARNING, "cannot sweep: %s", err.text);
     if (endpoints_changed(daemon)) {

@@ -8,6 +8,7 @@
 
 #include "cni/daemon/answer.h"
 #include "cni/daemon/daemon.h"
+#include "cni/daemon/flowbook.h"
 #include "cni/daemon/status.h"
 #include "cni/daemon/vanished.h"
 #include "lib/base/addr.h"
@@ -135,8 +136,9 @@ static const struct {
     const char *op;
     void (*handle)(struct fence_client *client, const cJSON *request);
 } operations[] = {
-    {"added", handle_added},       {"removed", handle_removed}, {"status", handle_status},
-    {"policies", handle_policies}, {"nearest", handle_nearest}, {"observe", handle_observe},
+    {"added", handle_added},          {"removed", handle_removed}, {"status", handle_status},
+    {"policies", handle_policies},    {"nearest", handle_nearest}, {"observe", handle_observe},
+    {"flows", fence_flowbook_answer},
 };
 
 void fence_requests_handle(struct fence_client *client, const cJSON *request)
@@ -152,7 +154,7 @@ void fence_requests_handle(struct fence_client *client, const cJSON *request)
             operations[i].handle(client, request);
             return;
         }
-    refuse_and_close(client,
-                     "unknown op \"%.64s\": added, removed, status, policies, nearest, observe",
-                     op->valuestring);
+    refuse_and_close(
+        client, "unknown op \"%.64s\": added, removed, status, policies, nearest, observe, flows",
+        op->valuestring);
 }

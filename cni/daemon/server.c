@@ -16,8 +16,9 @@
 #include "lib/api/event_json.h"
 #include "lib/base/memory.h"
 
-/* What one client may leave lying about. A large answer fits; an observer that sleeps does not. */
-#define QUEUE_MAX_BYTES (8u << 20)
+/* What one client may leave lying about: of events, and of answers that he has asked for. */
+#define QUEUE_MAX_BYTES  (8u << 20)
+#define ANSWER_MAX_BYTES (64u << 20)
 
 #define TICK_MS    5000
 #define IDLE_TICKS 2
@@ -81,11 +82,12 @@ static void flush(struct fence_client *client)
 
 static void enqueue(struct fence_client *client, const char *text, size_t size)
 {
+    const size_t most = client->observing ? QUEUE_MAX_BYTES : ANSWER_MAX_BYTES;
     struct fence_message *message;
 
     if (client->broken)
         return;
-    if (size > FENCE_API_MESSAGE_MAX || client->queued + size > QUEUE_MAX_BYTES) {
+    if (size > FENCE_API_MESSAGE_MAX || client->queued + size > most) {
         fence_log(FENCE_LOG_WARNING, "socket: a client does not read its messages and is dropped");
         mark_broken(client, "does not read");
         return;
@@ -116,6 +118,11 @@ void fence_client_send(struct fence_client *client, cJSON *message)
         enqueue(client, text, strlen(text));
     else
         mark_broken(client, "out of memory");
+}
+
+void fence_client_send_text(struct fence_client *client, const char *text, size_t size)
+{
+    enqueue(client, text, size);
 }
 
 void fence_client_refuse(struct fence_client *client, const char *format, ...)

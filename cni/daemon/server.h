@@ -68,6 +68,8 @@ void fence_server_answer_waiters(struct fence_daemon *daemon);
 
 /* Queue a message; a client that does not take his messages is dropped. Takes `message`. */
 void fence_client_send(struct fence_client *client, cJSON *message);
+/* The same for a message that is text already. */
+void fence_client_send_text(struct fence_client *client, const char *text, size_t size);
 /* {"ok":false,"error":...} */
 __attribute__((format(printf, 2, 3))) void fence_client_refuse(struct fence_client *client,
                                                                const char *format, ...);
