@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Benchmarks, as root: bench.sh policy|datapath|add [--quick] [--check]
+# Benchmarks, as root: bench.sh policy|datapath|add|observe [--quick] [--check]
 #   policy    the policy engine at 100,000 pods and 10,000 policies against its targets, then its
 #             growth as a table, build/bench/policy.csv and build/bench/policy.svg
 #   datapath  ns per packet of each hook (build/bench/datapath-ns.json), then what a policy costs
@@ -8,6 +8,9 @@
 #             .csv, .svg); a quarter of an hour, and both cores are taken from everybody else
 #   add       what podfence adds to ADD and DEL of bridge and portmap, alone and 20 at the same time, by
 #             each way of attaching, with the kernel's wait for it (build/bench/add.json); 8 minutes
+#   observe   what events cost of the rate of new connections, and what 100,000 drops a second cost
+#             podfenced, with the books of what was told (build/bench/observe.json); 2 minutes.
+#             FENCE_DAEMON_OPTIONS: more options of podfenced, such as those of its logs
 #   --quick   small sizes and few rounds, a minute
 #   --check   exit 1 when a target is missed
 # Exit 1 too when what was measured is not right, whatever it took.
@@ -17,7 +20,7 @@ cd "$(dirname "$0")/.."
 out=build/bench
 
 usage() {
-    sed -n '3,13s/^# \{0,1\}//p' "$0" >&2
+    sed -n '3,16s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -106,8 +109,17 @@ bench_add() {
     return "$status"
 }
 
+# ---- events --------------------------------------------------------------------------------------
+
+bench_observe() {
+    local status=0
+    FENCE_BUILD=$PWD/build test/bench/observe.sh ${quick:+--quick} "${check[@]}" --json "$PWD/$out/observe.json" || status=1
+    printf '\n%s\n' "$out/observe.json"
+    return "$status"
+}
+
 case ${1:-} in
-    policy | datapath | add) what=$1 ;;
+    policy | datapath | add | observe) what=$1 ;;
     *) usage ;;
 esac
 shift

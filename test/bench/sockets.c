@@ -24,22 +24,22 @@ static const char usage[] =
     "  --rounds N       all configurations in turns, so often (41)\n"
     "  --slice SECONDS  of one test in one round (0.15)\n"
     "  --bulk N         iperf3 in each Nth round, 0 = never (2)\n"
+    "  --connections    new connections alone\n"
     "  --json FILE, --csv FILE\n"
     "  --check          exit with 1 when a target is missed\n";
 
 static int parse(struct sockets_run *run, int argc, char **argv)
 {
-    static const struct option options[] = {{"rounds", required_argument, NULL, 'r'},
-                                            {"slice", required_argument, NULL, 's'},
-                                            {"bulk", required_argument, NULL, 'b'},
-                                            {"json", required_argument, NULL, 'j'},
-                                            {"csv", required_argument, NULL, 'c'},
-                                            {"check", no_argument, NULL, 'k'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"rounds", required_argument, NULL, 'r'}, {"slice", required_argument, NULL, 's'},
+        {"bulk", required_argument, NULL, 'b'},   {"json", required_argument, NULL, 'j'},
+        {"csv", required_argument, NULL, 'c'},    {"connections", no_argument, NULL, 'o'},
+        {"check", no_argument, NULL, 'k'},        {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
         run->check |= option == 'k';
+        run->connections_only |= option == 'o';
         if (option == 'r')
             run->rounds = (unsigned int)strtoul(optarg, NULL, 10);
         else if (option == 'b')

@@ -68,6 +68,7 @@ struct sockets_run {
     unsigned int rounds;
     unsigned int bulk_every; /* rounds; 0 = never: no iperf3 */
     double seconds;          /* of one slice */
+    bool connections_only;
     bool check;
     const char *json;
     const char *csv;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What a policy costs through real sockets: sockets.sh [--quick] [OPTION of bench-sockets...]
+# What a policy costs through real sockets: sockets.sh [--events] [--quick] [OPTION of bench-sockets...]
+# --events: what telling every connection costs instead (test/bench/observe.sh).
 # For each way of enforcing a node of its own (a network namespace) with a bridge whose packets go
 # through netfilter, and a client and a server pod that the real chain of plugins has added. All of
 # them are there at the same time; bench-sockets measures them in turns.
@@ -16,8 +17,15 @@ keys=(none none-again empty fence-1 fence-100 fence-1000 fence-10000 fence-addre
     fence-stopped fence-same-node iptables-nft-100 iptables-nft-1000 iptables-legacy-100
     iptables-legacy-1000 ipset nft-map)
 options=()
+# of every podfenced: FENCE_DAEMON_OPTIONS="--event-log /dev/null"
+read -ra daemon_options <<<"${FENCE_DAEMON_OPTIONS:-}"
 for argument in "$@"; do
-    if [ "$argument" = --quick ]; then
+    if [ "$argument" = --events ]; then
+        keys=(events-off events-off-again events-told events-shown)
+        options+=(--connections)
+    elif [ "$argument" = --quick ] && [ "${keys[0]}" = events-off ]; then
+        options+=(--rounds 25 --slice 0.1)
+    elif [ "$argument" = --quick ]; then
         keys=(none none-again empty fence-1 fence-10000 fence-changes fence-stopped fence-same-node
             iptables-nft-100 nft-map)
         options+=(--rounds 7 --slice 0.06 --bulk 0)
@@ -104,7 +112,7 @@ fence() {
     # no function in between: its number is to be the daemon's own
     nsenter --net="/run/netns/node-$key" -- "$LAB_BIN/podfenced" --bpffs "$LAB/bpf/$key" \
         --socket "$LAB/$key.sock" --objects "$LAB/objects/$key" --state "$LAB/state/$key" \
-        --node-name here --attach tcx "$@" 2>>"$LAB/daemon.log" &
+        --node-name here --attach tcx "${daemon_options[@]}" "$@" 2>>"$LAB/daemon.log" &
     daemon_pids[$key]=$!
     eventually "podfenced of $key answers" 60 daemon_answers "$key"
     chain "$key" "$(jq -n --arg bpffs "$LAB/bpf/$key" --arg socket "$LAB/$key.sock" \
@@ -123,6 +131,17 @@ fence_on_bridge() {
     else
         fence "$@"
     fi
+}
+
+# tell_all KEY: connections that are allowed are told, as if somebody listened for ever.
+tell_all() {
+    local layout
+    layout=$(echo "$LAB/bpf/$1"/v*)
+    bpftool map update pinned "$layout/maps/observed" key hex 00 00 00 00 value hex ff ff ff ff ff ff ff 7f
+}
+
+show_all() {
+    "$LAB_BIN/podfencectl" --bpffs "$LAB/bpf/$1" --socket "$LAB/$1.sock" observe -f -o json >/dev/null &
 }
 
 # ---- others --------------------------------------------------------------------------------------
@@ -188,6 +207,7 @@ set_up() {
             kill -STOP "${daemon_pids[$key]}"
             ;;
         fence-same-node) fence "$key" 1 250 --same-node on ;;
+        events-*) fence_on_bridge "$key" 1 250 ;;
         *)
             chain "$key"
             pods_add "$key" -
@@ -196,6 +216,8 @@ set_up() {
     client_address=$(pod_fact "$key" client '.ips[0].address | split("/")[0]')
     case $key in
         iptables-*) filter_rules "${key##*-}" | in_node "$key" "${key%-*}-restore" ;;
+        events-told) tell_all "$key" ;;
+        events-shown) show_all "$key" ;;
         ipset) use_ipset "$key" ;;
         nft-map) use_nft_map "$key" ;;
     esac
@@ -210,15 +232,16 @@ for key in "${keys[@]}"; do
     echo "sockets: setting up $key" >&2
     set_up "$key"
 done
+
 # daemon_ms KEY: processor time of a node's podfenced so far.
 daemon_ms() {
     awk '{ printf "%d", $1 / 1000000 }' "/proc/${daemon_pids[$1]}/schedstat"
 }
 
-before=$(daemon_ms fence-changes)
+[ -z "${daemon_pids[fence-changes]:-}" ] || before=$(daemon_ms fence-changes)
 status=0
 "$bench" "${options[@]}" "$LAB/configs" &
 wait $! || status=$?
-printf 'podfenced needed %d ms of a core for the addresses that changed, and all else meanwhile\n' \
+[ -z "${daemon_pids[fence-changes]:-}" ] || printf 'podfenced needed %d ms of a core for the addresses that changed, and all else meanwhile\n' \
     $(($(daemon_ms fence-changes) - before))
 exit "$status"

@@ -58,8 +58,10 @@ int sockets_configs_read(const char *path, struct sockets_run *run, struct fence
         return fence_err_set(err, -errno, "%s: %s", path, strerror(errno));
     while (r == 0 && fgets(line, sizeof(line), file))
         r = read_line(line, run, err);
-    if (r == 0 && (run->count < 2 || strcmp(run->configs[0].kind->key, "none") != 0))
-        r = fence_err_set(err, -EINVAL, "%s: the first line is not none, or the only one", path);
+    if (r == 0 && (run->count < 2 || (strcmp(run->configs[0].kind->key, "none") != 0 &&
+                                      strcmp(run->configs[0].kind->key, "events-off") != 0)))
+        r = fence_err_set(err, -EINVAL,
+                          "%s: the first line is none to compare with, or the only one", path);
     return r;
 }
 

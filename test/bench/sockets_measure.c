@@ -90,6 +90,8 @@ static int measure_round(struct sockets_run *run, unsigned int round, struct fen
     int r = 0;
 
     for (unsigned int test = 0; r == 0 && test < SOCKETS_TESTS; test++) {
+        if (test != SOCKETS_CRR && run->connections_only)
+            continue;
         if (test == SOCKETS_BULK && (run->bulk_every == 0 || round % run->bulk_every != 0))
             continue;
         r = measure_test(run, round, (enum sockets_test)test, err);
