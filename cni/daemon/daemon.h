@@ -11,6 +11,7 @@
 #include "cni/daemon/adopt.h"
 #include "cni/daemon/conditions.h"
 #include "cni/daemon/devices.h"
+#include "cni/daemon/event_log.h"
 #include "cni/daemon/filters.h"
 #include "cni/daemon/flowbook.h"
 #include "cni/daemon/guard.h"
@@ -48,6 +49,7 @@ struct fence_daemon {
     struct fence_guard guard;
     struct fence_observe observe;
     struct fence_flowbook flowbook;
+    struct fence_event_log event_log;
     struct fence_server server;
     struct fence_conditions conditions;
     int64_t started_at; /* seconds since 1970 */

@@ -46,6 +46,12 @@ void fence_log_file_flush(struct fence_log_file *log)
         begin_problem(log, &err);
 }
 
+/* Once lines are left out, all are until it is over: a gap has one place. */
+static bool leaves_out(const struct fence_log_file *log)
+{
+    return *log->problem && log->file.dropped > log->dropped_before;
+}
+
 int fence_log_file_add(struct fence_log_file *log, const char *text, size_t size)
 {
     struct fence_err err = {""};
@@ -53,11 +59,16 @@ int fence_log_file_add(struct fence_log_file *log, const char *text, size_t size
 
     if (!fence_log_file_is_used(log))
         return 0;
+    if (leaves_out(log)) {
+        log->file.dropped++;
+        return -ENOBUFS;
+    }
     result = fence_logfile_add(&log->file, text, size);
     if (result == -ENOBUFS) {
         if (!*log->problem) {
             fence_err_set(&err, result, "nobody reads %s", log->file.options.path);
             begin_problem(log, &err);
+            log->dropped_before--;
         }
         return result;
     }

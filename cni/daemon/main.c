@@ -202,6 +202,7 @@ static int take_over(struct fence_daemon *daemon, struct fence_err *err)
 typedef int (*start_step)(struct fence_daemon *daemon, struct fence_err *err);
 
 /* The order matters: see the head of this file. */
+/* clang-format off: one a line */
 static const start_step start_steps[] = {
     be_the_only_one,
     load,
@@ -210,6 +211,7 @@ static const start_step start_steps[] = {
     open_store,
     fence_node_init,
     fence_sources_init,
+    fence_event_log_init,
     fence_observe_init,
     fence_flowbook_init,
     fence_server_init,
@@ -220,6 +222,7 @@ static const start_step start_steps[] = {
     fence_filters_init,
     fence_guard_init,
 };
+/* clang-format on */
 
 static int start(struct fence_daemon *daemon, struct fence_err *err)
 {
@@ -248,6 +251,7 @@ static void stop(struct fence_daemon *daemon)
     fence_server_done(daemon);
     fence_observe_done(daemon);
     fence_flowbook_done(daemon);
+    fence_event_log_done(daemon);
     fence_sources_done(daemon);
     fence_node_done(daemon);
     fence_unenforced_done(&daemon->unenforced);
@@ -291,6 +295,7 @@ static void init(struct fence_daemon *daemon)
                     .flush = {.fd = -1, .watch.fd = -1},
                     .watch.fd = -1},
         .flowbook.timer = {.fd = -1, .watch.fd = -1},
+        .event_log.file = FENCE_LOG_FILE_NONE,
         .server = {.fd = -1, .watch.fd = -1, .tick = {.fd = -1, .watch.fd = -1}},
         .started_at = (int64_t)(fence_clock_wall_ns() / 1000000000),
     };

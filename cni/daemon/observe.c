@@ -15,6 +15,7 @@
 /* One row each. Every record goes to all, in this order. */
 static const struct fence_consumer consumers[] = {
     {fence_server_record, fence_server_lost, fence_server_wants_records},
+    {fence_event_log_record, fence_event_log_lost, fence_event_log_wanted},
 };
 
 /* The maps and objects may have other names since the last apply. */
@@ -73,6 +74,7 @@ static void tell_lost(struct fence_daemon *daemon)
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(consumers); i++)
         if (consumers[i].lost)
             consumers[i].lost(daemon, &lost);
+    observe->lost_told += lost.count;
     observe->lost = now;
 }
 
@@ -153,6 +155,17 @@ int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err)
     if (result == 0)
         fence_observe_listen(daemon);
     return result;
+}
+
+cJSON *fence_observe_json(const struct fence_daemon *daemon)
+{
+    cJSON *json = cJSON_CreateObject();
+
+    cJSON_AddNumberToObject(json, "seen", (double)daemon->observe.seen);
+    cJSON_AddNumberToObject(json, "lost", (double)daemon->observe.lost_told);
+    cJSON_AddNumberToObject(json, "observers", (double)daemon->server.observers);
+    cJSON_AddItemToObject(json, "log", fence_event_log_json(daemon));
+    return json;
 }
 
 void fence_observe_done(struct fence_daemon *daemon)

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <cjson/cJSON.h>
+
 #include "cni/daemon/loop.h"
 #include "lib/api/record.h"
 #include "lib/api/resolve.h"
@@ -32,7 +34,8 @@ struct fence_observe {
     struct fence_timer flush;
     struct fence_resolver resolver;
     uint64_t seen;
-    uint64_t lost; /* of the kernel's counter, as last looked at */
+    uint64_t lost;      /* of the kernel's counter, as last looked at */
+    uint64_t lost_told; /* since the start */
 };
 
 int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err);
@@ -41,4 +44,6 @@ bool fence_observe_wanted(const struct fence_daemon *daemon);
 /* Go on hearing of allowed connections as long as they are wanted: at least every
  * FENCE_LISTEN_SECONDS, and at once when somebody begins to want them. */
 void fence_observe_listen(struct fence_daemon *daemon);
+/* For the status: {"seen":12,"lost":0,"observers":1,"log":null}. */
+cJSON *fence_observe_json(const struct fence_daemon *daemon);
 void fence_observe_done(struct fence_daemon *daemon);

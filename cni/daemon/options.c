@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cni/daemon/options_events.h"
 #include "cni/daemon/options_install.h"
 #include "lib/api/api.h"
 #include "lib/base/labels.h"
@@ -364,6 +365,20 @@ static const struct option_row rows[] = {
      "podfence's entry of the chain, an object (see README)"},
     {"cni-check", "SECONDS", fence_option_cni_check,
      "look at all of it so often, besides whenever something changes [60]"},
+    {"event-log", "FILE|-", fence_option_event_log,
+     "write events as JSON lines, allowed connections among them, to a file or, -, to standard\n"
+     "output; a full disk stops nothing but the log"},
+    {"event-log-size", "SIZE", fence_option_event_log_size,
+     "rename the file before it grows larger, FILE to FILE.1 and so on [10M]"},
+    {"event-log-files", "N", fence_option_event_log_files,
+     "how many files are kept, the current one among them [5]"},
+    {"event-log-filter", "KEY=VALUE,...;...", fence_option_event_log_filter,
+     "write only what fits: KEY is verdict, from, to, namespace, port, reason or policy, values\n"
+     "are as in podfencectl observe, one of each key must fit; repeatable: one of these filters\n"
+     "must fit, such as 'verdict=DROPPED,AUDIT;namespace=shop'"},
+    {"socket-group", "GROUP", fence_option_socket_group,
+     "members may ask at the socket (status, observe and their like), and change nothing\n"
+     "[none: root only]"},
     {"log-level", "LEVEL", set_log_level, "error, warning, info or debug [info]"},
     {"version", NULL, NULL, "show the version of the program and of the pinned layout"},
     {"help", NULL, NULL, "show this text"},
@@ -413,6 +428,8 @@ static void set_defaults(struct fence_options *options)
         .platform = "auto",
         .cni_check = DEFAULT_CNI_CHECK_S,
         .device_hooks = true,
+        .event_log.file = {.size = DEFAULT_EVENT_LOG_SIZE, .files = DEFAULT_EVENT_LOG_FILES},
+        .socket_group = -1,
         .log_level = FENCE_LOG_INFO,
     };
     if (gethostname(options->host_name, sizeof(options->host_name) - 1) < 0)
@@ -473,6 +490,7 @@ void fence_options_done(struct fence_options *options)
     free(options->cni_caches.items);
     free(options->exempt_namespaces.items);
     free(options->sizes);
+    fence_options_events_done(options);
     *options = (struct fence_options){0};
 }
 

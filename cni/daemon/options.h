@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "cni/daemon/adopt.h"
+#include "cni/daemon/event_log.h"
 #include "cni/daemon/log.h"
 #include "lib/base/err.h"
 #include "lib/datapath/attach.h"
@@ -49,6 +50,8 @@ struct fence_options {
     bool labels_from_annotations;
     bool audit_annotation;
     bool audit_all;
+    struct fence_event_log_options event_log;
+    int64_t socket_group; /* -1 = none: root only */
     struct fence_map_size *sizes;
     size_t size_count;
     size_t size_capacity;

@@ -303,7 +303,6 @@ static void add_guard(cJSON *status, const struct fence_guard *guard)
 cJSON *fence_status_json(const struct fence_daemon *daemon)
 {
     cJSON *status = cJSON_CreateObject();
-    cJSON *events;
 
     add_identification(status, daemon);
     add_folders(status, daemon);
@@ -318,8 +317,6 @@ cJSON *fence_status_json(const struct fence_daemon *daemon)
     add_adoption(status, daemon);
     add_reconciled(status, daemon);
     add_guard(status, &daemon->guard);
-    events = cJSON_AddObjectToObject(status, "events");
-    cJSON_AddNumberToObject(events, "seen", (double)daemon->observe.seen);
-    cJSON_AddNumberToObject(events, "observers", (double)daemon->server.observers);
+    cJSON_AddItemToObject(status, "events", fence_observe_json(daemon));
     return status;
 }
