@@ -35,6 +35,7 @@ int ctl_identities(struct ctl *ctl, int argc, char **argv);
 int ctl_policies(struct ctl *ctl, int argc, char **argv);
 int ctl_connections(struct ctl *ctl, int argc, char **argv);
 int ctl_observe(struct ctl *ctl, int argc, char **argv);
+int ctl_cut(struct ctl *ctl, int argc, char **argv);
 int ctl_trace(struct ctl *ctl, int argc, char **argv);
 int ctl_diff(struct ctl *ctl, int argc, char **argv);
 int ctl_validate(struct ctl *ctl, int argc, char **argv);

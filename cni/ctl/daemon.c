@@ -39,8 +39,8 @@ static int request(int fd, const char *op, cJSON **ret_answer, struct fence_err 
     return r;
 }
 
-int ctl_daemon_request(const struct ctl *ctl, const cJSON *message, cJSON **ret_answer,
-                       struct fence_err *err)
+int ctl_daemon_request_within(const struct ctl *ctl, const cJSON *message, int timeout_ms,
+                              cJSON **ret_answer, struct fence_err *err)
 {
     FENCE_CLOSE int fd = open_socket(ctl, err);
     cJSON *answer = NULL;
@@ -48,12 +48,18 @@ int ctl_daemon_request(const struct ctl *ctl, const cJSON *message, cJSON **ret_
 
     if (fd < 0)
         return fd;
-    r = fence_api_request(fd, message, CTL_DAEMON_MS, &answer, err);
+    r = fence_api_request(fd, message, timeout_ms, &answer, err);
     if (r == 0)
         r = refusal(&answer, err);
     if (r == 0)
         *ret_answer = answer;
     return r;
+}
+
+int ctl_daemon_request(const struct ctl *ctl, const cJSON *message, cJSON **ret_answer,
+                       struct fence_err *err)
+{
+    return ctl_daemon_request_within(ctl, message, CTL_DAEMON_MS, ret_answer, err);
 }
 
 int ctl_daemon_ask(const struct ctl *ctl, const char *op, cJSON **ret_answer, struct fence_err *err)

@@ -15,7 +15,10 @@
 int ctl_daemon_ask(const struct ctl *ctl, const char *op, cJSON **ret_answer,
                    struct fence_err *err);
 
-/* The same for a whole message, which stays the caller's. */
+/* The same for a whole message, which stays the caller's, and an answer that may take so long. */
+int ctl_daemon_request_within(const struct ctl *ctl, const cJSON *message, int timeout_ms,
+                              cJSON **ret_answer, struct fence_err *err);
+/* CTL_DAEMON_MS of it. */
 int ctl_daemon_request(const struct ctl *ctl, const cJSON *message, cJSON **ret_answer,
                        struct fence_err *err);
 

@@ -20,6 +20,7 @@ static const struct {
     {"policies", ctl_policies, "the policies in force; --set N shows the compiled tables"},
     {"connections", ctl_connections, "tracked connections with their verdicts"},
     {"observe", ctl_observe, "verdicts and drops as they happen"},
+    {"cut", ctl_cut, "emergency: cut pods off for some time, list such cuts, undo them"},
     {"trace", ctl_trace, "ask whether A may talk to B, and why"},
     {"diff", ctl_diff, "what another set of objects would change, and what must hold"},
     {"validate", ctl_validate, "check object files without applying them"},

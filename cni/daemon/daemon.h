@@ -10,6 +10,7 @@
 
 #include "cni/daemon/adopt.h"
 #include "cni/daemon/conditions.h"
+#include "cni/daemon/cuts.h"
 #include "cni/daemon/devices.h"
 #include "cni/daemon/event_log.h"
 #include "cni/daemon/filters.h"
@@ -38,6 +39,7 @@ struct fence_daemon {
     struct fence_takeover takeover; /* from an older layout, while that is going on */
     struct fence_store *store;
     struct fence_sources sources;
+    struct fence_cuts cuts;
     struct fence_node_watch node;
     struct fence_reconcile reconcile;
     struct fence_unenforced unenforced;

@@ -209,6 +209,7 @@ static const start_step start_steps[] = {
     write_settings,
     fence_reconcile_init,
     open_store,
+    fence_cuts_init,
     fence_node_init,
     fence_sources_init,
     fence_event_log_init,
@@ -262,6 +263,7 @@ static void stop(struct fence_daemon *daemon)
     fence_guard_done(daemon);
     fence_reconcile_done(daemon);
     fence_conditions_done(&daemon->conditions);
+    fence_cuts_done(daemon);
     fence_store_free(&daemon->store);
     fence_takeover_close(&daemon->takeover);
     fence_pins_close(&daemon->pins);

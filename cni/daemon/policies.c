@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The answer to "policies": each policy, where it comes from, and which endpoints it selects. */
+/* Policies: where each comes from, which endpoints it selects, and since when it is in force. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +15,8 @@
 /* Names of endpoints that are listed for one policy; the count is of all. */
 #define NAMES_MAX 200
 
+#define NAME_BYTES (FENCE_NAMESPACE_MAX + FENCE_POD_NAME_MAX)
+
 /* What a policy looks at in an endpoint. */
 struct subject {
     const struct fence_object *pod; /* NULL = labels from the runtime */
@@ -26,7 +28,7 @@ struct subject {
 
 struct policies {
     const struct fence_daemon *daemon;
-    struct fence_world world;
+    int64_t now; /* seconds since 1970 */
     struct subject *subjects;
     size_t count;
 };
@@ -36,13 +38,31 @@ static const char *namespace_of(const struct subject *subject)
     return subject->pod ? subject->pod->namespace_name : subject->local->namespace_name;
 }
 
-static void fill_subject(struct policies *policies, struct subject *subject)
+/* As fence_world_pod_of, without sorting the objects unless the names do not tell. */
+static const struct fence_object *pod_of(const struct fence_store *store,
+                                         const struct fence_local *local)
+{
+    const struct fence_object *named =
+        fence_store_find(store, FENCE_OBJECT_POD, local->namespace_name, local->pod);
+    const struct fence_object *const *pods;
+    size_t count;
+
+    if (named && fence_pod_is(named, local->namespace_name, local->pod, local->uid))
+        return named;
+    count = *local->container_id ? fence_store_kind(store, FENCE_OBJECT_POD, &pods) : 0;
+    for (size_t i = 0; i < count; i++)
+        if (fence_pod_names_container(pods[i], local))
+            return pods[i];
+    return NULL;
+}
+
+static void fill_subject(const struct fence_store *store, struct subject *subject)
 {
     const struct fence_object *space;
 
-    subject->pod = fence_world_pod_of(&policies->world, subject->local);
+    subject->pod = pod_of(store, subject->local);
     subject->labels = subject->pod ? subject->pod->pod.labels : subject->local->labels;
-    space = fence_world_find(&policies->world, FENCE_OBJECT_NAMESPACE, "", namespace_of(subject));
+    space = fence_store_find(store, FENCE_OBJECT_NAMESPACE, "", namespace_of(subject));
     if (space) {
         subject->namespace_labels = space->namespace_labels;
         return;
@@ -57,19 +77,15 @@ static int open_policies(const struct fence_daemon *daemon, struct policies *pol
 
     *policies = (struct policies){
         .daemon = daemon,
-        .world = {.locals = locals->items,
-                  .local_count = locals->count,
-                  .node_name = daemon->options.node_name,
-                  .now = (int64_t)(fence_clock_wall_ns() / NS_PER_SECOND)},
+        .now = (int64_t)(fence_clock_wall_ns() / NS_PER_SECOND),
+        .subjects = calloc(locals->count + 1, sizeof(*policies->subjects)),
     };
-    policies->world.object_count = fence_store_objects(daemon->store, &policies->world.objects);
-    policies->subjects = calloc(locals->count + 1, sizeof(*policies->subjects));
     if (!policies->subjects)
         return -1;
     policies->count = locals->count;
     for (size_t i = 0; i < locals->count; i++) {
         policies->subjects[i].local = &locals->items[i];
-        fill_subject(policies, &policies->subjects[i]);
+        fill_subject(daemon->store, &policies->subjects[i]);
     }
     return 0;
 }
@@ -93,30 +109,100 @@ static const struct fence_problem *refusal_of(const struct fence_daemon *daemon,
     return NULL;
 }
 
+static const char *name_of(const struct subject *subject, char *text, size_t size)
+{
+    if (!subject->pod)
+        return fence_local_name(subject->local, text, size);
+    snprintf(text, size, "%s/%s", namespace_of(subject), subject->pod->name);
+    return text;
+}
+
+static bool is_selected(const struct fence_object *object, const struct subject *subject)
+{
+    return subject->labels && fence_policy_selects(object, namespace_of(subject),
+                                                   subject->namespace_labels, subject->labels);
+}
+
 static void add_endpoints(cJSON *policy, const struct policies *policies,
                           const struct fence_object *object)
 {
     /* one that is over applies to nobody */
-    const bool over = fence_policy_is_over(object, policies->world.now);
+    const bool over = fence_policy_is_over(object, policies->now);
     cJSON *list = cJSON_AddArrayToObject(policy, "endpoints");
     size_t selected = 0;
 
     for (size_t i = 0; i < policies->count && !over; i++) {
-        const struct subject *subject = &policies->subjects[i];
-        char name[FENCE_NAMESPACE_MAX + FENCE_POD_NAME_MAX];
+        char name[NAME_BYTES];
 
-        if (!subject->labels ||
-            !fence_policy_selects(object, namespace_of(subject), subject->namespace_labels,
-                                  subject->labels) ||
-            selected++ >= NAMES_MAX)
+        if (!is_selected(object, &policies->subjects[i]) || selected++ >= NAMES_MAX)
             continue;
-        if (subject->pod)
-            snprintf(name, sizeof(name), "%s/%s", namespace_of(subject), subject->pod->name);
-        else
-            fence_local_name(subject->local, name, sizeof(name));
-        cJSON_AddItemToArray(list, cJSON_CreateString(name));
+        cJSON_AddItemToArray(
+            list, cJSON_CreateString(name_of(&policies->subjects[i], name, sizeof(name))));
     }
     cJSON_AddNumberToObject(policy, "endpointCount", (double)selected);
+}
+
+/* What the last apply could not do for an endpoint, NULL when nothing. */
+static const char *failure_of(const struct fence_reconcile *reconcile,
+                              const struct fence_local *local)
+{
+    const struct fence_plan_endpoint *planned = fence_reconcile_endpoint(reconcile, local->ifindex);
+    const char *closed = planned ? fence_reconcile_closed(reconcile, planned) : NULL;
+    char name[NAME_BYTES], subject[NAME_BYTES + 16];
+    size_t length;
+
+    if (closed)
+        return closed;
+    length = (size_t)snprintf(subject, sizeof(subject), "endpoint %s ",
+                              fence_local_name(local, name, sizeof(name)));
+    for (size_t i = 0; i < reconcile->report.failure_count; i++)
+        if (!strncmp(reconcile->report.failures[i].subject, subject, length))
+            return reconcile->report.failures[i].text;
+    return NULL;
+}
+
+static void add_failure(cJSON *list, const char *endpoint, const char *text)
+{
+    cJSON *failure = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(failure, "endpoint", endpoint);
+    cJSON_AddStringToObject(failure, "text", text);
+    cJSON_AddItemToArray(list, failure);
+}
+
+/* Where the policy is not enforced as it says, although it selects the endpoint. */
+static void add_shortfalls(cJSON *policy, const struct policies *policies,
+                           const struct fence_object *object)
+{
+    cJSON *exempt = cJSON_AddArrayToObject(policy, "exempt");
+    cJSON *failures = cJSON_AddArrayToObject(policy, "failures");
+
+    for (size_t i = 0; i < policies->count; i++) {
+        const struct subject *subject = &policies->subjects[i];
+        char name[NAME_BYTES];
+        const char *text;
+
+        if (!is_selected(object, subject))
+            continue;
+        name_of(subject, name, sizeof(name));
+        if (subject->local->exempt)
+            cJSON_AddItemToArray(exempt, cJSON_CreateString(name));
+        text = failure_of(&policies->daemon->reconcile, subject->local);
+        if (text)
+            add_failure(failures, name, text);
+    }
+}
+
+void fence_policy_add_reach(const struct fence_daemon *daemon, const struct fence_object *policy,
+                            cJSON *object)
+{
+    struct policies policies;
+
+    if (open_policies(daemon, &policies) < 0)
+        return;
+    add_endpoints(object, &policies, policy);
+    add_shortfalls(object, &policies, policy);
+    close_policies(&policies);
 }
 
 static cJSON *policy_json(const struct policies *policies, const struct fence_object *object)
@@ -126,7 +212,7 @@ static cJSON *policy_json(const struct policies *policies, const struct fence_ob
     const char *state = "in force";
     cJSON *policy = cJSON_CreateObject();
 
-    if (fence_policy_is_over(object, policies->world.now))
+    if (fence_policy_is_over(object, policies->now))
         state = "expired";
     else if (id && refusal_of(policies->daemon, id))
         state = "last good in force";
@@ -173,6 +259,15 @@ static void add_refused(cJSON *list, const struct fence_daemon *daemon)
     }
 }
 
+static void add_kind(cJSON *list, const struct policies *policies, enum fence_kind kind)
+{
+    const struct fence_object *const *objects;
+    size_t count = fence_store_kind(policies->daemon->store, kind, &objects);
+
+    for (size_t i = 0; i < count; i++)
+        cJSON_AddItemToArray(list, policy_json(policies, objects[i]));
+}
+
 cJSON *fence_policies_json(const struct fence_daemon *daemon)
 {
     struct policies policies;
@@ -181,9 +276,9 @@ cJSON *fence_policies_json(const struct fence_daemon *daemon)
     if (open_policies(daemon, &policies) < 0)
         return NULL;
     list = cJSON_CreateArray();
-    for (size_t i = 0; i < policies.world.object_count; i++)
-        if (fence_kind_is_policy(policies.world.objects[i]->kind))
-            cJSON_AddItemToArray(list, policy_json(&policies, policies.world.objects[i]));
+    for (unsigned int kind = 0; kind < FENCE_OBJECT_KINDS; kind++)
+        if (fence_kind_is_policy((enum fence_kind)kind))
+            add_kind(list, &policies, (enum fence_kind)kind);
     add_refused(list, daemon);
     close_policies(&policies);
     return list;

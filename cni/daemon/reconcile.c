@@ -320,6 +320,7 @@ void fence_reconcile_run(struct fence_daemon *daemon)
     if (!fence_sources_all_seen(&daemon->sources))
         return;
     reconcile->error.text[0] = '\0';
+    fence_cuts_refresh(daemon);
     if (try_once(daemon, &reconcile->error) < 0)
         fence_timer_after(&reconcile->retry, RETRY_MS, 0);
 }

@@ -21,7 +21,7 @@ __attribute__((format(printf, 2, 3))) static void refuse_and_close(struct fence_
 
 static void refuse_and_close(struct fence_client *client, const char *format, ...)
 {
-    char text[256];
+    char text[512];
     va_list args;
 
     va_start(args, format);
@@ -136,14 +136,30 @@ static const struct {
     const char *op;
     void (*handle)(struct fence_client *client, const cJSON *request);
 } operations[] = {
-    {"added", handle_added},          {"removed", handle_removed}, {"status", handle_status},
-    {"policies", handle_policies},    {"nearest", handle_nearest}, {"observe", handle_observe},
+    {"added", handle_added},
+    {"removed", handle_removed},
+    {"status", handle_status},
+    {"policies", handle_policies},
+    {"nearest", handle_nearest},
+    {"observe", handle_observe},
+    {"cut", fence_cuts_handle_cut},
+    {"cuts", fence_cuts_handle_list},
+    {"uncut", fence_cuts_handle_uncut},
     {"flows", fence_flowbook_answer},
 };
+
+static void list_operations(char *text, size_t size)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(operations) && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", operations[i].op);
+}
 
 void fence_requests_handle(struct fence_client *client, const cJSON *request)
 {
     const cJSON *op = cJSON_GetObjectItemCaseSensitive(request, "op");
+    char known[256] = "";
 
     if (!cJSON_IsString(op)) {
         refuse_and_close(client, "op must be a text");
@@ -154,7 +170,6 @@ void fence_requests_handle(struct fence_client *client, const cJSON *request)
             operations[i].handle(client, request);
             return;
         }
-    refuse_and_close(
-        client, "unknown op \"%.64s\": added, removed, status, policies, nearest, observe, flows",
-        op->valuestring);
+    list_operations(known, sizeof(known));
+    refuse_and_close(client, "unknown op \"%.64s\": %s", op->valuestring, known);
 }

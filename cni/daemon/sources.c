@@ -61,7 +61,8 @@ static int open_source(struct fence_daemon *daemon, struct fence_source *source,
         return result;
     source->timer.fire = timer_fired;
     source->timer.context = source;
-    result = fence_folder_new(path, order, daemon->options.state, &source->folder, err);
+    /* 0 is the cuts' place */
+    result = fence_folder_new(path, order + 1, daemon->options.state, &source->folder, err);
     if (result < 0)
         return fence_err_prefix(err, result, "--objects %s", path);
     source->watch = (struct fence_fd_watch){

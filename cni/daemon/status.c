@@ -2,24 +2,11 @@
 #include "cni/daemon/status.h"
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cni/daemon/daemon.h"
 #include "cni/daemon/ready.h"
-
-static void add_time(cJSON *object, const char *name, int64_t seconds)
-{
-    const time_t when = (time_t)seconds;
-    char text[32];
-    struct tm parts;
-
-    if (!seconds || !gmtime_r(&when, &parts) ||
-        !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts))
-        cJSON_AddNullToObject(object, name);
-    else
-        cJSON_AddStringToObject(object, name, text);
-}
+#include "cni/daemon/times.h"
 
 /* A new object at the end of the list. */
 static cJSON *append(cJSON *list)
@@ -232,13 +219,13 @@ static void add_applied(cJSON *status, const struct fence_reconcile *reconcile)
     cJSON *last;
 
     cJSON_AddNumberToObject(status, "applies", (double)reconcile->applies);
-    add_time(status, "nextExpiry", reconcile->plan ? reconcile->plan->next_expiry : 0);
+    fence_time_add(status, "nextExpiry", reconcile->plan ? reconcile->plan->next_expiry : 0);
     if (!reconcile->applies) {
         cJSON_AddNullToObject(status, "lastApply");
         return;
     }
     last = cJSON_AddObjectToObject(status, "lastApply");
-    add_time(last, "at", reconcile->applied_at);
+    fence_time_add(last, "at", reconcile->applied_at);
     cJSON_AddNumberToObject(last, "writes", (double)reconcile->report.writes);
     cJSON_AddNumberToObject(last, "changedEndpoints", (double)reconcile->report.changed_endpoints);
     cJSON_AddNumberToObject(last, "failures", (double)reconcile->report.failure_count);
@@ -259,7 +246,7 @@ static void add_identification(cJSON *status, const struct fence_daemon *daemon)
     cJSON_AddNumberToObject(status, "abi", FENCE_ABI_VERSION);
     cJSON_AddStringToObject(status, "node", daemon->options.node_name);
     cJSON_AddNumberToObject(status, "pid", getpid());
-    add_time(status, "startedAt", daemon->started_at);
+    fence_time_add(status, "startedAt", daemon->started_at);
     reasons = cJSON_AddArrayToObject(status, "notReady");
     fence_ready_each(daemon, add_reason, reasons);
     cJSON_AddBoolToObject(status, "ready", cJSON_GetArraySize(reasons) == 0);
@@ -297,7 +284,7 @@ static void add_guard(cJSON *status, const struct fence_guard *guard)
     add_effective(cni, &guard->effective);
     cJSON_AddNumberToObject(cni, "written", (double)guard->written);
     cJSON_AddNumberToObject(cni, "undone", (double)guard->undone);
-    add_time(cni, "lastWrite", guard->written_at);
+    fence_time_add(cni, "lastWrite", guard->written_at);
 }
 
 cJSON *fence_status_json(const struct fence_daemon *daemon)
