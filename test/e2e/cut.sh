@@ -73,7 +73,7 @@ lab_object policies <"$data/shop.yaml"
 lab_swap
 lab_daemon_start
 lab_pods_add web api db intruder
-lab_stream other intruder web tcp 8080
+LAB_GAP=5000 lab_stream other intruder web tcp 8080
 
 lab_say "wrong arguments are named"
 refused "for is missing" cut app=api
