@@ -10,10 +10,12 @@ packages=(
     python3-grpcio python3-protobuf protobuf-compiler
     shellcheck git
     python3-yaml python3-jsonschema systemd buildah
-    libmicrohttpd-dev prometheus chromium mandoc bash-completion
+    nettle-dev prometheus chromium mandoc bash-completion
 )
 # The folder that CMake looks in (FENCE_CJSON_DIR).
 cjson_dir=${FENCE_CJSON_DIR:-/usr/local/src/podfence/cjson}
+# And for libmicrohttpd (FENCE_MICROHTTPD_DIR).
+microhttpd_dir=${FENCE_MICROHTTPD_DIR:-/usr/local/src/podfence/microhttpd}
 # Where test/conf/manifests.py looks (FENCE_KUBECTL).
 kubectl_dir=/usr/local/src/podfence/kubernetes-client
 
@@ -41,11 +43,10 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-# cJSON comes as Debian's patched source: the package has no static library. The source lists of
-# this machine are used as they are, with their types turned into source ones.
-if [ ! -f "$cjson_dir/cJSON.c" ]; then
-    echo "fetching Debian's cJSON source"
-    work=$(mktemp -d)
+# Debian's patched source of a package into work/source. The source lists of this machine are used as they are, with
+# their types turned into source ones.
+fetch_source() {
+    local work=$1 package=$2 list
     mkdir -p "$work/parts" "$work/lists/partial" "$work/source"
     for list in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
         [ -f "$list" ] || continue
@@ -56,9 +57,33 @@ if [ ! -f "$cjson_dir/cJSON.c" ]; then
     done
     apt_options=(-o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$work/parts" -o "Dir::State::lists=$work/lists" -o APT::Sandbox::User=root)
     apt-get "${apt_options[@]}" update -qq
-    (cd "$work/source" && apt-get "${apt_options[@]}" source -qq cjson >/dev/null)
+    (cd "$work/source" && apt-get "${apt_options[@]}" source -qq "$package" >/dev/null)
+}
+
+# cJSON comes as Debian's patched source: the package has no static library.
+if [ ! -f "$cjson_dir/cJSON.c" ]; then
+    echo "fetching Debian's cJSON source"
+    work=$(mktemp -d)
+    fetch_source "$work" cjson
     mkdir -p "$cjson_dir"
     cp "$work"/source/cjson-*/cJSON.[ch] "$work"/source/cjson-*/LICENSE "$cjson_dir/"
+    rm -rf "$work"
+fi
+
+# libmicrohttpd too: the package's libraries want GnuTLS and nine more libraries, for TLS that nobody asks for here.
+# Its configuration is the same on every 64-bit machine with glibc, so that other architectures are built from it too.
+if [ ! -f "$microhttpd_dir/MHD_config.h" ]; then
+    echo "fetching and configuring Debian's libmicrohttpd source"
+    work=$(mktemp -d)
+    fetch_source "$work" libmicrohttpd
+    (cd "$work"/source/libmicrohttpd-*/ && ./configure --disable-shared --disable-https --disable-dauth --disable-bauth \
+        --disable-postprocessor --disable-httpupgrade --disable-doc --disable-examples --disable-curl --disable-messages \
+        --disable-nls --disable-dependency-tracking --with-threads=posix >/dev/null 2>&1)
+    rm -rf "$microhttpd_dir"
+    mkdir -p "$microhttpd_dir"
+    cp "$work"/source/libmicrohttpd-*/src/microhttpd/*.[ch] "$work"/source/libmicrohttpd-*/src/include/*.h \
+        "$work"/source/libmicrohttpd-*/COPYING "$microhttpd_dir/"
+    cp "$work"/source/libmicrohttpd-*/MHD_config.h "$microhttpd_dir/"
     rm -rf "$work"
 fi
 
