@@ -19,8 +19,12 @@ enum ctl_exit {
     CTL_OTHERWISE = 3, /* trace --expect, diff --expect */
 };
 
+/* What --help prints: text, a part of the manual page, or what bash completion asks. */
+enum ctl_help { CTL_HELP_TEXT, CTL_HELP_MAN, CTL_HELP_BASH };
+
 struct ctl {
     const char *program; /* "podfencectl" */
+    enum ctl_help help;
     const char *bpffs;
     const char *socket;
     struct ctl_output output;
@@ -28,6 +32,13 @@ struct ctl {
 
 /* A command gets its own arguments with its name in argv[0]. */
 typedef int (*ctl_function)(struct ctl *ctl, int argc, char **argv);
+
+/* A row of main.c's table; a row without a function begins a group, of which `help` is the name. */
+struct ctl_command {
+    const char *name;
+    ctl_function function;
+    const char *help;
+};
 
 int ctl_status(struct ctl *ctl, int argc, char **argv);
 int ctl_endpoints(struct ctl *ctl, int argc, char **argv);

@@ -4,27 +4,28 @@
 #include <string.h>
 
 #include "cni/ctl/ctl.h"
+#include "cni/ctl/help.h"
 #include "cni/ctl/options.h"
 #include "lib/api/api.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
 
-static const struct {
-    const char *name;
-    ctl_function function;
-    const char *help;
-} commands[] = {
+static const struct ctl_command commands[] = {
+    {NULL, NULL, "See"},
     {"status", ctl_status, "the daemon, the pinned data path, and what is wrong now"},
     {"endpoints", ctl_endpoints, "the pod interfaces of this node and how they are enforced"},
     {"identities", ctl_identities, "label identities and the addresses that lead to them"},
     {"policies", ctl_policies, "the policies in force; --set N shows the compiled tables"},
     {"connections", ctl_connections, "tracked connections with their verdicts"},
     {"observe", ctl_observe, "verdicts and drops as they happen"},
-    {"cut", ctl_cut, "emergency: cut pods off for some time, list such cuts, undo them"},
+    {NULL, NULL, "Ask"},
     {"trace", ctl_trace, "ask whether A may talk to B, and why"},
     {"diff", ctl_diff, "what another set of objects would change, and what must hold"},
     {"validate", ctl_validate, "check object files without applying them"},
     {"check", ctl_check, "what podfence needs of this node, what is wrong, and what to do"},
+    {NULL, NULL, "Change"},
+    {"cut", ctl_cut, "emergency: cut pods off for some time, list such cuts, undo them"},
+    {NULL, NULL, "Install"},
     {"load", ctl_load, "load and pin the data path, once, without the daemon"},
     {"install-cni", ctl_install_cni, "put podfence into the chain that new pods get"},
     {"uninstall", ctl_uninstall, "take podfence off this node"},
@@ -81,50 +82,28 @@ int ctl_show(struct ctl *ctl, cJSON *value, void (*text)(const struct ctl *ctl, 
     return r < 0 ? ctl_fail(ctl, "out of memory") : CTL_DONE;
 }
 
-static void list_commands(FILE *out)
-{
-    fputs("Commands:\n", out);
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(commands); i++)
-        fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
-    fprintf(out, "  %-12s %s\n", "help", "what a command does and takes: help COMMAND");
-}
-
-static int general_help(const struct ctl *ctl)
-{
-    printf("Usage: %s [GLOBAL OPTION]... COMMAND [OPTION]...\n\n"
-           "Shows what podfence enforces on this node, and why.\n\n",
-           ctl->program);
-    list_commands(stdout);
-    putchar('\n');
-    ctl_print_globals(stdout);
-    printf("\nExit status: 0 done, 1 failed, 2 wrong usage, 3 other than --expect says.\n"
-           "\nExample:\n  %s trace --from shop/web-1 --to shop/db-0 --port 5432/TCP\n",
-           ctl->program);
-    return CTL_DONE;
-}
-
 static int unknown_command(const struct ctl *ctl, const char *name)
 {
     ctl_fail(ctl, "there is no command %s", name);
-    list_commands(stderr);
+    ctl_help_list(stderr, commands, FENCE_ARRAY_SIZE(commands));
     return CTL_USAGE;
 }
 
 static int run(struct ctl *ctl, int argc, char **argv)
 {
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(commands); i++)
-        if (strcmp(commands[i].name, argv[0]) == 0)
+        if (commands[i].function && strcmp(commands[i].name, argv[0]) == 0)
             return commands[i].function(ctl, argc, argv);
     return unknown_command(ctl, argv[0]);
 }
 
 static int help(struct ctl *ctl, int argc, char **argv)
 {
-    static char option[] = "--help";
-    char *arguments[] = {NULL, option, NULL};
+    static char options[][16] = {"--help", "--help=man", "--help=bash"};
+    char *arguments[] = {NULL, options[ctl->help], NULL};
 
     if (argc < 2)
-        return general_help(ctl);
+        return ctl_help_program(ctl, commands, FENCE_ARRAY_SIZE(commands));
     arguments[0] = argv[1];
     return run(ctl, 2, arguments);
 }
@@ -159,7 +138,7 @@ int main(int argc, char **argv)
         return finish(&ctl, help(&ctl, argc - front.first + 1, argv + front.first - 1));
     if (front.first >= argc) {
         ctl_fail(&ctl, "a command is missing");
-        list_commands(stderr);
+        ctl_help_list(stderr, commands, FENCE_ARRAY_SIZE(commands));
         return CTL_USAGE;
     }
     if (strcmp(argv[front.first], "help") == 0)

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "cni/ctl/help.h"
 #include "lib/api/api.h"
 #include "lib/base/memory.h"
 
@@ -17,6 +18,7 @@ struct globals {
     const char *socket;
     const char *format;
     bool plain;
+    const char *help_form;
     bool help;
     bool version;
 };
@@ -29,11 +31,9 @@ struct table {
     char shorts[2 * MAX_OPTIONS + 3];
 };
 
-#define GLOBAL_OPTIONS 6
-
-static void global_options(struct globals *globals, struct ctl_option ret_options[GLOBAL_OPTIONS])
+static void bind_globals(struct globals *globals, struct ctl_option ret_options[CTL_GLOBAL_OPTIONS])
 {
-    const struct ctl_option options[GLOBAL_OPTIONS] = {
+    const struct ctl_option options[CTL_GLOBAL_OPTIONS] = {
         {.name = "bpffs",
          .argument = "DIR",
          .help = "where the data path is pinned [" FENCE_DEFAULT_BPFFS "]",
@@ -44,15 +44,35 @@ static void global_options(struct globals *globals, struct ctl_option ret_option
          .text = &globals->socket},
         {.name = "output",
          .letter = 'o',
-         .argument = "FORMAT",
-         .help = "text, json or yaml [text]",
+         .argument = "text|json|yaml",
+         .help = "how it is shown [text]",
          .text = &globals->format},
         {.name = "no-color", .help = "no colours, also on a terminal", .flag = &globals->plain},
-        {.name = "help", .letter = 'h', .help = "this text", .flag = &globals->help},
+        {.name = "help",
+         .letter = 'h',
+         .argument = "[=text|man|bash]",
+         .help = "this; man: for the manual page, bash: for completion",
+         .flag = &globals->help,
+         .text = &globals->help_form},
         {.name = "version", .help = "print the version", .flag = &globals->version},
     };
 
     memcpy(ret_options, options, sizeof(options));
+}
+
+void ctl_global_options(struct ctl_option ret_options[CTL_GLOBAL_OPTIONS])
+{
+    static struct globals nowhere;
+
+    bind_globals(&nowhere, ret_options);
+}
+
+/* no_argument, required_argument or optional_argument */
+static int takes(const struct ctl_option *option)
+{
+    if (!option->argument)
+        return no_argument;
+    return option->argument[0] == '[' ? optional_argument : required_argument;
 }
 
 static void table_add(struct table *table, const struct ctl_option *options, size_t count)
@@ -64,13 +84,13 @@ static void table_add(struct table *table, const struct ctl_option *options, siz
         table->options[table->count] = option;
         table->longs[table->count] = (struct option){
             .name = option->name,
-            .has_arg = option->argument ? required_argument : no_argument,
+            .has_arg = takes(option),
             .val = FIRST_NUMBER + (int)table->count,
         };
         table->count++;
         if (option->letter)
             snprintf(table->shorts + length, sizeof(table->shorts) - length, "%c%s", option->letter,
-                     option->argument ? ":" : "");
+                     takes(option) == required_argument ? ":" : "");
     }
 }
 
@@ -143,62 +163,28 @@ static int globals_apply(struct ctl *ctl, const char *verb, const struct globals
         ctl->output.color = false;
     if (globals->format && ctl_format_parse(globals->format, &ctl->output.format) < 0)
         return ctl_misuse(ctl, verb, "-o %s: there are text, json and yaml", globals->format);
+    if (globals->help_form && ctl_help_parse(globals->help_form, &ctl->help) < 0)
+        return ctl_misuse(ctl, verb, "--help=%s: there are text, man and bash", globals->help_form);
     return CTL_GO_ON;
-}
-
-static void print_option(FILE *out, const struct ctl_option *option)
-{
-    char name[64];
-
-    snprintf(name, sizeof(name), "--%s%s%s", option->name, option->argument ? " " : "",
-             option->argument ? option->argument : "");
-    if (option->letter)
-        fprintf(out, "  -%c, %-22s %s\n", option->letter, name, option->help);
-    else
-        fprintf(out, "      %-22s %s\n", name, option->help);
-}
-
-void ctl_print_globals(FILE *out)
-{
-    struct globals globals = {0};
-    struct ctl_option options[GLOBAL_OPTIONS];
-
-    global_options(&globals, options);
-    fputs("Global options:\n", out);
-    for (size_t i = 0; i < GLOBAL_OPTIONS; i++)
-        print_option(out, &options[i]);
-}
-
-static void print_usage(const struct ctl *ctl, const struct ctl_usage *usage)
-{
-    printf("Usage: %s %s [OPTION]...%s%s\n\n%s\n", ctl->program, usage->verb,
-           *usage->arguments ? " " : "", usage->arguments, usage->about);
-    if (usage->option_count)
-        fputs("\nOptions:\n", stdout);
-    for (size_t i = 0; i < usage->option_count; i++)
-        print_option(stdout, &usage->options[i]);
-    putchar('\n');
-    ctl_print_globals(stdout);
-    printf("\nExample:\n%s\n", usage->example);
 }
 
 int ctl_parse(struct ctl *ctl, const struct ctl_usage *usage, int argc, char **argv, int *ret_first)
 {
     struct globals globals = {0};
-    struct ctl_option global[GLOBAL_OPTIONS];
+    struct ctl_option global[CTL_GLOBAL_OPTIONS];
     struct table table = {.shorts = ":"};
     int r, given;
 
-    global_options(&globals, global);
+    bind_globals(&globals, global);
     table_add(&table, usage->options, usage->option_count);
-    table_add(&table, global, GLOBAL_OPTIONS - 1); /* no --version behind a verb */
+    table_add(&table, global, CTL_GLOBAL_OPTIONS - 1); /* no --version behind a verb */
     r = table_run(ctl, usage->verb, &table, argc, argv);
     if (r == CTL_GO_ON)
         r = globals_apply(ctl, usage->verb, &globals);
     if (r != CTL_GO_ON)
         return r;
     if (globals.help) {
-        print_usage(ctl, usage);
+        ctl_help_command(ctl, usage);
         return CTL_DONE;
     }
     given = argc - optind;
@@ -214,12 +200,12 @@ int ctl_parse(struct ctl *ctl, const struct ctl_usage *usage, int argc, char **a
 int ctl_parse_globals(struct ctl *ctl, int argc, char **argv, struct ctl_front *ret_front)
 {
     struct globals globals = {0};
-    struct ctl_option global[GLOBAL_OPTIONS];
+    struct ctl_option global[CTL_GLOBAL_OPTIONS];
     struct table table = {.shorts = "+:"};
     int r;
 
-    global_options(&globals, global);
-    table_add(&table, global, GLOBAL_OPTIONS);
+    bind_globals(&globals, global);
+    table_add(&table, global, CTL_GLOBAL_OPTIONS);
     r = table_run(ctl, NULL, &table, argc, argv);
     if (r == CTL_GO_ON)
         r = globals_apply(ctl, NULL, &globals);

@@ -11,11 +11,14 @@ struct ctl_texts {
 };
 void ctl_texts_done(struct ctl_texts *texts);
 
-/* Exactly one of flag, text and texts says where the value goes. */
+/* Exactly one of flag, text and texts says where the value goes; where the value may be missing,
+ * flag and text. An option of a command goes before a global one of its name. */
 struct ctl_option {
     const char *name;
-    char letter;          /* 0 = none */
-    const char *argument; /* what the help calls the value; NULL for a flag */
+    char letter; /* 0 = none */
+    const char
+        *argument;      /* what the help calls the value; NULL for a flag; "[=X]" may be missing */
+    const char *values; /* with blanks between them, for completion; NULL = those of argument */
     const char *help;
     bool *flag;
     const char **text;       /* given once */
@@ -49,8 +52,9 @@ struct ctl_front {
 };
 int ctl_parse_globals(struct ctl *ctl, int argc, char **argv, struct ctl_front *ret_front);
 
-/* The lines that describe the global options. */
-void ctl_print_globals(FILE *out);
+/* The global options, to look at. */
+#define CTL_GLOBAL_OPTIONS 6
+void ctl_global_options(struct ctl_option ret_options[CTL_GLOBAL_OPTIONS]);
 
 /* A command that takes options only and works on the pins: parse, open, `show`, close. */
 int ctl_with_pins(struct ctl *ctl, const struct ctl_usage *usage, int argc, char **argv,
