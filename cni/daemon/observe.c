@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cni/daemon/observe.h"
 
+#include <errno.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -14,7 +15,7 @@
 
 /* One row each. Every record goes to all, in this order. */
 static const struct fence_consumer consumers[] = {
-    {fence_server_record, fence_server_lost, fence_server_wants_records},
+    {fence_observers_record, fence_observers_lost, fence_observers_wanted},
     {fence_event_log_record, fence_event_log_lost, fence_event_log_wanted},
 };
 
@@ -39,10 +40,11 @@ static void event_seen(void *context, const struct fence_event *event)
     observe->seen++;
     look_again(daemon);
     fence_resolve(&observe->resolver, event, &resolved);
-    fence_record_view(&observe->resolver, &resolved, &record);
+    fence_recent_add(&observe->recent, &resolved);
+    fence_record_view(&observe->resolver,
+                      fence_recent_get(&observe->recent, observe->recent.newest), &record);
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(consumers); i++)
         consumers[i].record(daemon, &record);
-    fence_resolved_done(&resolved);
 }
 
 static uint64_t lost_by_kernel(const struct fence_daemon *daemon)
@@ -139,6 +141,8 @@ int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err)
 
     if (result < 0)
         return fence_err_prefix(err, result, "events");
+    if (fence_recent_init(&observe->recent) < 0)
+        return fence_err_set(err, -ENOMEM, "events: out of memory");
     observe->resolver.pins = &daemon->pins;
     observe->resolver.node_name = daemon->options.node_name;
     observe->resolver.trust_domain = daemon->options.trust_domain;
@@ -163,7 +167,7 @@ cJSON *fence_observe_json(const struct fence_daemon *daemon)
 
     cJSON_AddNumberToObject(json, "seen", (double)daemon->observe.seen);
     cJSON_AddNumberToObject(json, "lost", (double)daemon->observe.lost_told);
-    cJSON_AddNumberToObject(json, "observers", (double)daemon->server.observers);
+    cJSON_AddNumberToObject(json, "observers", (double)daemon->server.observers.count);
     cJSON_AddItemToObject(json, "log", fence_event_log_json(daemon));
     return json;
 }
@@ -175,5 +179,6 @@ void fence_observe_done(struct fence_daemon *daemon)
     fence_timer_close(&daemon->loop, &daemon->observe.flush);
     fence_loop_forget(&daemon->loop, &daemon->observe.watch);
     fence_events_free(&daemon->observe.events);
+    fence_recent_done(&daemon->observe.recent);
     fence_resolver_done(&daemon->observe.resolver);
 }

@@ -11,6 +11,7 @@
 #include <cjson/cJSON.h>
 
 #include "cni/daemon/loop.h"
+#include "cni/daemon/recent.h"
 #include "lib/api/record.h"
 #include "lib/api/resolve.h"
 #include "lib/datapath/events.h"
@@ -33,6 +34,7 @@ struct fence_observe {
     struct fence_timer consume; /* see lib/datapath/events.h */
     struct fence_timer flush;
     struct fence_resolver resolver;
+    struct fence_recent recent;
     uint64_t seen;
     uint64_t lost;      /* of the kernel's counter, as last looked at */
     uint64_t lost_told; /* since the start */

@@ -2,6 +2,7 @@
 #include "cni/daemon/requests.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,33 +120,22 @@ static void handle_nearest(struct fence_client *client, const cJSON *request)
     fence_answer_send(client, "nearest", fence_nearest_json(client->daemon, &query));
 }
 
-static void handle_observe(struct fence_client *client, const cJSON *request)
-{
-    cJSON *answer = cJSON_CreateObject();
-
-    (void)request;
-    cJSON_AddTrueToObject(answer, "ok");
-    if (!client->observing)
-        client->daemon->server.observers++;
-    client->observing = true;
-    fence_observe_listen(client->daemon);
-    fence_client_send(client, answer);
-}
-
+/* `readers`: also for members of --socket-group, because it only tells. */
 static const struct {
     const char *op;
     void (*handle)(struct fence_client *client, const cJSON *request);
+    bool readers;
 } operations[] = {
-    {"added", handle_added},
-    {"removed", handle_removed},
-    {"status", handle_status},
-    {"policies", handle_policies},
-    {"nearest", handle_nearest},
-    {"observe", handle_observe},
-    {"cut", fence_cuts_handle_cut},
-    {"cuts", fence_cuts_handle_list},
-    {"uncut", fence_cuts_handle_uncut},
-    {"flows", fence_flowbook_answer},
+    {"added", handle_added, false},
+    {"removed", handle_removed, false},
+    {"status", handle_status, true},
+    {"policies", handle_policies, true},
+    {"nearest", handle_nearest, true},
+    {"observe", fence_observers_handle, true},
+    {"cut", fence_cuts_handle_cut, false},
+    {"cuts", fence_cuts_handle_list, true},
+    {"uncut", fence_cuts_handle_uncut, false},
+    {"flows", fence_flowbook_answer, true},
 };
 
 static void list_operations(char *text, size_t size)
@@ -165,11 +155,16 @@ void fence_requests_handle(struct fence_client *client, const cJSON *request)
         refuse_and_close(client, "op must be a text");
         return;
     }
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(operations); i++)
-        if (!strcmp(op->valuestring, operations[i].op)) {
+    client->asked = true;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(operations); i++) {
+        if (strcmp(op->valuestring, operations[i].op) != 0)
+            continue;
+        if (client->is_root || operations[i].readers)
             operations[i].handle(client, request);
-            return;
-        }
+        else
+            refuse_and_close(client, "%s is for root only", operations[i].op);
+        return;
+    }
     list_operations(known, sizeof(known));
     refuse_and_close(client, "unknown op \"%.64s\": %s", op->valuestring, known);
 }

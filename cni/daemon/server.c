@@ -2,6 +2,7 @@
 #include "cni/daemon/server.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 #include "cni/daemon/daemon.h"
 #include "cni/daemon/requests.h"
 #include "lib/api/api.h"
-#include "lib/api/event_json.h"
 #include "lib/base/memory.h"
 
 /* What one client may leave lying about: of events, and of answers that he has asked for. */
@@ -39,7 +39,8 @@ static void client_free(struct fence_daemon *daemon, size_t i)
     struct fence_client *client = server->clients[i];
 
     server->clients[i] = server->clients[--server->count];
-    server->observers -= client->observing;
+    server->readers -= !client->is_root;
+    fence_observer_done(client);
     fence_loop_forget(&daemon->loop, &client->watch);
     close(client->fd);
     while (client->queue)
@@ -77,12 +78,12 @@ static void flush(struct fence_client *client)
     }
     if (result < 0 && result != -EAGAIN)
         mark_broken(client, strerror(-result));
-    watch_for(client, client->queue ? EPOLLOUT : EPOLLIN);
+    watch_for(client, client->queue || client->observer.behind ? EPOLLOUT : EPOLLIN);
 }
 
-static void enqueue(struct fence_client *client, const char *text, size_t size)
+void fence_client_send_text(struct fence_client *client, const char *text, size_t size)
 {
-    const size_t most = client->observing ? QUEUE_MAX_BYTES : ANSWER_MAX_BYTES;
+    const size_t most = client->observer.on ? QUEUE_MAX_BYTES : ANSWER_MAX_BYTES;
     struct fence_message *message;
 
     if (client->broken)
@@ -115,14 +116,16 @@ void fence_client_send(struct fence_client *client, cJSON *message)
 
     cJSON_Delete(message);
     if (text)
-        enqueue(client, text, strlen(text));
+        fence_client_send_text(client, text, strlen(text));
     else
         mark_broken(client, "out of memory");
 }
 
-void fence_client_send_text(struct fence_client *client, const char *text, size_t size)
+void fence_client_go_on(struct fence_client *client)
 {
-    enqueue(client, text, size);
+    if (client->observer.on && !client->broken && !client->closing)
+        fence_observer_go_on(client);
+    watch_for(client, client->queue || client->observer.behind ? EPOLLOUT : EPOLLIN);
 }
 
 void fence_client_refuse(struct fence_client *client, const char *format, ...)
@@ -137,34 +140,6 @@ void fence_client_refuse(struct fence_client *client, const char *format, ...)
     cJSON_AddFalseToObject(answer, "ok");
     cJSON_AddStringToObject(answer, "error", text);
     fence_client_send(client, answer);
-}
-
-static void publish(const struct fence_server *server, const char *text, size_t size)
-{
-    for (size_t i = 0; size && i < server->count; i++)
-        if (server->clients[i]->observing)
-            enqueue(server->clients[i], text, size);
-}
-
-void fence_server_record(struct fence_daemon *daemon, const struct fence_record *record)
-{
-    char text[FENCE_EVENT_JSON_MAX];
-
-    if (daemon->server.observers)
-        publish(&daemon->server, text, fence_event_json(record, text));
-}
-
-void fence_server_lost(struct fence_daemon *daemon, const struct fence_lost *lost)
-{
-    char text[FENCE_EVENT_JSON_MAX];
-
-    if (daemon->server.observers)
-        publish(&daemon->server, text, fence_lost_json(lost, text));
-}
-
-bool fence_server_wants_records(const struct fence_daemon *daemon)
-{
-    return daemon->server.observers > 0;
 }
 
 /* What is left unread at close() would make the client see an error instead of our answer. */
@@ -202,30 +177,68 @@ static void client_ready(void *context, uint32_t events)
 
     if (client->broken)
         return;
-    if (client->queue)
+    if (client->queue || client->observer.behind) {
         flush(client);
-    else if (events & EPOLLIN && !client->closing)
+        if (!client->queue)
+            fence_client_go_on(client);
+    } else if (events & EPOLLIN && !client->closing) {
         receive(client);
-    else if (events & (EPOLLHUP | EPOLLERR))
+    } else if (events & (EPOLLHUP | EPOLLERR)) {
         mark_broken(client, "closed");
+    }
 }
 
-/* The file's mode says the same, but a descriptor may have been handed on. */
-static bool is_allowed(int fd)
+/* In the place of words: for a client that is not let in. */
+__attribute__((format(printf, 2, 3))) static void turn_away(int fd, const char *format, ...)
 {
-    struct ucred peer;
-    socklen_t size = sizeof(peer);
+    char text[256], message[512];
+    va_list args;
+    int size;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    fence_log(FENCE_LOG_WARNING, "socket: one is refused: %s", text);
+    size = snprintf(message, sizeof(message), "{\"ok\":false,\"error\":\"%s\"}", text);
+    (void)fence_api_send_text(fd, message, (size_t)size, NULL);
+    close(fd);
+}
+
+static bool is_member(int fd, gid_t wanted)
+{
+    gid_t groups[NGROUPS_MAX / 64]; /* who has more is asked to have the group as the first one */
+    socklen_t size = sizeof(groups);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
         return false;
-    if (peer.uid == 0 || peer.uid == geteuid())
-        return true;
-    fence_log(FENCE_LOG_WARNING, "socket: process %d of user %u is refused", (int)peer.pid,
-              (unsigned int)peer.uid);
+    for (size_t i = 0; i < size / sizeof(*groups); i++)
+        if (groups[i] == wanted)
+            return true;
     return false;
 }
 
-static void client_new(struct fence_daemon *daemon, int fd)
+enum peer {
+    PEER_STRANGER,
+    PEER_READER,
+    PEER_ROOT,
+};
+
+/* The file's mode says the same, but a descriptor may have been handed on. */
+static enum peer look_at_peer(const struct fence_daemon *daemon, int fd, struct ucred *ret_peer)
+{
+    const int64_t group = daemon->options.socket_group;
+    socklen_t size = sizeof(*ret_peer);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret_peer, &size) < 0)
+        return PEER_STRANGER;
+    if (ret_peer->uid == 0 || ret_peer->uid == geteuid())
+        return PEER_ROOT;
+    if (group >= 0 && (ret_peer->gid == (gid_t)group || is_member(fd, (gid_t)group)))
+        return PEER_READER;
+    return PEER_STRANGER;
+}
+
+static void client_new(struct fence_daemon *daemon, int fd, bool is_root)
 {
     struct fence_client *client = calloc(1, sizeof(*client));
     int room = 2 * (int)FENCE_API_MESSAGE_MAX;
@@ -237,6 +250,8 @@ static void client_new(struct fence_daemon *daemon, int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     client->daemon = daemon;
     client->fd = fd;
+    client->is_root = is_root;
+    client->number = ++daemon->server.numbers;
     client->events = EPOLLIN;
     client->watch = (struct fence_fd_watch){.fd = fd, .ready = client_ready, .context = client};
     if (fence_loop_watch(&daemon->loop, &client->watch, EPOLLIN, NULL) < 0) {
@@ -245,25 +260,61 @@ static void client_new(struct fence_daemon *daemon, int fd)
         return;
     }
     daemon->server.clients[daemon->server.count++] = client;
+    daemon->server.readers += !is_root;
 }
 
+static bool wants_nothing(const struct fence_client *client)
+{
+    return !client->queue && !client->waiter.ifindex && !client->observer.on && !client->closing &&
+           !client->broken;
+}
+
+/* Its turn to go is at the end of this turn of the loop: until then there is one place less. */
+static bool make_place(struct fence_daemon *daemon)
+{
+    struct fence_client *oldest = NULL;
+
+    for (size_t i = 0; i < daemon->server.count; i++) {
+        struct fence_client *client = daemon->server.clients[i];
+
+        if (wants_nothing(client) && (!oldest || client->number < oldest->number))
+            oldest = client;
+    }
+    if (oldest)
+        mark_broken(oldest, "another one needs the place");
+    return oldest != NULL;
+}
+
+static void let_in(struct fence_daemon *daemon, int fd)
+{
+    struct ucred who = {.pid = 0};
+    const enum peer peer = look_at_peer(daemon, fd, &who);
+
+    if (peer == PEER_STRANGER)
+        turn_away(fd, "user %u (process %d) is neither root nor of the group of --socket-group",
+                  (unsigned int)who.uid, (int)who.pid);
+    else if (peer == PEER_READER && daemon->server.readers >= FENCE_READERS_MAX)
+        turn_away(fd, "%d clients that are not root are served already", FENCE_READERS_MAX);
+    else if (daemon->server.count >= FENCE_CLIENTS_MAX)
+        turn_away(fd, "%d clients are served already; try again", FENCE_CLIENTS_MAX);
+    else
+        client_new(daemon, fd, peer == PEER_ROOT);
+}
+
+/* One in each turn of the loop, so that whoever has asked is heard before he has to make place. */
 static void server_ready(void *context, uint32_t events)
 {
     struct fence_daemon *daemon = context;
-    int fd = accept4(daemon->server.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd;
 
     (void)events;
-    if (fd < 0)
+    /* a place is free at the end of the turn; whoever comes waits in the kernel's queue until then
+     */
+    if (daemon->server.count >= FENCE_CLIENTS_MAX && make_place(daemon))
         return;
-    if (daemon->server.count >= FENCE_CLIENTS_MAX) {
-        fence_log(FENCE_LOG_WARNING, "socket: more than %d clients: one is refused",
-                  FENCE_CLIENTS_MAX);
-        close(fd);
-    } else if (!is_allowed(fd)) {
-        close(fd);
-    } else {
-        client_new(daemon, fd);
-    }
+    fd = accept4(daemon->server.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0)
+        let_in(daemon, fd);
 }
 
 static void tick_fired(void *context)
@@ -272,10 +323,18 @@ static void tick_fired(void *context)
 
     for (size_t i = 0; i < daemon->server.count; i++) {
         struct fence_client *client = daemon->server.clients[i];
+        const bool is_silent = !client->asked && !client->closing;
 
-        if (client->queue && ++client->idle > IDLE_TICKS)
-            mark_broken(client, "does not read");
+        if ((client->queue || is_silent) && ++client->idle > IDLE_TICKS)
+            mark_broken(client, client->queue ? "does not read" : "asks nothing");
     }
+}
+
+static int share_with_group(const struct fence_daemon *daemon, struct fence_err *err)
+{
+    if (daemon->options.socket_group < 0)
+        return 0;
+    return fence_api_share(daemon->options.socket, (gid_t)daemon->options.socket_group, err);
 }
 
 int fence_server_init(struct fence_daemon *daemon, struct fence_err *err)
@@ -286,6 +345,9 @@ int fence_server_init(struct fence_daemon *daemon, struct fence_err *err)
     server->fd = fence_api_listen(daemon->options.socket, err);
     if (server->fd < 0)
         return server->fd;
+    result = share_with_group(daemon, err);
+    if (result < 0)
+        return result;
     server->watch =
         (struct fence_fd_watch){.fd = server->fd, .ready = server_ready, .context = daemon};
     result = fence_loop_watch(&daemon->loop, &server->watch, EPOLLIN, err);

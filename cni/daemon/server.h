@@ -13,11 +13,17 @@
 
 #include "bpf/abi.h"
 #include "cni/daemon/loop.h"
-#include "lib/api/record.h"
+#include "cni/daemon/observers.h"
 
 struct fence_daemon;
 
+/*
+ * Places. When all are taken, a new client gets that of the one who has wanted nothing for the
+ * longest time; so thousands that only connect keep nobody from asking. Readers, who are not root,
+ * have a part of them.
+ */
 #define FENCE_CLIENTS_MAX 256
+#define FENCE_READERS_MAX 96
 
 /* A text that the client has not taken yet. */
 struct fence_message {
@@ -41,9 +47,12 @@ struct fence_client {
     struct fence_message *queue; /* oldest first */
     struct fence_message *last;
     size_t queued;     /* bytes */
-    unsigned int idle; /* ticks without taking anything from a queue that is not empty */
+    unsigned int idle; /* ticks without taking anything from a queue, or without a request */
+    uint64_t number;   /* in the order of coming */
     struct fence_waiter waiter;
-    bool observing;
+    struct fence_observer observer;
+    bool is_root; /* or the daemon's own user; else one who may only read */
+    bool asked;   /* has sent a request */
     bool closing; /* ends when its queue is empty */
     bool broken;  /* ends now */
 };
@@ -54,7 +63,9 @@ struct fence_server {
     struct fence_timer tick;
     struct fence_client *clients[FENCE_CLIENTS_MAX];
     size_t count;
-    size_t observers;
+    size_t readers;
+    uint64_t numbers; /* of clients so far */
+    struct fence_observers observers;
 };
 
 int fence_server_init(struct fence_daemon *daemon, struct fence_err *err);
@@ -68,13 +79,10 @@ void fence_server_answer_waiters(struct fence_daemon *daemon);
 
 /* Queue a message; a client that does not take his messages is dropped. Takes `message`. */
 void fence_client_send(struct fence_client *client, cJSON *message);
-/* The same for a message that is text already. */
+/* The same of a text that is copied. */
 void fence_client_send_text(struct fence_client *client, const char *text, size_t size);
+/* Send an observer what there is, as far as he takes it. */
+void fence_client_go_on(struct fence_client *client);
 /* {"ok":false,"error":...} */
 __attribute__((format(printf, 2, 3))) void fence_client_refuse(struct fence_client *client,
                                                                const char *format, ...);
-
-/* The observers, as a consumer of records. */
-void fence_server_record(struct fence_daemon *daemon, const struct fence_record *record);
-void fence_server_lost(struct fence_daemon *daemon, const struct fence_lost *lost);
-bool fence_server_wants_records(const struct fence_daemon *daemon);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <cjson/cJSON.h>
 
@@ -22,6 +23,10 @@
 /* Listening, non-blocking descriptor. A stale socket file is replaced; one that answers is not
  * (-EADDRINUSE: another daemon runs). Makes the folder (0700). */
 int fence_api_listen(const char *path, struct fence_err *err);
+
+/* Let a group use the listening socket too: mode 0660, and way through its folder where that is
+ * closed to all groups. The daemon looks at who comes all the same. */
+int fence_api_share(const char *path, gid_t group, struct fence_err *err);
 
 /* Connected, non-blocking descriptor; -ECONNREFUSED or -ENOENT when no daemon is there, -EAGAIN
  * when it is stuck. */

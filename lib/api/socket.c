@@ -10,7 +10,7 @@
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
 
-#define BACKLOG 64
+#define BACKLOG 1024
 
 static int set_path(struct sockaddr_un *address, const char *path, struct fence_err *err)
 {
@@ -119,4 +119,26 @@ int fence_api_listen(const char *path, struct fence_err *err)
         listen(fd, BACKLOG) < 0)
         return fence_err_set(err, -errno, "cannot listen on %s: %s", path, strerror(errno));
     return TAKE_FD(fd);
+}
+
+int fence_api_share(const char *path, gid_t group, struct fence_err *err)
+{
+    FENCE_FREE char *folder = strdup(path);
+    struct stat info;
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+
+    if (!folder)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    if (lchown(path, (uid_t)-1, group) < 0 || chmod(path, 0660) < 0)
+        return fence_err_set(err, -errno, "cannot give %s to group %u: %s", path,
+                             (unsigned int)group, strerror(errno));
+    if (!slash || slash == folder)
+        return 0;
+    *slash = '\0';
+    if (stat(folder, &info) == 0 && info.st_mode & (S_IRWXG | S_IRWXO))
+        return 0;
+    if (chown(folder, (uid_t)-1, group) < 0 || chmod(folder, 0710) < 0)
+        return fence_err_set(err, -errno, "cannot give %s to group %u: %s", folder,
+                             (unsigned int)group, strerror(errno));
+    return 0;
 }
