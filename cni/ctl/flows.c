@@ -51,7 +51,7 @@ int ctl_flows_add(struct ctl_flows *flows, cJSON *answer, struct fence_err *err)
         cJSON_Delete(answer);
         return fence_err_set(err, -ENOMEM, "out of memory");
     }
-    flows->answers[flows->answer_count++] = answer;
+    flows->answers[flows->answer_count++].json = answer;
     add_head(flows, answer);
     return add_items(flows, answer, err);
 }
@@ -85,7 +85,7 @@ void ctl_flows_done(struct ctl_flows *flows)
     for (size_t i = 0; i < flows->count; i++)
         fence_flow_parsed_done(&flows->items[i]);
     for (size_t i = 0; i < flows->answer_count; i++)
-        cJSON_Delete(flows->answers[i]);
+        cJSON_Delete(flows->answers[i].json);
     free(flows->items);
     free(flows->answers);
     *flows = (struct ctl_flows){0};
@@ -126,8 +126,8 @@ int ctl_since_parse(const char *text, uint64_t now_ns, uint64_t *ret_since_ns,
     return 0;
 }
 
-static int parse_verdicts(const struct ctl_texts *texts, bool ret_wanted[FENCE_FLOW_VERDICTS],
-                          struct fence_err *err)
+int ctl_verdicts_parse(const struct ctl_texts *texts, bool ret_wanted[FENCE_FLOW_VERDICTS],
+                       struct fence_err *err)
 {
     enum fence_flow_verdict verdict;
 
@@ -157,7 +157,7 @@ int ctl_flows_filter(struct ctl_flows *flows, const struct ctl_flows_wanted *wan
 {
     bool verdicts[FENCE_FLOW_VERDICTS];
     size_t kept = 0;
-    int r = parse_verdicts(&wanted->verdicts, verdicts, err);
+    int r = ctl_verdicts_parse(&wanted->verdicts, verdicts, err);
 
     if (r < 0)
         return r;

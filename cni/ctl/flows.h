@@ -19,7 +19,9 @@ struct ctl_flows {
     size_t capacity;
     uint64_t since_ns; /* from when there are records; of several the earliest; 0 = unknown */
     uint64_t lost;     /* what may be missing: see lib/api/README.md */
-    cJSON **answers;   /* which the texts belong to */
+    struct ctl_flows_answer {
+        cJSON *json;
+    } * answers; /* which the texts belong to */
     size_t answer_count;
     size_t answer_capacity;
 };
@@ -37,6 +39,31 @@ struct ctl_flows_wanted {
     const char *namespace_name; /* --namespace: one end is in it */
     struct ctl_texts verdicts;  /* --verdict */
 };
+
+/* Its options, for a command's table. */
+#define CTL_FLOWS_OPTIONS(wanted)                                                                  \
+    {.name = "namespace",                                                                          \
+     .letter = 'N',                                                                                \
+     .argument = "NS",                                                                             \
+     .help = "only what has an end in this namespace",                                             \
+     .text = &(wanted).namespace_name},                                                            \
+        {.name = "since",                                                                          \
+         .argument = "TIME",                                                                       \
+         .help = "seen since: 90s, 10m, 2h, 3d, or a time (RFC 3339)",                             \
+         .text = &(wanted).since},                                                                 \
+        {.name = "verdict",                                                                        \
+         .argument = "V",                                                                          \
+         .help = "forwarded, dropped or audit; may be repeated",                                   \
+         .texts = &(wanted).verdicts},                                                             \
+    {                                                                                              \
+        .name = "flows", .argument = "FILE",                                                       \
+        .help = "saved by `top -o json`, instead of the daemon's; may be repeated",                \
+        .texts = &(wanted).files                                                                   \
+    }
+
+/* --verdict; none: all. -EINVAL. */
+int ctl_verdicts_parse(const struct ctl_texts *texts, bool ret_wanted[FENCE_FLOW_VERDICTS],
+                       struct fence_err *err);
 
 /*
  * Read them: what does not fit is left out. Where there are files, "10m" counts back from the last

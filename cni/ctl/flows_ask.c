@@ -9,10 +9,11 @@
 static int ask(const struct ctl *ctl, uint64_t since_ns, struct ctl_flows *flows,
                struct fence_err *err)
 {
+    const uint64_t seconds = since_ns / 1000000000ull;
     cJSON *request = cJSON_CreateObject(), *answer = NULL;
     int r = -ENOMEM;
 
-    cJSON_AddNumberToObject(request, "since", (double)(since_ns / 1000000000ull));
+    cJSON_AddNumberToObject(request, "since", (double)seconds);
     if (cJSON_AddStringToObject(request, "op", "flows"))
         r = ctl_daemon_request(ctl, request, &answer, err);
     else

@@ -18,6 +18,8 @@ static const struct ctl_command commands[] = {
     {"policies", ctl_policies, "the policies in force; --set N shows the compiled tables"},
     {"connections", ctl_connections, "tracked connections with their verdicts"},
     {"observe", ctl_observe, "verdicts and drops as they happen"},
+    {"top", ctl_top, "who talks to whom: connections by workload, port and verdict"},
+    {"graph", ctl_graph, "the same as a picture: dot, mermaid, svg, html or json"},
     {NULL, NULL, "Ask"},
     {"trace", ctl_trace, "ask whether A may talk to B, and why"},
     {"diff", ctl_diff, "what another set of objects would change, and what must hold"},

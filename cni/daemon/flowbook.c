@@ -78,7 +78,7 @@ static int look(struct fence_daemon *daemon, struct fence_err *err)
     const struct fence_flow_names names = {name_end, name_rule, &context};
     struct fence_flow_moment moment = {.wall_ns = fence_clock_wall_ns()};
     struct fence_settings settings;
-    __u64 jiffies;
+    __u64 jiffies = 0;
     int r = fence_settings_read(&daemon->pins, &settings);
 
     if (r == 0)

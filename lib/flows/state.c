@@ -283,7 +283,7 @@ static bool read_cursor(const struct loading *loading, const cJSON *json,
             return false;
         ret_members[count++] = (uint64_t)item->valuedouble;
     }
-    return ret_members[CURSOR_FLOW] < loading->flow_count;
+    return loading->flows && ret_members[CURSOR_FLOW] < loading->flow_count;
 }
 
 static int add_cursor(struct loading *loading, const uint64_t members[CURSOR_MEMBERS])
@@ -320,7 +320,7 @@ static int load_cursors(struct loading *loading, struct fence_err *err)
 {
     for (;;) {
         FENCE_CLEANUP(delete_json) cJSON *json = next_line(loading);
-        uint64_t members[CURSOR_MEMBERS];
+        uint64_t members[CURSOR_MEMBERS] = {0};
 
         if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "end")))
             return 0;

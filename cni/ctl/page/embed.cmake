@@ -1,0 +1,11 @@
+# Files as C: cmake -DOUT=x.c -DFILES=name:path,... -P embed.cmake makes `const char name[]` of each.
+set(text "#include \"cni/ctl/graph_style.h\"\n\n")
+string(REPLACE "," ";" list "${FILES}")
+foreach(item ${list})
+    string(REGEX MATCH "^([^:]+):(.+)$" whole "${item}")
+    set(name ${CMAKE_MATCH_1})
+    file(READ "${CMAKE_MATCH_2}" bytes HEX)
+    string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+    string(APPEND text "const char ${name}[] = {${bytes}0};\n")
+endforeach()
+file(WRITE "${OUT}" "${text}")
