@@ -81,12 +81,19 @@ static cJSON *row_of(const struct fence_pins *pins, const struct fence_settings 
 static void print_text(const struct ctl *ctl, const cJSON *value)
 {
     static const struct ctl_column columns[] = {
-        {"ENDPOINT", "endpoint", NULL, 60}, {"STATE", "state", NULL, 0},
-        {"REASON", "reason", NULL, 0},      {"APP", "app", NULL, 30},
-        {"IDENTITY", "identity", NULL, 0},  {"ADDRESSES", "addresses", NULL, 0},
-        {"SET", "policySet", NULL, 0},      {"INTERFACE", "hostInterface", NULL, 0},
-        {"INDEX", "ifindex", NULL, 0},      {"ATTACH", "attach", NULL, 0},
-        {"ATTACHED", "attached", NULL, 0},  {"CONTAINER", "container", NULL, 0},
+        {"ENDPOINT", "endpoint", NULL, 60},
+        {"STATE", "state", NULL, 0},
+        {"SINCE", "since", NULL, 0},
+        {"REASON", "reason", NULL, 0},
+        {"APP", "app", NULL, 30},
+        {"IDENTITY", "identity", NULL, 0},
+        {"ADDRESSES", "addresses", NULL, 0},
+        {"SET", "policySet", NULL, 0},
+        {"INTERFACE", "hostInterface", NULL, 0},
+        {"INDEX", "ifindex", NULL, 0},
+        {"ATTACH", "attach", NULL, 0},
+        {"ATTACHED", "attached", NULL, 0},
+        {"CONTAINER", "container", NULL, 0},
         {"SPIFFE", "spiffe", NULL, 0},
     };
     const cJSON *rows = ctl_member(value, "endpoints"), *row;
@@ -102,6 +109,32 @@ static void print_text(const struct ctl *ctl, const cJSON *value)
         putchar('\n');
     }
     ctl_unadopted_print(ctl_member(value, "unadopted"));
+}
+
+static cJSON *find_row(cJSON *rows, double ifindex)
+{
+    cJSON *row;
+
+    cJSON_ArrayForEach(row, rows) if (ctl_member_number(row, "ifindex") == ifindex) return row;
+    return NULL;
+}
+
+/* Since when each is as it is: that, too, only the daemon knows. */
+static void add_since(cJSON *rows, const struct ctl *ctl)
+{
+    cJSON *answer = NULL;
+    const cJSON *endpoint;
+
+    if (ctl_daemon_ask(ctl, "endpoints", &answer, NULL) < 0)
+        return;
+    cJSON_ArrayForEach(endpoint, ctl_member(answer, "endpoints"))
+    {
+        cJSON *row = find_row(rows, ctl_member_number(endpoint, "ifindex"));
+
+        if (row)
+            cJSON_AddStringToObject(row, "since", ctl_member_text(endpoint, "since"));
+    }
+    cJSON_Delete(answer);
 }
 
 /* Only the daemon knows what is missing here; without it nothing is said of that. */
@@ -134,6 +167,7 @@ static int show(struct ctl *ctl, const struct fence_pins *pins)
     for (size_t i = 0; i < list.count; i++)
         cJSON_AddItemToArray(rows, row_of(pins, &settings, &list.items[i]));
     fence_endpoint_list_done(&list);
+    add_since(rows, ctl);
     add_unadopted(value, ctl);
     return ctl_show(ctl, value, print_text);
 }

@@ -115,17 +115,36 @@ static int from_pins(const struct ctl *ctl, cJSON *list)
     return r == 0 ? CTL_DONE : ctl_fail(ctl, "%s", *err.text ? err.text : "out of memory");
 }
 
+/* "Kind/ns/name: TEXT" where the row has such a text. */
+static void print_why(const cJSON *row, const char *member)
+{
+    const char *text = ctl_member_text(row, member);
+
+    if (!*text)
+        return;
+    fence_print_safe(stdout, ctl_member_text(row, "id"));
+    printf(": %s", strcmp(member, "why") ? "refused: " : "not in force: ");
+    fence_print_safe(stdout, text);
+    putchar('\n');
+}
+
 static void print_from_daemon(const struct ctl *ctl, const cJSON *value)
 {
     static const struct ctl_column columns[] = {
         {"POLICY", "id", NULL, 80},
         {"STATE", "state", NULL, 0},
+        {"IN FORCE SINCE", "inForceSince", NULL, 0},
         {"ENDPOINTS", "endpoints", NULL, 60},
         {"FILE", "file", "line", 0},
     };
+    const cJSON *rows = ctl_member(value, "policies"), *row;
 
-    ctl_table_print(stdout, ctl->output.color, ctl_member(value, "policies"), columns,
-                    FENCE_ARRAY_SIZE(columns));
+    ctl_table_print(stdout, ctl->output.color, rows, columns, FENCE_ARRAY_SIZE(columns));
+    cJSON_ArrayForEach(row, rows)
+    {
+        print_why(row, "why");
+        print_why(row, "refused");
+    }
 }
 
 static void print_from_pins(const struct ctl *ctl, const cJSON *value)

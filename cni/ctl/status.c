@@ -188,6 +188,7 @@ static int show(struct ctl *ctl, const struct fence_pins *pins)
 int ctl_status(struct ctl *ctl, int argc, char **argv)
 {
     bool ready = false, alive = false;
+    struct ctl_status_wait wait = {0};
     const struct ctl_option options[] = {
         {.name = "ready",
          .help = "show nothing; exit 0 when all that was asked for is in force, else 1 and why",
@@ -195,6 +196,22 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
         {.name = "alive",
          .help = "show nothing; exit 0 when the daemon answers, else 1 and why",
          .flag = &alive},
+        {.name = "wait",
+         .argument = "POLICY",
+         .help = "exit 0 as soon as it is in force here, 1 when it is refused or too late",
+         .text = &wait.policy},
+        {.name = "timeout",
+         .argument = "TIME",
+         .help = "with --wait: how long [30s]",
+         .text = &wait.timeout},
+        {.name = "version",
+         .argument = "N",
+         .help = "with --wait: its metadata.generation or a later one",
+         .text = &wait.version},
+        {.name = "file",
+         .argument = "FILE",
+         .help = "with --wait: the policy as this file has it",
+         .text = &wait.file},
     };
     const struct ctl_usage usage = {
         .verb = "status",
@@ -204,6 +221,7 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
                  "daemon it shows the pins.",
         .example = "  podfencectl status\n"
                    "  podfencectl status --ready && echo in force\n"
+                   "  podfencectl status --wait shop/db --file policies/db.yaml --timeout 10s\n"
                    "  podfencectl status -o json | jq .lastApply.writes",
         .options = options,
         .option_count = FENCE_ARRAY_SIZE(options),
@@ -213,6 +231,10 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
 
     if (r != CTL_GO_ON)
         return r;
+    if (wait.policy)
+        return ctl_status_wait(ctl, &wait);
+    if (wait.timeout || wait.version || wait.file)
+        return ctl_misuse(ctl, "status", "--timeout, --version and --file go with --wait");
     if (ready || alive)
         return ctl_status_ask(ctl, ready ? CTL_STATUS_READY : CTL_STATUS_ALIVE);
     r = ctl_open_pins(ctl, &pins);

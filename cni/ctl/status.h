@@ -15,6 +15,15 @@ enum ctl_status_question {
 };
 int ctl_status_ask(const struct ctl *ctl, enum ctl_status_question question);
 
+/* `status --wait`, with the texts of its options; NULL = not given. Returns the exit status. */
+struct ctl_status_wait {
+    const char *policy;
+    const char *timeout;
+    const char *version;
+    const char *file;
+};
+int ctl_status_wait(struct ctl *ctl, const struct ctl_status_wait *wait);
+
 /* The daemon's list of pods that run here and are no endpoints; nothing where it is empty. */
 void ctl_unadopted_print(const cJSON *list);
 

@@ -259,6 +259,28 @@ static void print_drops(const struct ctl *ctl, const cJSON *counters)
     cJSON_Delete(drops);
 }
 
+/* How long policies take, and what is out of the ordinary. */
+static void print_in_force(const cJSON *value)
+{
+    const cJSON *in_force = ctl_member(value, "inForce");
+    double waiting = ctl_member_number(in_force, "waiting");
+    double cuts = ctl_member_number(value, "cuts.active");
+
+    if (ctl_member_number(in_force, "count") > 0) {
+        title("policies:");
+        printf("seen to in force %.4f s at the median, %.4f s at 99 %%\n",
+               ctl_member_number(in_force, "p50"), ctl_member_number(in_force, "p99"));
+    }
+    if (waiting > 0) {
+        title("waiting:");
+        printf("%.0f changed policies are NOT IN FORCE yet: see podfencectl policies\n", waiting);
+    }
+    if (cuts > 0) {
+        title("CUTS:");
+        printf("%.0f in force: see podfencectl cut list\n", cuts);
+    }
+}
+
 void ctl_status_print(const struct ctl *ctl, const cJSON *value)
 {
     static const struct ctl_column maps[] = {
@@ -275,6 +297,7 @@ void ctl_status_print(const struct ctl *ctl, const cJSON *value)
     print_folders(value);
     print_counts("objects:", ctl_member(value, "objects"));
     print_apply(ctl_member(value, "lastApply"));
+    print_in_force(value);
     print_counts("put right:", ctl_member(value, "reconciled"));
     print_list("Problems", ctl_member(value, "problems"), print_problem);
     print_list("Failures", ctl_member(value, "failures"), print_subject);

@@ -47,7 +47,7 @@ void cut_entry_free(struct fence_cut_entry **entry)
 
 const char *cut_policy_name(const struct fence_cut_entry *entry, char name[CUT_NAME_MAX])
 {
-    snprintf(name, CUT_NAME_MAX, "cut-%s", entry->id);
+    snprintf(name, CUT_NAME_MAX, CUT_NAME_PREFIX "%s", entry->id);
     return name;
 }
 
@@ -135,6 +135,7 @@ int cut_put(struct fence_daemon *daemon, const struct fence_cut_entry *entry, st
         return r;
     daemon->dirty = true;
     daemon->reconcile.problems_changed = true;
+    fence_inforce_seen(daemon, 0);
     return 0;
 }
 
@@ -241,6 +242,7 @@ int cut_remove(struct fence_daemon *daemon, size_t index, bool undone)
     cut_entry_free(&entry);
     daemon->dirty = true;
     daemon->reconcile.problems_changed = true;
+    fence_inforce_seen(daemon, 0);
     return 0;
 }
 

@@ -47,6 +47,9 @@ int fence_cuts_add(struct fence_daemon *daemon, const struct fence_cut *cut, str
 /* Before a compile: drop those that are over, and move the ends that the wall clock has moved. */
 void fence_cuts_refresh(struct fence_daemon *daemon);
 
+/* "cuts" of status: {"active":N,"made":N,"ended":N,"undone":N}. */
+void fence_cuts_add_status(cJSON *status, const struct fence_cuts *cuts);
+
 /* The socket's operations cut, cuts and uncut. */
 struct fence_client;
 void fence_cuts_handle_cut(struct fence_client *client, const cJSON *request);

@@ -8,7 +8,8 @@
 
 struct fence_object;
 
-#define CUT_ID_MAX 16
+#define CUT_ID_MAX      16
+#define CUT_NAME_PREFIX "cut-"
 
 struct fence_cut_entry {
     char id[CUT_ID_MAX];

@@ -7,12 +7,13 @@
 #include "cni/daemon/answer.h"
 #include "cni/daemon/cuts_internal.h"
 #include "cni/daemon/daemon.h"
-#include "cni/daemon/status.h"
+#include "cni/daemon/policies.h"
 #include "cni/daemon/times.h"
 #include "lib/base/clock.h"
 #include "lib/objects/decode.h"
 
 #define NS_PER_SECOND 1000000000ull
+#define WAIT_SECONDS  20 /* less than podfencectl does */
 
 /* ---- one cut as JSON ------------------------------------------------------------------------ */
 
@@ -60,6 +61,16 @@ static void add_in_force(cJSON *json, int result, const struct fence_err *why)
     cJSON_AddBoolToObject(json, "inForce", result == 0);
     if (result < 0)
         cJSON_AddStringToObject(json, "why", why->text);
+}
+
+void fence_cuts_add_status(cJSON *status, const struct fence_cuts *cuts)
+{
+    cJSON *json = cJSON_AddObjectToObject(status, "cuts");
+
+    cJSON_AddNumberToObject(json, "active", (double)cuts->count);
+    cJSON_AddNumberToObject(json, "made", (double)cuts->made);
+    cJSON_AddNumberToObject(json, "ended", (double)cuts->ended);
+    cJSON_AddNumberToObject(json, "undone", (double)cuts->undone);
 }
 
 /* ---- cut ------------------------------------------------------------------------------------ */
@@ -129,15 +140,42 @@ static void answer_cut(struct fence_client *client, const char *id, int result,
     fence_answer_send(client, "cut", json);
 }
 
+static void answer_waited(struct fence_client *client, const struct fence_inforce_wait *wait,
+                          int result, const char *text)
+{
+    const char *name = strchr(wait->policy, '/');
+    struct fence_err err = {""};
+
+    snprintf(err.text, sizeof(err.text), "%s", text);
+    answer_cut(client, name + 1 + strlen(CUT_NAME_PREFIX), result, &err);
+}
+
+/* The maps cannot be written at the moment: answer when they have been. */
+static int wait_for_it(struct fence_client *client, const char *id)
+{
+    struct fence_inforce_wait wait = {
+        .deadline_ns = fence_clock_boot_ns() + WAIT_SECONDS * NS_PER_SECOND,
+        .answer = answer_waited,
+    };
+
+    snprintf(wait.policy, sizeof(wait.policy), "%s/" CUT_NAME_PREFIX "%s",
+             fence_kind_name(FENCE_OBJECT_CLUSTER_SEGMENT_POLICY), id);
+    return fence_inforce_wait(client, &wait);
+}
+
 static void cut_and_answer(struct fence_client *client, const struct fence_cut *cut)
 {
     struct fence_err err = {""};
     char id[CUT_ID_MAX];
+    int r;
 
-    if (cut_accept(client->daemon, cut, id, &err) < 0)
+    if (cut_accept(client->daemon, cut, id, &err) < 0) {
         fence_client_refuse(client, "%s", err.text);
-    else
-        answer_cut(client, id, cut_apply(client->daemon, &err), &err);
+        return;
+    }
+    r = cut_apply(client->daemon, &err);
+    if (r != -EINPROGRESS || wait_for_it(client, id) < 0)
+        answer_cut(client, id, r, &err);
 }
 
 void fence_cuts_handle_cut(struct fence_client *client, const cJSON *request)

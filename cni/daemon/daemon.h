@@ -16,6 +16,7 @@
 #include "cni/daemon/filters.h"
 #include "cni/daemon/flowbook.h"
 #include "cni/daemon/guard.h"
+#include "cni/daemon/inforce.h"
 #include "cni/daemon/locals.h"
 #include "cni/daemon/loop.h"
 #include "cni/daemon/node.h"
@@ -40,6 +41,7 @@ struct fence_daemon {
     struct fence_store *store;
     struct fence_sources sources;
     struct fence_cuts cuts;
+    struct fence_inforce inforce;
     struct fence_node_watch node;
     struct fence_reconcile reconcile;
     struct fence_unenforced unenforced;

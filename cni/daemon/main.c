@@ -182,6 +182,7 @@ static int turn(struct fence_daemon *daemon, struct fence_err *err)
         fence_reconcile_run(daemon);
     fence_takeover_try(daemon);
     fence_server_answer_waiters(daemon);
+    fence_inforce_answer_waiters(daemon);
     if (daemon->reconcile.problems_changed && !daemon->seeding.dump)
         fence_ready_log(daemon);
     fence_server_reap(daemon);
@@ -209,6 +210,7 @@ static const start_step start_steps[] = {
     write_settings,
     fence_reconcile_init,
     open_store,
+    fence_inforce_init,
     fence_cuts_init,
     fence_node_init,
     fence_sources_init,
@@ -264,6 +266,7 @@ static void stop(struct fence_daemon *daemon)
     fence_reconcile_done(daemon);
     fence_conditions_done(&daemon->conditions);
     fence_cuts_done(daemon);
+    fence_inforce_done(daemon);
     fence_store_free(&daemon->store);
     fence_takeover_close(&daemon->takeover);
     fence_pins_close(&daemon->pins);
@@ -284,6 +287,7 @@ static void init(struct fence_daemon *daemon)
                       .sweep = {.fd = -1, .watch.fd = -1},
                       .retry = {.fd = -1, .watch.fd = -1}},
         .adopt.timer = {.fd = -1, .watch.fd = -1},
+        .inforce.deadline = {.fd = -1, .watch.fd = -1},
         .seeding.watch.fd = -1,
         .filters.timer = {.fd = -1, .watch.fd = -1},
         .guard = {.watch.fd = -1,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Policies: where each comes from, which endpoints it selects, and since when it is in force. */
+#include "cni/daemon/policies.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +10,7 @@
 #include "cni/daemon/status.h"
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
+#include "lib/policy/intern.h"
 #include "lib/policy/lookup.h"
 #include "lib/policy/match.h"
 
@@ -28,7 +32,8 @@ struct subject {
 
 struct policies {
     const struct fence_daemon *daemon;
-    int64_t now; /* seconds since 1970 */
+    int64_t now;                 /* seconds since 1970 */
+    struct fence_intern refused; /* id to its problem */
     struct subject *subjects;
     size_t count;
 };
@@ -95,18 +100,32 @@ static void close_policies(struct policies *policies)
     for (size_t i = 0; i < policies->count; i++)
         fence_labels_done(&policies->subjects[i].bare);
     free(policies->subjects);
+    fence_intern_done(&policies->refused);
+}
+
+/* For refusal_of. Without memory some last good version is shown as in force. */
+static void index_refusals(struct policies *policies)
+{
+    const struct fence_problem *problems;
+    size_t count = fence_store_problems(policies->daemon->store, &problems);
+    uint32_t number;
+
+    for (size_t i = 0; i < count; i++)
+        if (!problems[i].warning && *problems[i].id)
+            (void)fence_intern_put(&policies->refused, problems[i].id, strlen(problems[i].id),
+                                   (uint32_t)i, &number);
 }
 
 /* The refusal of this object, NULL when its file's present text is fine. */
-static const struct fence_problem *refusal_of(const struct fence_daemon *daemon, const char *id)
+static const struct fence_problem *refusal_of(const struct policies *policies, const char *id)
 {
     const struct fence_problem *problems;
-    size_t count = fence_store_problems(daemon->store, &problems);
+    uint32_t number;
 
-    for (size_t i = 0; i < count; i++)
-        if (!problems[i].warning && !strcmp(problems[i].id, id))
-            return &problems[i];
-    return NULL;
+    if (!fence_intern_find(&policies->refused, id, strlen(id), &number))
+        return NULL;
+    (void)fence_store_problems(policies->daemon->store, &problems);
+    return &problems[number];
 }
 
 static const char *name_of(const struct subject *subject, char *text, size_t size)
@@ -205,21 +224,91 @@ void fence_policy_add_reach(const struct fence_daemon *daemon, const struct fenc
     close_policies(&policies);
 }
 
+/* ---- shortfalls ----------------------------------------------------------------------------- */
+
+struct fence_shortfalls {
+    struct policies policies; /* all endpoints */
+    const char **texts;       /* what is wrong with each, NULL = nothing */
+};
+
+static bool is_any_short(const struct fence_daemon *daemon)
+{
+    const struct fence_locals *locals = &daemon->reconcile.locals;
+
+    for (size_t i = 0; i < locals->count; i++)
+        if (failure_of(&daemon->reconcile, &locals->items[i]))
+            return true;
+    return false;
+}
+
+struct fence_shortfalls *fence_shortfalls_new(const struct fence_daemon *daemon)
+{
+    struct fence_shortfalls *list = is_any_short(daemon) ? calloc(1, sizeof(*list)) : NULL;
+
+    if (!list)
+        return NULL;
+    list->texts = calloc(daemon->reconcile.locals.count, sizeof(*list->texts));
+    if (!list->texts || open_policies(daemon, &list->policies) < 0) {
+        free(list->texts);
+        free(list);
+        return NULL;
+    }
+    for (size_t i = 0; i < list->policies.count; i++)
+        list->texts[i] = failure_of(&daemon->reconcile, list->policies.subjects[i].local);
+    return list;
+}
+
+void fence_shortfalls_free(struct fence_shortfalls **shortfalls)
+{
+    struct fence_shortfalls *gone = *shortfalls;
+
+    if (!gone)
+        return;
+    close_policies(&gone->policies);
+    free(gone->texts);
+    free(gone);
+    *shortfalls = NULL;
+}
+
+bool fence_shortfalls_find(const struct fence_shortfalls *shortfalls,
+                           const struct fence_object *policy, char *text, size_t size)
+{
+    char name[NAME_BYTES];
+
+    for (size_t i = 0; shortfalls && i < shortfalls->policies.count; i++) {
+        const struct subject *subject = &shortfalls->policies.subjects[i];
+
+        if (!shortfalls->texts[i] || !is_selected(policy, subject))
+            continue;
+        snprintf(text, size, "endpoint %s: %s", name_of(subject, name, sizeof(name)),
+                 shortfalls->texts[i]);
+        return true;
+    }
+    return false;
+}
+
+/* ---- the answer to "policies" --------------------------------------------------------------- */
+
 static cJSON *policy_json(const struct policies *policies, const struct fence_object *object)
 {
     FENCE_FREE char *id = fence_object_id(object);
     const char *file = fence_store_unit_of(policies->daemon->store, object);
+    const struct fence_problem *refusal = id ? refusal_of(policies, id) : NULL;
     const char *state = "in force";
     cJSON *policy = cJSON_CreateObject();
 
-    if (fence_policy_is_over(object, policies->now))
-        state = "expired";
-    else if (id && refusal_of(policies->daemon, id))
-        state = "last good in force";
     cJSON_AddStringToObject(policy, "id", id ? id : "");
     cJSON_AddStringToObject(policy, "file", file ? file : "");
     cJSON_AddNumberToObject(policy, "line", object->line);
+    if (!fence_inforce_add(policies->daemon, id ? id : "", policy))
+        state = "pending";
+    else if (fence_policy_is_over(object, policies->now))
+        state = "expired";
+    else if (refusal)
+        state = "last good in force";
     cJSON_AddStringToObject(policy, "state", state);
+    if (refusal)
+        cJSON_AddStringToObject(policy, "refused", refusal->text);
     cJSON_AddBoolToObject(policy, "audit", object->policy.audit);
     add_endpoints(policy, policies, object);
     return policy;
@@ -253,6 +342,7 @@ static void add_refused(cJSON *list, const struct fence_daemon *daemon)
         cJSON_AddStringToObject(policy, "file", problems[i].unit);
         cJSON_AddNumberToObject(policy, "line", problems[i].line);
         cJSON_AddStringToObject(policy, "state", "refused");
+        cJSON_AddStringToObject(policy, "refused", problems[i].text);
         cJSON_AddArrayToObject(policy, "endpoints");
         cJSON_AddNumberToObject(policy, "endpointCount", 0);
         cJSON_AddItemToArray(list, policy);
@@ -275,6 +365,7 @@ cJSON *fence_policies_json(const struct fence_daemon *daemon)
 
     if (open_policies(daemon, &policies) < 0)
         return NULL;
+    index_refusals(&policies);
     list = cJSON_CreateArray();
     for (unsigned int kind = 0; kind < FENCE_OBJECT_KINDS; kind++)
         if (fence_kind_is_policy((enum fence_kind)kind))

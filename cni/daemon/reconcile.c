@@ -229,6 +229,8 @@ static int run_and_settle(struct fence_daemon *daemon, struct fence_apply_report
     const int64_t now = (int64_t)(fence_clock_wall_ns() / NS_PER_SECOND);
     int more = fence_compiler_run(reconcile->compiler, now, err) < 0 ? -ENOMEM : 1;
 
+    if (more > 0)
+        fence_inforce_compiled(daemon);
     while (more > 0) {
         int result = apply(daemon, report, err);
 
@@ -302,6 +304,7 @@ static int try_once(struct fence_daemon *daemon, struct fence_err *err)
     fence_devices_check(daemon);
     fence_late_settle(daemon, &reconcile->locals.records);
     take_after(daemon);
+    fence_inforce_applied(daemon);
     fence_log(FENCE_LOG_DEBUG, "applied: %zu writes, %zu endpoints changed, %llu us", report.writes,
               report.changed_endpoints, (unsigned long long)reconcile->applied_us);
     return 0;

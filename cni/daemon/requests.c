@@ -136,6 +136,8 @@ static const struct {
     {"cuts", fence_cuts_handle_list, true},
     {"uncut", fence_cuts_handle_uncut, false},
     {"flows", fence_flowbook_answer, true},
+    {"wait", fence_inforce_handle_wait, true},
+    {"endpoints", fence_inforce_handle_endpoints, true},
 };
 
 static void list_operations(char *text, size_t size)

@@ -41,6 +41,7 @@ static void client_free(struct fence_daemon *daemon, size_t i)
     server->clients[i] = server->clients[--server->count];
     server->readers -= !client->is_root;
     fence_observer_done(client);
+    fence_inforce_forget(client);
     fence_loop_forget(&daemon->loop, &client->watch);
     close(client->fd);
     while (client->queue)

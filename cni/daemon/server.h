@@ -16,6 +16,7 @@
 #include "cni/daemon/observers.h"
 
 struct fence_daemon;
+struct fence_inforce_wait;
 
 /*
  * Places. When all are taken, a new client gets that of the one who has wanted nothing for the
@@ -53,6 +54,7 @@ struct fence_client {
     struct fence_observer observer;
     bool is_root; /* or the daemon's own user; else one who may only read */
     bool asked;   /* has sent a request */
+    struct fence_inforce_wait *policy; /* that it waits for, or NULL */
     bool closing; /* ends when its queue is empty */
     bool broken;  /* ends now */
 };

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "cni/daemon/daemon.h"
+#include "lib/base/clock.h"
 
 static void read_folder(struct fence_source *source)
 {
@@ -30,6 +31,8 @@ static void read_folder(struct fence_source *source)
         daemon->dirty = true;
     }
     daemon->reconcile.problems_changed = true;
+    fence_inforce_seen(daemon, source->noticed_ns);
+    source->noticed_ns = 0;
 }
 
 static void timer_fired(void *context)
@@ -43,6 +46,8 @@ static void folder_ready(void *context, uint32_t events)
     int wait = fence_folder_handle(source->folder);
 
     (void)events;
+    if (!source->noticed_ns)
+        source->noticed_ns = fence_clock_boot_ns();
     if (wait == 0)
         read_folder(source);
     else if (wait > 0)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "cni/daemon/loop.h"
 #include "lib/objects/folder.h"
@@ -15,7 +16,8 @@ struct fence_source {
     struct fence_folder *folder;
     struct fence_fd_watch watch;
     struct fence_timer timer;
-    bool seen; /* since the start: has been read, or its last good objects have been */
+    uint64_t noticed_ns; /* boot time of the first change that has not been read, 0 = none */
+    bool seen;           /* since the start: has been read, or its last good objects have been */
 };
 
 struct fence_sources {

@@ -300,6 +300,8 @@ cJSON *fence_status_json(const struct fence_daemon *daemon)
     add_failures_and_notes(status, &daemon->reconcile);
     add_endpoints(status, &daemon->reconcile);
     add_applied(status, &daemon->reconcile);
+    fence_inforce_add_status(status, daemon);
+    fence_cuts_add_status(status, &daemon->cuts);
     cJSON_AddNumberToObject(status, "filtersRestored", (double)daemon->filters.restored);
     add_adoption(status, daemon);
     add_reconciled(status, daemon);

@@ -151,14 +151,42 @@ static int add_refused(struct reader *reader, struct fence_doc *doc,
     return add_line(reader, "") < 0 ? no_memory(err) : 0;
 }
 
+/* 0 when it is no whole number above 0. */
+static int64_t generation_of(const struct fence_doc *doc)
+{
+    const struct fence_doc *member = fence_doc_get(fence_doc_get(doc, "metadata"), "generation");
+    char *end = NULL;
+    long long number;
+
+    if (!member || member->type != FENCE_DOC_NUMBER)
+        return 0;
+    errno = 0;
+    number = strtoll(member->text, &end, 10);
+    return errno || *end || number < 0 ? 0 : number;
+}
+
+/* By what waits for a version of a policy knows it. */
+static void set_version(struct fence_object *object, const struct fence_doc *doc, const char *text)
+{
+    static const __u64 key[2];
+
+    if (!fence_kind_is_policy(object->kind))
+        return;
+    object->policy.generation = generation_of(doc);
+    object->policy.content = fence_hash_bytes(key, text, strlen(text)).words[0];
+}
+
 static int finish_object(struct reader *reader, struct fence_doc *doc,
                          const struct fence_object_kind *kind, struct fence_err *err)
 {
     FENCE_FREE char *text = fence_object_canonical(doc, kind);
+    struct fence_decoded *decoded;
 
     if (!text || add_line(reader, text) < 0)
         return no_memory(err);
-    reader->list.items[reader->list.count - 1].text = fence_hash_text(text);
+    decoded = &reader->list.items[reader->list.count - 1];
+    decoded->text = fence_hash_text(text);
+    set_version(decoded->object, doc, text);
     return 0;
 }
 

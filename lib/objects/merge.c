@@ -375,6 +375,14 @@ static void replace(struct fence_merge *merge, struct fence_unit *unit)
     merge->texts = (struct fence_texts){0};
 }
 
+/* What may be new in an object that is the same. */
+static void refresh(struct fence_object *object, const struct fence_decoded *decoded)
+{
+    object->line = decoded->line;
+    if (decoded->object && fence_kind_is_policy(object->kind))
+        object->policy.generation = decoded->object->policy.generation;
+}
+
 void fence_merge_commit(struct fence_merge *merge, struct fence_unit *unit,
                         struct fence_entry **ret_old, size_t *ret_old_count)
 {
@@ -382,7 +390,7 @@ void fence_merge_commit(struct fence_merge *merge, struct fence_unit *unit,
     *ret_old_count = 0;
     for (size_t i = 0; i < merge->count; i++)
         if (merge->choices[i].old && merge->choices[i].decoded)
-            merge->choices[i].old->object->line = merge->choices[i].decoded->line;
+            refresh(merge->choices[i].old->object, merge->choices[i].decoded);
     if (!merge->unchanged) {
         *ret_old = unit->entries;
         *ret_old_count = unit->count;

@@ -144,6 +144,9 @@ struct fence_policy {
     uint32_t rule_count[FENCE_DIRECTIONS];
     uint32_t rule_capacity[FENCE_DIRECTIONS];
     int64_t expires_at; /* seconds since 1970; 0 = never */
+    int64_t
+        generation;   /* metadata.generation, 0 = none; raised without a change of the rest, too */
+    uint64_t content; /* hash of its canonical text, the same in every process */
 };
 
 /* ---- workloads ------------------------------------------------------------------------------ */
