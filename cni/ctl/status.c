@@ -185,6 +185,19 @@ static int show(struct ctl *ctl, const struct fence_pins *pins)
     return ctl_show(ctl, value, ctl_status_print);
 }
 
+static int open_and_show(struct ctl *ctl)
+{
+    struct fence_pins pins;
+    int r = ctl_open_pins(ctl, &pins);
+
+    if (r != CTL_DONE)
+        return r;
+    r = show(ctl, &pins);
+    fence_pins_close(&pins);
+    return r;
+}
+
+/* NOLINTBEGIN(readability-function-size): a table */
 int ctl_status(struct ctl *ctl, int argc, char **argv)
 {
     bool ready = false, alive = false;
@@ -226,7 +239,6 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
         .options = options,
         .option_count = FENCE_ARRAY_SIZE(options),
     };
-    struct fence_pins pins;
     int first = 0, r = ctl_parse(ctl, &usage, argc, argv, &first);
 
     if (r != CTL_GO_ON)
@@ -237,10 +249,6 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
         return ctl_misuse(ctl, "status", "--timeout, --version and --file go with --wait");
     if (ready || alive)
         return ctl_status_ask(ctl, ready ? CTL_STATUS_READY : CTL_STATUS_ALIVE);
-    r = ctl_open_pins(ctl, &pins);
-    if (r != CTL_DONE)
-        return r;
-    r = show(ctl, &pins);
-    fence_pins_close(&pins);
-    return r;
+    return open_and_show(ctl);
 }
+/* NOLINTEND(readability-function-size) */

@@ -248,24 +248,13 @@ int cut_remove(struct fence_daemon *daemon, size_t index, bool undone)
 
 /* ---- the clocks ----------------------------------------------------------------------------- */
 
-/* The wall clock's second of the end, as long as that has not moved by a second or more. */
-static int64_t expiry_now(const struct fence_cut_entry *entry, uint64_t wall, uint64_t boot)
-{
-    const int64_t end = (int64_t)(wall + (entry->end_ns - boot));
-    const int64_t moved = end - entry->expires_at * (int64_t)NS_PER_SECOND;
-
-    if (llabs(moved) < (long long)NS_PER_SECOND)
-        return entry->expires_at;
-    return (end + (int64_t)NS_PER_SECOND / 2) / (int64_t)NS_PER_SECOND;
-}
-
 static bool move_end(struct fence_daemon *daemon, struct fence_cut_entry *entry)
 {
-    const uint64_t wall = fence_clock_wall_ns();
     const int64_t before = entry->expires_at;
     struct fence_err err = {""};
 
-    entry->expires_at = expiry_now(entry, wall, fence_clock_boot_ns());
+    entry->expires_at =
+        fence_cut_expiry(before, entry->end_ns, fence_clock_wall_ns(), fence_clock_boot_ns());
     if (entry->expires_at == before)
         return false;
     if (cut_put(daemon, entry, &err) < 0) {

@@ -9,6 +9,8 @@
 #include "lib/api/cut_parse.h"
 #include "lib/base/memory.h"
 
+#define NS_PER_SECOND 1000000000ll
+
 static const char *const direction_names[] = {
     [FENCE_CUT_BOTH] = "both",
     [FENCE_CUT_INGRESS] = "ingress",
@@ -263,6 +265,16 @@ int fence_cut_policy(const struct fence_cut *cut, const char *name, int64_t expi
     }
     *ret_policy = policy;
     return 0;
+}
+
+int64_t fence_cut_expiry(int64_t before, uint64_t end_ns, uint64_t wall_ns, uint64_t boot_ns)
+{
+    const int64_t end = (int64_t)(wall_ns + (end_ns - boot_ns));
+    const int64_t moved = end - before * NS_PER_SECOND;
+
+    if (moved < NS_PER_SECOND && moved > -NS_PER_SECOND)
+        return before;
+    return (end + NS_PER_SECOND / 2) / NS_PER_SECOND;
 }
 
 /* ---- as JSON -------------------------------------------------------------------------------- */

@@ -61,6 +61,12 @@ int fence_cut_duration_parse(const char *text, uint32_t *ret_seconds, struct fen
 int fence_cut_policy(const struct fence_cut *cut, const char *name, int64_t expires_at,
                      cJSON **ret_policy, struct fence_err *err);
 
+/*
+ * The wall clock's second of the moment `end_ns` of the boot clock, when the two clocks say this;
+ * `before` where that has moved by less than a second, since clocks are not read at one moment.
+ */
+int64_t fence_cut_expiry(int64_t before, uint64_t end_ns, uint64_t wall_ns, uint64_t boot_ns);
+
 /* A new object with the members selector, namespace, peer, ports, direction, seconds, everything,
  * origin and reason; NULL when out of memory. */
 cJSON *fence_cut_to_json(const struct fence_cut *cut);

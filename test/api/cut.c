@@ -233,6 +233,27 @@ static void test_durations(void **state)
     }
 }
 
+/* An end of the boot clock stays where it is, whatever the wall clock is set to. */
+static void test_expiry(void **state)
+{
+    static const struct {
+        int64_t set; /* the wall clock by so many ms, 10 s before the end */
+        int64_t expiry;
+    } rows[] = {
+        {0, 1000010},       {1, 1000010},       {-1, 1000010},           {999, 1000010},
+        {-999, 1000010},    {1000, 1000011},    {-1000, 1000009},        {1700, 1000012},
+        {3600000, 1003610}, {-3600000, 996410}, {86400000000, 87400010},
+    };
+    const uint64_t second = 1000000000, boot = 77 * second;
+
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
+        const uint64_t wall = 1000000 * second + (uint64_t)(rows[i].set * 1000000);
+
+        assert_int_equal(fence_cut_expiry(1000010, boot + 10 * second, wall, boot), rows[i].expiry);
+    }
+}
+
 static void test_json_and_back(void **state)
 {
     const struct fence_cut cut = {
@@ -296,10 +317,11 @@ static void test_json_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_selectors),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_everything),
-        cmocka_unit_test(test_rules),         cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_json_and_back), cmocka_unit_test(test_json_refused),
+        cmocka_unit_test(test_selectors),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_limits),       cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_rules),        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_expiry),       cmocka_unit_test(test_json_and_back),
+        cmocka_unit_test(test_json_refused),
     };
 
     return cmocka_run_group_tests_name("api.cut", tests, NULL, NULL);

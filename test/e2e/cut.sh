@@ -3,6 +3,7 @@
 # cut.sh: the emergency cut. In force before the command returns, in both directions, for what is
 # established and what is new; undone by hand, by its time, by the kernel alone; kept by a daemon
 # that is started again.
+# And `status --wait`: what is in force, and since when.
 # shellcheck source=test/e2e/lab.sh
 source "$(dirname "$0")/lab.sh"
 lab_enter "$@"
@@ -35,6 +36,7 @@ streams_start() {
 # cut_off OPTION...: the id goes to ID, the moment of its return on the clock of the streams to RETURNED.
 cut_off() {
     local answer
+    BEGUN=$(lab_now)
     answer=$(lab_ctl cut -o json "$@")
     RETURNED=$(lab_now)
     ID=$(jq -r .id <<<"$answer")
@@ -92,6 +94,7 @@ lab_say "what is established and what is new, both directions, nobody else"
 streams_start
 cut_off app=api --for 10m --reason 'incident 7'
 cut_by_then
+lab_say "the command took $(lab_since "$RETURNED" "$BEGUN") ms"
 lab_expect <<'TABLE'
 web > api tcp 8080 deny
 api > db tcp 5432 deny
@@ -160,6 +163,45 @@ took=$((EPOCHSECONDS - begin))
 lab_daemon_start
 reaches web api tcp 8080 || lab_fail "what was over is cut again by the next daemon"
 expect_equal "cuts that the next daemon has" "$(lab_ctl cut list -o json | jq -c .cuts)" '[]'
+
+lab_say "waiting for a policy that comes later, by the file that it is in"
+policy=$LAB/out/later.yaml
+cat >"$policy" <<'YAML'
+apiVersion: podfence.io/v1alpha1
+kind: SegmentPolicy
+metadata: { name: later, namespace: shop }
+spec:
+  mode: Denylist
+  appliesTo: { podSelector: { matchLabels: { app: web } } }
+  ingress: [ { from: [ { podSelector: { matchLabels: { app: api } } } ] } ]
+YAML
+expect_equal "before" "$(lab_reach api web tcp 8080)" ok
+lab_background node waited "$LAB_BIN/podfencectl" --socket "$LAB_SOCKET" status --wait later --file "$policy" --timeout 20s
+lab_object later <"$policy"
+lab_swap
+wait "$LAB_PID" || lab_fail "status --wait: $(cat "$LAB/out/waited")"
+expect_equal "as soon as it has returned" "$(lab_reach api web tcp 8080)" timeout
+expect_match "what it says" "$(cat "$LAB/out/waited")" '^SegmentPolicy/shop/later is in force since 2'
+lab_ctl status --wait SegmentPolicy/shop/later >/dev/null
+row=$(lab_ctl policies -o json | jq -c '.policies[] | select(.id == "SegmentPolicy/shop/later") |
+    [.state, .endpoints, .seenAt <= .compiledAt, .compiledAt <= .inForceSince]')
+expect_equal "its row" "$row" '["in force",["shop/web"],true,true]'
+expect_match "endpoints have their times" "$(lab_ctl endpoints -o json | jq -c '[.endpoints[].since]')" \
+    '^."20[^,]*Z","20[^,]*Z","20[^,]*Z","20[^,]*Z".$'
+
+lab_say "a policy that is refused, and one that does not come"
+sed 's/Denylist/Blacklist/' "$policy" | lab_object later
+lab_swap
+status=0
+said=$(lab_ctl status --wait shop/later 2>&1) || status=$?
+expect_equal "exit status for a refused one" "$status" 1
+expect_match "why" "$said" 'refused: .*Blacklist'
+status=0
+said=$(lab_ctl status --wait never --timeout 1s 2>&1) || status=$?
+expect_equal "exit status for one that does not come" "$status" 1
+expect_match "why" "$said" 'never is not in force: there is no such policy'
+lab_object_remove later
+lab_publish
 
 streams_stop
 expect_equal "what happened to the stream that was not cut" "$(grep -v '^start' "$LAB/out/other" || true)" ""

@@ -46,6 +46,12 @@ node > $pod tcp 80 ok
 $pod > outside icmp 0 deny
 TABLE
 done
+# a cut says that it is not in force there, and stays
+status=0
+said=$(lab_ctl cut "app=${closed%%$'\n'*}" --for 10m 2>&1) || status=$?
+expect_equal "exit status of a cut that does not fit" "$status" 1
+expect_match "what it says" "$said" "not in force yet.* endpoint shop/${closed%%$'\n'*}: .*$remedy"
+lab_ctl cut undo --all >/dev/null
 # what is open anyway stays judged by its policy
 sed -n '/ deny$/p' "$data/shop.table" | lab_expect
 [[ $(lab_status .) =~ policies\ map.*$remedy ]]
