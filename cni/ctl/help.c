@@ -9,6 +9,7 @@
 #include "lib/manual/completion.h"
 #include "lib/manual/page.h"
 
+#define WIDTH   24 /* of an option and its argument */
 #define ABOUT   "shows what podfence enforces on this node, and why"
 #define HELP    "what a command does and takes: help COMMAND"
 #define STATUS  "0 done, 1 failed, 2 wrong usage, 3 other than --expect says"
@@ -42,9 +43,12 @@ static void print_option(const struct ctl_option *option)
     snprintf(name, sizeof(name), "--%s%s%s", option->name, *argument && *argument != '[' ? " " : "",
              argument);
     if (option->letter)
-        printf("  -%c, %-24s %s\n", option->letter, name, option->help);
+        printf("  -%c, %-*s", option->letter, WIDTH, name);
     else
-        printf("      %-24s %s\n", name, option->help);
+        printf("      %-*s", WIDTH, name);
+    if (strlen(name) > WIDTH)
+        printf("\n      %-*s", WIDTH, "");
+    printf(" %s\n", option->help);
 }
 
 static void write_option(const struct ctl *ctl, const char *verb, const struct ctl_option *option)

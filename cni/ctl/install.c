@@ -159,8 +159,8 @@ static int parse(struct ctl *ctl, int argc, char **argv, struct given *given)
 {
     const struct ctl_option options[] = {
         {.name = "mode",
-         .argument = "MODE",
-         .help = "where podfence's entry goes: owned, patch, dropin or none [owned]",
+         .argument = "owned|patch|dropin|none",
+         .help = "where podfence's entry goes [owned]",
          .text = &given->mode},
         {.name = "cni-conf-dir",
          .argument = "DIR",
@@ -171,8 +171,8 @@ static int parse(struct ctl *ctl, int argc, char **argv, struct given *given)
          .help = "the runtime's plugins [by --platform]",
          .text = &given->bin_dir},
         {.name = "platform",
-         .argument = "NAME",
-         .help = "default, k3s, microk8s, openshift, gke; auto: whose folder is there [auto]",
+         .argument = "auto|default|k3s|microk8s|openshift|gke",
+         .help = "whose folders they are; auto: those that are there [auto]",
          .text = &given->platform},
         {.name = "plugin",
          .argument = "FILE",

@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 
 #include "cni/daemon/daemon.h"
+#include "cni/daemon/options_help.h"
 #include "cni/daemon/ready.h"
 #include "cni/daemon/samenode.h"
 #include "cni/daemon/takeover.h"
@@ -345,10 +346,7 @@ int main(int argc, char **argv)
         fence_log_set_level(daemon.options.log_level);
         return serve(&daemon);
     }
-    if (action == FENCE_OPTIONS_HELP)
-        fence_options_help();
-    else
-        fence_options_version();
+    fence_options_print(action);
     fence_options_done(&daemon.options);
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

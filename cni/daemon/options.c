@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cni/daemon/options_events.h"
+#include "cni/daemon/options_help.h"
 #include "cni/daemon/options_install.h"
 #include "lib/api/api.h"
 #include "lib/base/labels.h"
@@ -21,17 +22,6 @@
 
 /* Longest of DNS that still fits struct fence_settings. */
 #define TRUST_DOMAIN_MAX 63
-
-typedef int (*option_setter)(struct fence_options *options, const char *value,
-                             struct fence_err *err);
-
-/* One row an option: parsing and --help both come from here. */
-struct option_row {
-    const char *name;
-    const char *argument; /* NULL = takes none */
-    option_setter set;
-    const char *help;
-};
 
 static int add_text(struct fence_option_list *list, const char *value, struct fence_err *err)
 {
@@ -296,7 +286,7 @@ static int set_log_level(struct fence_options *options, const char *value, struc
 }
 
 /* clang-format off: a table */
-static const struct option_row rows[] = {
+static const struct fence_option_row rows[] = {
     {"objects", "DIR", set_objects,
      "folder with policies, pods, namespaces and nodes as YAML or JSON; at least one;\n"
      "repeatable: of two different objects of one name, the one of the first folder counts"},
@@ -357,8 +347,8 @@ static const struct option_row rows[] = {
     {"cni-conf-dir", "DIR", fence_option_cni_conf_dir,
      "the runtime's configurations [by --platform]"},
     {"cni-bin-dir", "DIR", fence_option_cni_bin_dir, "the runtime's plugins [by --platform]"},
-    {"platform", "NAME", fence_option_platform,
-     "default, k3s, microk8s, openshift, gke; auto: whose folder is there [auto]"},
+    {"platform", "auto|default|k3s|microk8s|openshift|gke", fence_option_platform,
+     "whose folders they are; auto: those that are there [auto]"},
     {"plugin", "FILE", fence_option_plugin,
      "the binary to install [podfence, beside podfenced or in ../libexec/cni]"},
     {"cni-entry", "JSON", fence_option_cni_entry,
@@ -379,9 +369,11 @@ static const struct option_row rows[] = {
     {"socket-group", "GROUP", fence_option_socket_group,
      "members may ask at the socket (status, observe and their like), and change nothing\n"
      "[none: root only]"},
-    {"log-level", "LEVEL", set_log_level, "error, warning, info or debug [info]"},
+    {"log-level", "error|warning|info|debug", set_log_level,
+     "what is said on standard error [info]"},
     {"version", NULL, NULL, "show the version of the program and of the pinned layout"},
-    {"help", NULL, NULL, "show this text"},
+    {"help", "[=text|man|bash]", NULL,
+     "show this; man: the manual page, bash: what completion asks"},
 };
 /* clang-format on */
 #define ROWS FENCE_ARRAY_SIZE(rows)
@@ -402,15 +394,37 @@ static int check_parse_error(int found, char *const *argv, int index, struct fen
     return fence_err_set(err, -EINVAL, "%s is not an option; see --help", given);
 }
 
-static int use_row(struct fence_options *options, const struct option_row *row,
+/* no_argument, required_argument or optional_argument */
+static int takes(const struct fence_option_row *row)
+{
+    if (!row->argument)
+        return no_argument;
+    return row->argument[0] == '[' ? optional_argument : required_argument;
+}
+
+static int set_action(const struct fence_option_row *row, enum fence_options_action *ret_action,
+                      struct fence_err *err)
+{
+    if (strcmp(row->name, "help") != 0)
+        *ret_action = FENCE_OPTIONS_VERSION;
+    else if (!optarg || strcmp(optarg, "text") == 0)
+        *ret_action = FENCE_OPTIONS_HELP;
+    else if (strcmp(optarg, "man") == 0)
+        *ret_action = FENCE_OPTIONS_HELP_MAN;
+    else if (strcmp(optarg, "bash") == 0)
+        *ret_action = FENCE_OPTIONS_HELP_BASH;
+    else
+        return fence_err_set(err, -EINVAL, "--help: %s is none of text, man, bash", optarg);
+    return 0;
+}
+
+static int use_row(struct fence_options *options, const struct fence_option_row *row,
                    enum fence_options_action *ret_action, struct fence_err *err)
 {
     int result;
 
-    if (!row->set) {
-        *ret_action = !strcmp(row->name, "help") ? FENCE_OPTIONS_HELP : FENCE_OPTIONS_VERSION;
-        return 0;
-    }
+    if (!row->set)
+        return set_action(row, ret_action, err);
     result = row->set(options, optarg, err);
     return result < 0 ? fence_err_prefix(err, result, "--%s", row->name) : 0;
 }
@@ -445,9 +459,8 @@ static int parse(struct fence_options *options, int argc, char *const *argv,
     int found;
 
     for (size_t i = 0; i < ROWS; i++)
-        known[i] = (struct option){.name = rows[i].name,
-                                   .has_arg = rows[i].argument ? required_argument : no_argument,
-                                   .val = (int)i + FIRST_ROW};
+        known[i] = (struct option){
+            .name = rows[i].name, .has_arg = takes(&rows[i]), .val = (int)i + FIRST_ROW};
     optind = 1;
     opterr = 0;
     while (*ret_action == FENCE_OPTIONS_RUN &&
@@ -494,42 +507,8 @@ void fence_options_done(struct fence_options *options)
     *options = (struct fence_options){0};
 }
 
-static void print_row(const struct option_row *row)
+size_t fence_options_rows(const struct fence_option_row **ret_rows)
 {
-    const char *line = row->help;
-    char left[64];
-
-    snprintf(left, sizeof(left), "--%s%s%s", row->name, row->argument ? " " : "",
-             row->argument ? row->argument : "");
-    printf("  %s\n", left);
-    while (*line) {
-        size_t size = strcspn(line, "\n");
-
-        printf("        %.*s\n", (int)size, line);
-        line += size + (line[size] == '\n');
-    }
-}
-
-void fence_options_help(void)
-{
-    puts("podfenced: keeps the policies of this node's pods in force.\n"
-         "\n"
-         "Usage: podfenced --objects DIR [OPTION...]\n"
-         "\n"
-         "Reads policy objects, compiles them for the pods of this node and writes them to the\n"
-         "pinned maps of the data path. It may be stopped or killed at any time: what is in force\n"
-         "stays in force until it comes back.\n");
-    for (size_t i = 0; i < ROWS; i++)
-        print_row(&rows[i]);
-    puts("\n"
-         "Example: policies from a mounted ConfigMap, pods and namespaces from a second folder\n"
-         "  podfenced --objects /etc/podfence/policies --objects /run/cluster --node-name n1\n"
-         "  podfencectl status\n"
-         "\n"
-         "Exit status: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong option.");
-}
-
-void fence_options_version(void)
-{
-    printf("podfenced %s, pinned layout v%d\n", FENCE_VERSION, FENCE_ABI_VERSION);
+    *ret_rows = rows;
+    return ROWS;
 }

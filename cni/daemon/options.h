@@ -61,6 +61,8 @@ struct fence_options {
 enum fence_options_action {
     FENCE_OPTIONS_RUN,
     FENCE_OPTIONS_HELP,
+    FENCE_OPTIONS_HELP_MAN,
+    FENCE_OPTIONS_HELP_BASH,
     FENCE_OPTIONS_VERSION,
 };
 
@@ -68,6 +70,3 @@ enum fence_options_action {
 int fence_options_parse(struct fence_options *options, int argc, char *const *argv,
                         enum fence_options_action *ret_action, struct fence_err *err);
 void fence_options_done(struct fence_options *options);
-
-void fence_options_help(void);
-void fence_options_version(void);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cni/plugin/help.h"
 #include "cni/plugin/log.h"
 #include "cni/plugin/plugin.h"
 #include "lib/base/file.h"
@@ -226,7 +227,7 @@ static int finish(const struct fence_plugin *plugin, int r)
     return r < 0 || printed < 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct fence_plugin plugin = {.version = FENCE_CNI_VERSION_LATEST};
     const char *command = getenv("CNI_COMMAND");
@@ -236,6 +237,8 @@ int main(void)
     umask(0077);
     fill_standard_streams();
     if (!command || !*command) {
+        if (argc == 2 && fence_plugin_help(argv[1]))
+            return fflush(stdout) == 0 ? 0 : 1;
         fprintf(stderr,
                 "CNI plugin podfence v%s: pod micro-segmentation, chained behind the main plugin\n"
                 "CNI protocol versions supported: %s\n",

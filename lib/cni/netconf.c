@@ -203,22 +203,41 @@ static int take_type(struct fence_netconf *conf, const cJSON *value, struct fenc
 static const struct {
     const char *key;
     int (*take)(struct fence_netconf *conf, const cJSON *value, struct fence_cni_error *error);
-    bool foreign; /* content of somebody else: may hold whatever JSON may hold */
+    bool foreign;     /* content of somebody else: may hold whatever JSON may hold */
+    const char *help; /* NULL = not podfence's own */
 } keys[] = {
-    {"bpffs", take_bpffs, false},
-    {"socket", take_socket, false},
-    {"logLevel", take_log_level, false},
-    {"startMode", take_start_mode, false},
-    {"startModes", take_start_modes, false},
-    {"holdTimeoutMs", take_hold_timeout, false},
-    {"exemptNamespaces", take_exempt, false},
-    {"failurePolicy", take_failure_policy, false},
-    {"type", take_type, false},
-    {"args", take_object, false},
-    {"capabilities", take_object, true},
-    {"runtimeConfig", take_object, true},
-    {"prevResult", take_prev_result, true},
+    {"bpffs", take_bpffs, false, "where the data path is pinned [/sys/fs/bpf/podfence]"},
+    {"socket", take_socket, false, "the daemon's socket [/run/podfence/podfenced.sock]"},
+    {"logLevel", take_log_level, false,
+     "error, warning, info or debug: what is said on standard error [info]"},
+    {"startMode", take_start_mode, false,
+     "hold: ADD waits until the pod's policy is in force, at most holdTimeoutMs, then goes on\n"
+     "as closed; closed: it returns at once, the pod is closed until it is resolved; open: the\n"
+     "same, but open until then [hold]"},
+    {"startModes", take_start_modes, false,
+     "start mode by namespace: {\"kube-system\": \"closed\"} [{}]"},
+    {"holdTimeoutMs", take_hold_timeout, false,
+     "how long ADD waits, in milliseconds, at most 60000 [2000]"},
+    {"exemptNamespaces", take_exempt, false,
+     "pods of these are let through unenforced, listed and counted [[]]"},
+    {"failurePolicy", take_failure_policy, false,
+     "without a pinned data path (podfenced has never run since boot): closed: ADD answers\n"
+     "\"try again later\"; open: the pod starts unenforced, which is recorded, and the daemon\n"
+     "enrols it when it comes [closed]"},
+    {"type", take_type, false, NULL},
+    {"args", take_object, false, NULL},
+    {"capabilities", take_object, true, NULL},
+    {"runtimeConfig", take_object, true, NULL},
+    {"prevResult", take_prev_result, true, NULL},
 };
+
+void fence_netconf_describe(void (*row)(void *context, const char *key, const char *help),
+                            void *context)
+{
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(keys); i++)
+        if (keys[i].help)
+            row(context, keys[i].key, keys[i].help);
+}
 
 /* Keys of the CNI specification and of libcni that mean nothing to podfence. */
 static const char *const standard_keys[] = {

@@ -55,6 +55,10 @@ void fence_netconf_done(struct fence_netconf *conf);
  */
 int fence_netconf_settings(struct fence_netconf *conf, struct fence_cni_error *error);
 
+/* Calls `row` for each key of podfence's own: what it means, and [its default]. */
+void fence_netconf_describe(void (*row)(void *context, const char *key, const char *help),
+                            void *context);
+
 /* Calls `report` for every key that neither podfence nor the CNI specification knows. */
 void fence_netconf_unknown_keys(const cJSON *entry, void (*report)(void *context, const char *key),
                                 void *context);

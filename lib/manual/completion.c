@@ -18,6 +18,7 @@ static const struct {
 
 void fence_completion_begin(FILE *out, const char *program)
 {
+    fprintf(out, "complete -F _podfence_complete %s\n", program);
     fprintf(out, "declare -gA %s_words=() %s_values=()\n", program, program);
 }
 
@@ -62,13 +63,14 @@ void fence_completion_option(const struct fence_completion *place,
     fence_completion_word(place, name);
     if (!option->argument)
         return;
-    fprintf(out, "%s_values[\"%s %s\"]='", place->program, place->command, name);
+    fprintf(out, "%s_values[\"%s %s%s\"]='", place->program, place->command, name,
+            option->argument[0] == '[' ? "=" : "");
     if (option->values)
         fputs(option->values, out);
     else
         put_words(out, option->argument);
     fputs("'\n", out);
-    if (option->letter)
+    if (option->letter && option->argument[0] != '[')
         fprintf(out, "%s_values[\"%s -%c\"]=${%s_values[\"%s %s\"]}\n", place->program,
                 place->command, option->letter, place->program, place->command, name);
 }

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For a person, who calls the plugin without CNI_COMMAND. */
+#pragma once
+
+#include <stdbool.h>
+
+/* --help and --help=man: the keys of the chain entry on standard output; false = `argument` is
+ * another. */
+bool fence_plugin_help(const char *argument);
