@@ -81,6 +81,17 @@ enum fence_endpoint_flag {
     FENCE_EP_HANDOVER = 1 << 7,      /* may be on the same-node path: its veth is ours alone */
 };
 
+/* A set that takes over by itself, so that expiry needs no daemon. */
+struct fence_next_set {
+    __u64 at_ns; /* CLOCK_BOOTTIME; 0 = this and those after it are unused */
+    __u32 set;
+    __u32 pad;
+};
+
+/* Ends that are followed without the daemon, one after the other, and how it stays when there are
+ * more of them: see FENCE_PLAN_ENDS. */
+#define FENCE_NEXT_SETS 9
+
 /*
  * endpoints: ifindex of the host veth -> what the data path needs to know of the pod.
  * Written by the plugin (created pending, deleted) and the daemon (resolved), under the lock of
@@ -89,15 +100,15 @@ enum fence_endpoint_flag {
 struct fence_endpoint {
     __u32 identity;
     __u32 set;               /* policy set; 0 denies everything */
-    __u32 next_set;          /* takes over at takeover_ns, so that expiry needs no daemon */
     __u32 slot;              /* dense number from 1, unique on the node while it lives */
-    __u64 takeover_ns;       /* CLOCK_BOOTTIME; 0 = no take-over planned */
-    __u64 recovery_until_ns; /* CLOCK_BOOTTIME; replies without an entry may be judged in reverse */
     __u32 flags;             /* enum fence_endpoint_flag */
+    __u64 recovery_until_ns; /* CLOCK_BOOTTIME; replies without an entry may be judged in reverse */
     __u16 addr_count;
     __u8 mac[6];
     __u32 bridge; /* ifindex of the bridge that the host veth is a port of, 0 = none */
+    __u32 pad;
     struct fence_addr addrs[FENCE_ENDPOINT_ADDRS];
+    struct fence_next_set next[FENCE_NEXT_SETS]; /* ascending by time */
 };
 
 #define FENCE_CONTAINER_ID_MAX    128
@@ -462,8 +473,9 @@ struct fence_about {
  * probe_from_pod and probe_to_pod run the same code over the same maps and write nothing. Input:
  * ctx.ifindex = the host veth, ctx.cb[0] = enum fence_origin. Output in ctx.cb, below.
  * probe_clock: output cb[0], cb[1] = low and high half of the jiffies.
- * flush_events: a record (FENCE_EVENT_SUPPRESSED) for each entry of event_limits whose number nothing
- * has told for a second; cb[0] = ifindex: of that endpoint's, at once. Output cb[0] = how many.
+ * flush_events: a record (FENCE_EVENT_SUPPRESSED) for each entry of event_limits whose number
+ * nothing has told for a second; cb[0] = ifindex: of that endpoint's, at once. Output cb[0] = how
+ * many.
  */
 enum fence_origin {
     FENCE_ORIGIN_FORWARDED = 0,
@@ -497,7 +509,8 @@ enum fence_probe_output {
 #define FENCE_MAX_LIMITS     4096
 #define FENCE_EVENTS_BYTES   (1 << 20)
 
-FENCE_ASSERT_SIZE(fence_endpoint, 176);
+FENCE_ASSERT_SIZE(fence_next_set, 16);
+FENCE_ASSERT_SIZE(fence_endpoint, 312);
 FENCE_ASSERT_SIZE(fence_endpoint_info, 4792);
 FENCE_ASSERT_SIZE(fence_identity_info, 1176);
 FENCE_ASSERT_SIZE(fence_class_info, 16);

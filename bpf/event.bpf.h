@@ -122,22 +122,6 @@ fence_inline void limit_use(struct fence_event_limit *limit, const struct packet
     limit->ethertype = packet->ethertype;
 }
 
-/* The limit of what is equal to this drop, or of what is alike. */
-fence_inline void limit_key(const struct packet *packet, const struct judgement *judgement,
-                            int alike, struct fence_event_key *key)
-{
-    __builtin_memset(key, 0, sizeof(*key));
-    key->ifindex = packet->ifindex;
-    key->reason = judgement->reason;
-    key->direction = packet->direction;
-    key->alike = alike;
-    if (alike)
-        return;
-    key->protocol = packet->outer.protocol;
-    key->remote = *packet_remote(packet);
-    key->port = packet_port(packet);
-}
-
 /*
  * 1: this drop may be told, and *ret_limit has what was left out before (NULL: there is no room for
  * it). The coarse limit is looked at first, so that a flood of different drops makes no entry for
@@ -147,15 +131,21 @@ fence_inline int limit_allows(const struct packet *packet, const struct judgemen
                               __u32 identity, struct fence_event_limit **ret_limit)
 {
     struct fence_event_limit *alike, *equal;
-    struct fence_event_key key;
+    struct fence_event_key key = {};
 
-    limit_key(packet, judgement, 1, &key);
+    key.ifindex = packet->ifindex;
+    key.reason = judgement->reason;
+    key.direction = packet->direction;
+    key.alike = 1;
     alike = limit_find(&key, packet);
     if (alike && limit_is_spent(alike, packet, EVENT_BURST_ALIKE)) {
         __sync_fetch_and_add(&alike->suppressed, 1);
         return 0;
     }
-    limit_key(packet, judgement, 0, &key);
+    key.alike = 0;
+    key.protocol = packet->outer.protocol;
+    key.remote = *packet_remote(packet);
+    key.port = packet_port(packet);
     equal = limit_find(&key, packet);
     if (equal && limit_is_spent(equal, packet, EVENT_BURST)) {
         __sync_fetch_and_add(&equal->suppressed, 1);
@@ -239,17 +229,17 @@ fence_step int tell(const struct packet *packet, const struct judgement *judgeme
                     __u32 type)
 {
     struct fence_event_limit *limit = NULL;
-    struct fence_event *event;
+    struct fence_event *event = NULL;
+    __u32 left_out = FENCE_REASON_EVENT_SUPPRESSED;
 
     if (!packet || !judgement || packet->probe)
         return 0;
-    if (judgement->verdict == FENCE_DENY && !limit_allows(packet, judgement, identity, &limit)) {
-        count(packet, FENCE_REASON_EVENT_SUPPRESSED);
-        return 0;
+    if (judgement->verdict != FENCE_DENY || limit_allows(packet, judgement, identity, &limit)) {
+        event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+        left_out = FENCE_REASON_EVENT_LOST;
     }
-    event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
     if (!event) {
-        count(packet, FENCE_REASON_EVENT_LOST);
+        count_one(packet, left_out);
         return 0;
     }
     event_fill(event, packet, judgement);

@@ -101,21 +101,27 @@ fence_inline __u8 pair_local_number(const struct fence_endpoint *endpoint,
     return FENCE_LOCAL_OTHER + (folded ^ folded >> 16) % (FENCE_LOCAL_NUMBERS - FENCE_LOCAL_OTHER);
 }
 
-/* The set in force now: a planned take-over needs nobody awake. */
+/* The set in force now, and until when: planned take-overs need nobody awake. */
 fence_inline void pair_set(struct fence_pair *pair, const struct packet *packet,
                            const struct fence_endpoint *endpoint)
 {
-    __u64 now;
+    __u64 now, at = 0;
 
     pair->set = endpoint->set;
     pair->expires = ~0ull;
-    if (!endpoint->takeover_ns)
+    if (!endpoint->next[0].at_ns)
         return;
     now = bpf_ktime_get_boot_ns();
-    if (now >= endpoint->takeover_ns)
-        pair->set = endpoint->next_set;
-    else
-        pair->expires = packet->now + 1 + (endpoint->takeover_ns - now) / (1000000000 / packet->hz);
+#pragma unroll
+    for (int i = 0; i < FENCE_NEXT_SETS; i++) {
+        at = endpoint->next[i].at_ns;
+        if (at - 1 >= now) /* to come; or 0, none */
+            break;
+        pair->set = endpoint->next[i].set;
+        at = 0;
+    }
+    if (at)
+        pair->expires = packet->now + 1 + (at - now) / (1000000000 / packet->hz);
 }
 
 fence_inline void pair_table(struct fence_pair *pair, __u32 class, __u32 direction)

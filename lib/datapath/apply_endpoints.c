@@ -64,19 +64,20 @@ static __u64 boot_time_of(__s64 wall_seconds)
     return boot + left > 0 ? (__u64)(boot + left) : 1;
 }
 
-static void plan_takeover(const struct apply_run *run, const struct fence_plan_endpoint *plan,
-                          const struct fence_endpoint *now, struct fence_endpoint *wanted)
+static void plan_ends(const struct apply_run *run, const struct fence_plan_endpoint *plan,
+                      const struct fence_endpoint *now, struct fence_endpoint *wanted)
 {
-    wanted->next_set = 0;
-    wanted->takeover_ns = 0;
-    if (plan->takeover == 0)
-        return;
-    wanted->next_set = set_number(run, plan->next_set);
-    wanted->takeover_ns = boot_time_of(plan->takeover);
-    /* the two clocks are not read at one moment; that is no reason to write */
-    if (now->takeover_ns && now->next_set == wanted->next_set &&
-        llabs((long long)(now->takeover_ns - wanted->takeover_ns)) < JITTER_NS)
-        wanted->takeover_ns = now->takeover_ns;
+    for (size_t i = 0; i < plan->end_count; i++) {
+        const struct fence_next_set *before = &now->next[i];
+        struct fence_next_set *next = &wanted->next[i];
+
+        next->set = set_number(run, plan->ends[i].set);
+        next->at_ns = boot_time_of(plan->ends[i].at);
+        /* the two clocks are not read at one moment; that is no reason to write */
+        if (before->at_ns && before->set == next->set &&
+            llabs((long long)(before->at_ns - next->at_ns)) < JITTER_NS)
+            next->at_ns = before->at_ns;
+    }
 }
 
 static void plan_flags(const struct apply_run *run, const struct fence_plan_endpoint *plan,
@@ -103,11 +104,9 @@ static struct fence_endpoint wanted_endpoint(const struct apply_run *run,
 
     wanted.identity = identity_number(run, plan);
     wanted.set = closed ? 0 : set_number(run, plan->set);
-    plan_takeover(run, plan, now, &wanted);
-    if (closed) {
-        wanted.next_set = 0;
-        wanted.takeover_ns = 0;
-    }
+    memset(wanted.next, 0, sizeof(wanted.next));
+    if (!closed)
+        plan_ends(run, plan, now, &wanted);
     plan_flags(run, plan, closed, &wanted);
     return wanted;
 }

@@ -46,8 +46,11 @@ static void refer_sets(struct fence_apply *apply, const struct fence_endpoint_li
         set->referenced = set->planned && set->complete;
     }
     for (size_t i = 0; i < endpoints->count; i++) {
-        refer(apply, endpoints->items[i].endpoint.set);
-        refer(apply, endpoints->items[i].endpoint.next_set);
+        const struct fence_endpoint *endpoint = &endpoints->items[i].endpoint;
+
+        refer(apply, endpoint->set);
+        for (size_t j = 0; j < FENCE_NEXT_SETS; j++)
+            refer(apply, endpoint->next[j].set);
     }
 }
 

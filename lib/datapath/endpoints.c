@@ -50,9 +50,20 @@ int fence_endpoints_lock(const struct fence_pins *pins, struct fence_err *err)
     return TAKE_FD(fd);
 }
 
+static void read_own(const void *value, struct fence_endpoint *ret_endpoint)
+{
+    memcpy(ret_endpoint, value, sizeof(*ret_endpoint));
+}
+
+struct listing {
+    fence_endpoint_reader reader;
+    struct fence_endpoint_list *list;
+};
+
 static int list_visit(void *context, const void *key, const void *value)
 {
-    struct fence_endpoint_list *list = context;
+    const struct listing *listing = context;
+    struct fence_endpoint_list *list = listing->list;
     struct fence_endpoint_record *record;
     int r = FENCE_GROW(list->items, list->capacity, list->count);
 
@@ -61,7 +72,7 @@ static int list_visit(void *context, const void *key, const void *value)
     record = &list->items[list->count++];
     memset(record, 0, sizeof(*record));
     memcpy(&record->ifindex, key, sizeof(record->ifindex));
-    memcpy(&record->endpoint, value, sizeof(record->endpoint));
+    listing->reader(value, &record->endpoint);
     return 0;
 }
 
@@ -113,11 +124,12 @@ static void drop_repeated(struct fence_endpoint_list *list)
     list->count = kept;
 }
 
-int fence_endpoints_list(const struct fence_pins *pins, struct fence_endpoint_list *ret_list,
-                         struct fence_err *err)
+int fence_endpoints_list_by(const struct fence_pins *pins, fence_endpoint_reader reader,
+                            struct fence_endpoint_list *ret_list, struct fence_err *err)
 {
     FENCE_CLEANUP(fence_endpoint_list_done) struct fence_endpoint_list list = {0};
-    int r = fence_map_walk(pins->maps[FENCE_MAP_ENDPOINTS], list_visit, &list);
+    struct listing listing = {.reader = reader, .list = &list};
+    int r = fence_map_walk(pins->maps[FENCE_MAP_ENDPOINTS], list_visit, &listing);
 
     if (list.count)
         qsort(list.items, list.count, sizeof(*list.items), compare_records);
@@ -131,11 +143,18 @@ int fence_endpoints_list(const struct fence_pins *pins, struct fence_endpoint_li
     return 0;
 }
 
+int fence_endpoints_list(const struct fence_pins *pins, struct fence_endpoint_list *ret_list,
+                         struct fence_err *err)
+{
+    return fence_endpoints_list_by(pins, read_own, ret_list, err);
+}
+
 static int info_visit(void *context, const void *key, const void *value)
 {
     static const struct fence_endpoint none;
     struct fence_endpoint_list *list = context;
-    int r = list_visit(list, key, &none);
+    struct listing listing = {.reader = read_own, .list = list};
+    int r = list_visit(&listing, key, &none);
 
     if (r < 0)
         return r;
@@ -228,7 +247,8 @@ static int pick_slot(const struct fence_pins *pins, __u32 ifindex, __u32 *ret_sl
     FENCE_CLEANUP(fence_endpoint_list_done) struct fence_endpoint_list list = {0};
     FENCE_FREE __u32 *slots = NULL;
     __u32 slot = 1;
-    int r = fence_map_walk(pins->maps[FENCE_MAP_ENDPOINTS], list_visit, &list);
+    struct listing listing = {.reader = read_own, .list = &list};
+    int r = fence_map_walk(pins->maps[FENCE_MAP_ENDPOINTS], list_visit, &listing);
 
     if (r < 0)
         return r;

@@ -28,6 +28,10 @@ struct fence_endpoint_list {
 };
 int fence_endpoints_list(const struct fence_pins *pins, struct fence_endpoint_list *ret_list,
                          struct fence_err *err);
+/* The same of another layout, whose values the reader understands. */
+typedef void (*fence_endpoint_reader)(const void *value, struct fence_endpoint *ret_endpoint);
+int fence_endpoints_list_by(const struct fence_pins *pins, fence_endpoint_reader reader,
+                            struct fence_endpoint_list *ret_list, struct fence_err *err);
 /* Info without an endpoint: half written or half removed by somebody who was killed. */
 int fence_endpoints_leftover(const struct fence_pins *pins, struct fence_endpoint_list *ret_list,
                              struct fence_err *err);

@@ -65,6 +65,45 @@ struct fence_layout_reader {
     size_t carried_count;
 };
 
+/* An endpoint of layout 4, which followed one end only. */
+struct endpoint4 {
+    __u32 identity;
+    __u32 set;
+    __u32 next_set;
+    __u32 slot;
+    __u64 takeover_ns;
+    __u64 recovery_until_ns;
+    __u32 flags;
+    __u16 addr_count;
+    __u8 mac[6];
+    __u32 bridge;
+    struct fence_addr addrs[FENCE_ENDPOINT_ADDRS];
+};
+_Static_assert(sizeof(struct endpoint4) == 176, "as layout 4 has it");
+
+static void read4(const void *value, struct fence_endpoint *ret_endpoint)
+{
+    struct endpoint4 old;
+
+    memcpy(&old, value, sizeof(old));
+    *ret_endpoint = (struct fence_endpoint){
+        .identity = old.identity,
+        .slot = old.slot,
+        .flags = old.flags,
+        .recovery_until_ns = old.recovery_until_ns,
+        .addr_count = old.addr_count,
+        .bridge = old.bridge,
+    };
+    memcpy(ret_endpoint->mac, old.mac, sizeof(old.mac));
+    memcpy(ret_endpoint->addrs, old.addrs, sizeof(old.addrs));
+}
+
+static int list4(const struct fence_pins *old, struct fence_endpoint_list *ret_list,
+                 struct fence_err *err)
+{
+    return fence_endpoints_list_by(old, read4, ret_list, err);
+}
+
 /* Those from which this program takes over, and, for the next version, its own. Identities are
  * carried because flows name them by number. Of layout 4 neither flows nor counters are: it knew
  * less of flows, and fewer reasons. */
@@ -82,9 +121,9 @@ static const struct fence_layout_reader readers[] = {
     },
     {
         .layout = 4,
-        .endpoint_size = sizeof(struct fence_endpoint),
+        .endpoint_size = sizeof(struct endpoint4),
         .info_size = sizeof(struct fence_endpoint_info),
-        .endpoints = fence_endpoints_list,
+        .endpoints = list4,
         .leftover = fence_endpoints_leftover,
         .settings = fence_settings_read,
         .carried = {FENCE_MAP_CONNECTIONS, FENCE_MAP_USAGE, FENCE_MAP_OPENED, FENCE_MAP_ORIGINS,
@@ -314,8 +353,7 @@ static int copy_one(const struct fence_pins *pins, const struct fence_endpoint_r
     struct fence_endpoint_record copy = *record;
 
     copy.endpoint.set = 0;
-    copy.endpoint.next_set = 0;
-    copy.endpoint.takeover_ns = 0;
+    memset(copy.endpoint.next, 0, sizeof(copy.endpoint.next));
     copy.endpoint.flags &= ~(__u32)FENCE_EP_HANDOVER;
     return fence_endpoint_put(pins, &copy, err);
 }

@@ -130,16 +130,30 @@ struct fence_plan_set {
     char *problem; /* why it cannot be used (its endpoints are closed), NULL when fine */
 };
 
+struct fence_plan_end {
+    int64_t at;   /* wall clock, seconds since 1970 */
+    uint32_t set; /* index of the one that takes over; FENCE_PLAN_NONE: set 0 */
+};
+
+/*
+ * Moments at which policies run out, the first ones, each with the set that is left. So many are
+ * followed exactly. What ends later than these is still in force after the last of them, until
+ * somebody compiles again, and denies what it denies; but since an Allowlist that stays longer
+ * would let pass what it should not, from the end of the first such one on all is denied.
+ */
+#define FENCE_PLAN_ENDS (FENCE_NEXT_SETS - 1)
+
 struct fence_plan_endpoint {
     struct fence_plan_item item;
     uint64_t created_ns; /* of the endpoint that is meant; 0 = whatever has the index */
     uint32_t ifindex;
-    uint32_t flags;      /* FENCE_EP_PENDING, INCOMPLETE, EXEMPT, NOT_APPLIED as it should be */
-    uint32_t identity;   /* index, or FENCE_PLAN_NONE while pending */
-    uint32_t set;        /* index, or FENCE_PLAN_NONE: set 0 */
-    uint32_t next_set;   /* index, or FENCE_PLAN_NONE */
-    int64_t takeover;    /* wall clock, seconds since 1970; 0 = none */
-    const char *pending; /* static text why it is pending, NULL when resolved */
+    uint32_t flags;    /* FENCE_EP_PENDING, INCOMPLETE, EXEMPT, NOT_APPLIED as it should be */
+    uint32_t identity; /* index, or FENCE_PLAN_NONE while pending */
+    uint32_t set;      /* index, or FENCE_PLAN_NONE: set 0 */
+    uint32_t end_count;
+    struct fence_plan_end
+        ends[FENCE_PLAN_ENDS + 1]; /* ascending; unused ones are fence_plan_no_end */
+    const char *pending;           /* static text why it is pending, NULL when resolved */
 };
 
 /* Something worth showing in `podfencectl status` that is nobody's error. */
@@ -187,6 +201,11 @@ int fence_plan_touch_all(struct fence_plan *plan);
 void fence_plan_touch_endpoints(struct fence_plan *plan);
 /* Is there anything to tell? */
 bool fence_plan_is_touched(const struct fence_plan *plan);
+
+static inline struct fence_plan_end fence_plan_no_end(void)
+{
+    return (struct fence_plan_end){.set = FENCE_PLAN_NONE};
+}
 
 /* How many things there are. */
 static inline size_t fence_plan_live(const struct fence_plan_list *list)

@@ -76,6 +76,20 @@ static bool is_same(const struct fence_subject *subject, const struct fence_loca
             memcmp(have->addrs, local->addrs, local->addr_count * sizeof(*local->addrs)) == 0);
 }
 
+/* The item is the plan's. */
+static void put_new(const struct fence_local *local, struct fence_plan_endpoint *endpoint)
+{
+    *endpoint = (struct fence_plan_endpoint){
+        .item = endpoint->item,
+        .created_ns = local->created_ns,
+        .ifindex = local->ifindex,
+        .identity = FENCE_PLAN_NONE,
+        .set = FENCE_PLAN_NONE,
+    };
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(endpoint->ends); i++)
+        endpoint->ends[i] = fence_plan_no_end();
+}
+
 static int add_subject(struct fence_compiler *compiler, const struct fence_local *local)
 {
     struct fence_subject *subject = calloc(1, sizeof(*subject));
@@ -94,14 +108,7 @@ static int add_subject(struct fence_compiler *compiler, const struct fence_local
         free_subject(&subject);
         return r;
     }
-    compiler->plan->endpoints[subject->endpoint] = (struct fence_plan_endpoint){
-        .item = compiler->plan->endpoints[subject->endpoint].item,
-        .created_ns = local->created_ns,
-        .ifindex = local->ifindex,
-        .identity = FENCE_PLAN_NONE,
-        .set = FENCE_PLAN_NONE,
-        .next_set = FENCE_PLAN_NONE,
-    };
+    put_new(local, &compiler->plan->endpoints[subject->endpoint]);
     compiler->subjects[compiler->subject_count++] = subject;
     return 0;
 }
@@ -158,7 +165,8 @@ static int remove_subject(struct fence_compiler *compiler, size_t index)
     fence_rulebook_leave(compiler, subject);
     POINT_AT(plan, identities, endpoint->identity, FENCE_PLAN_NONE);
     POINT_AT(plan, sets, endpoint->set, FENCE_PLAN_NONE);
-    POINT_AT(plan, sets, endpoint->next_set, FENCE_PLAN_NONE);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(endpoint->ends); i++)
+        POINT_AT(plan, sets, endpoint->ends[i].set, FENCE_PLAN_NONE);
     FENCE_PLAN_DROP(plan, endpoints, subject->endpoint);
     compiler->subjects[index] = compiler->subjects[--compiler->subject_count];
     free_subject(&subject);
@@ -366,35 +374,72 @@ int fence_subjects_resolve(struct fence_compiler *compiler)
 
 /* ---- endpoints of the plan ------------------------------------------------------------------ */
 
-/* The policies that are left when the first of them have run out; 0 when none ever does. */
-static int64_t survivors(const struct fence_compiler *compiler,
-                         const struct fence_indices *policies, struct fence_indices *left)
+static const struct fence_policy *policy_of(const struct fence_compiler *compiler, uint32_t index)
+{
+    return &compiler->policies[index].object->policy;
+}
+
+/* One that denies nothing but what nobody allows: while it stays too long, too much may pass. */
+static bool policy_allows(const struct fence_policy *policy)
+{
+    return policy->tier != FENCE_TIER_DENYLIST && !policy->audit;
+}
+
+/* The first moment after `after` at which one of them runs out, 0 = none; `allows`: of those that
+ * let something pass. */
+static int64_t next_end(const struct fence_compiler *compiler, const struct fence_indices *policies,
+                        int64_t after, bool allows)
 {
     int64_t first = 0;
 
     for (size_t i = 0; i < policies->count; i++) {
-        int64_t end = compiler->policies[policies->items[i]].object->policy.expires_at;
+        const struct fence_policy *policy = policy_of(compiler, policies->items[i]);
+        int64_t end = policy->expires_at;
 
-        if (end && (!first || end < first))
+        if (end > after && (!first || end < first) && (!allows || policy_allows(policy)))
             first = end;
     }
-    left->count = 0;
-    for (size_t i = 0; first && i < policies->count; i++)
-        if (compiler->policies[policies->items[i]].object->policy.expires_at != first)
-            left->items[left->count++] = policies->items[i];
     return first;
 }
 
-static int plan_takeover(struct fence_compiler *compiler, const struct fence_subject *subject,
-                         struct fence_plan_endpoint *wanted)
+/* The policies that are in force at that moment. */
+static void survivors(const struct fence_compiler *compiler, const struct fence_indices *policies,
+                      int64_t at, struct fence_indices *left)
+{
+    left->count = 0;
+    for (size_t i = 0; i < policies->count; i++) {
+        int64_t end = policy_of(compiler, policies->items[i])->expires_at;
+
+        if (!end || end > at)
+            left->items[left->count++] = policies->items[i];
+    }
+}
+
+static int plan_ends(struct fence_compiler *compiler, const struct fence_subject *subject,
+                     struct fence_plan_endpoint *wanted)
 {
     FENCE_FREE uint32_t *items = calloc(subject->policies.count + 1, sizeof(*items));
     struct fence_indices left = {.items = items};
+    struct fence_plan_end *ends = wanted->ends;
+    int64_t at = 0;
+    int r = 0;
 
     if (!items)
         return -ENOMEM;
-    wanted->takeover = survivors(compiler, &subject->policies, &left);
-    return wanted->takeover ? fence_set_get(compiler, subject, &left, &wanted->next_set) : 0;
+    while (r == 0 && wanted->end_count < FENCE_PLAN_ENDS) {
+        int64_t end = next_end(compiler, &subject->policies, at, false);
+
+        if (!end)
+            return 0;
+        at = end;
+        survivors(compiler, &subject->policies, at, &left);
+        r = fence_set_get(compiler, subject, &left, &ends[wanted->end_count].set);
+        ends[wanted->end_count++].at = at;
+    }
+    at = next_end(compiler, &subject->policies, at, true);
+    if (r == 0 && at)
+        ends[wanted->end_count++].at = at; /* and set 0: see FENCE_PLAN_ENDS */
+    return r;
 }
 
 static int plan_sets(struct fence_compiler *compiler, const struct fence_subject *subject,
@@ -403,7 +448,7 @@ static int plan_sets(struct fence_compiler *compiler, const struct fence_subject
     int r = fence_set_get(compiler, subject, &subject->policies, &wanted->set);
 
     if (r == 0)
-        r = plan_takeover(compiler, subject, wanted);
+        r = plan_ends(compiler, subject, wanted);
     if (r == 0 && compiler->plan->sets[wanted->set].problem)
         wanted->flags |= FENCE_EP_NOT_APPLIED;
     return r;
@@ -412,15 +457,10 @@ static int plan_sets(struct fence_compiler *compiler, const struct fence_subject
 static int plan_endpoint(struct fence_compiler *compiler, const struct fence_subject *subject,
                          struct fence_plan_endpoint *ret_wanted)
 {
-    struct fence_plan_endpoint wanted = {
-        .created_ns = subject->local.created_ns,
-        .ifindex = subject->local.ifindex,
-        .identity = FENCE_PLAN_NONE,
-        .set = FENCE_PLAN_NONE,
-        .next_set = FENCE_PLAN_NONE,
-    };
+    struct fence_plan_endpoint wanted = {0};
     int r = 0;
 
+    put_new(&subject->local, &wanted);
     if (subject->local.exempt)
         wanted.flags |= FENCE_EP_EXEMPT;
     if (!subject->pending) {
@@ -436,12 +476,20 @@ static int plan_endpoint(struct fence_compiler *compiler, const struct fence_sub
     return r;
 }
 
+static bool same_ends(const struct fence_plan_endpoint *a, const struct fence_plan_endpoint *b)
+{
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(a->ends); i++)
+        if (a->ends[i].at != b->ends[i].at || a->ends[i].set != b->ends[i].set)
+            return false;
+    return a->end_count == b->end_count;
+}
+
 /* But for the item, which is the plan's. */
 static bool same_endpoint(const struct fence_plan_endpoint *a, const struct fence_plan_endpoint *b)
 {
     return a->created_ns == b->created_ns && a->ifindex == b->ifindex && a->flags == b->flags &&
-           a->identity == b->identity && a->set == b->set && a->next_set == b->next_set &&
-           a->takeover == b->takeover && a->pending == b->pending;
+           a->identity == b->identity && a->set == b->set && same_ends(a, b) &&
+           a->pending == b->pending;
 }
 
 static int compile(struct fence_compiler *compiler, struct fence_subject *subject)
@@ -458,7 +506,8 @@ static int compile(struct fence_compiler *compiler, struct fence_subject *subjec
         return 0;
     POINT_AT(plan, identities, endpoint->identity, wanted.identity);
     POINT_AT(plan, sets, endpoint->set, wanted.set);
-    POINT_AT(plan, sets, endpoint->next_set, wanted.next_set);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(wanted.ends); i++)
+        POINT_AT(plan, sets, endpoint->ends[i].set, wanted.ends[i].set);
     *endpoint = wanted;
     FENCE_PLAN_TOUCH(plan, endpoints, subject->endpoint);
     return 0;

@@ -402,12 +402,12 @@ static void test_expiry(void **state)
     fd = wait_for_endpoint(lab);
     assert_int_equal(answer(fd, 5000), 1);
     before = endpoint(lab);
-    assert_true(before.takeover_ns > fence_clock_boot_ns());
-    assert_true(before.next_set != 0 && before.next_set != before.set);
-    for (int i = 0; i < 500 && endpoint(lab).takeover_ns; i++)
+    assert_true(before.next[0].at_ns > fence_clock_boot_ns());
+    assert_true(before.next[0].set != 0 && before.next[0].set != before.set);
+    for (int i = 0; i < 500 && endpoint(lab).next[0].at_ns; i++)
         sleep_ms(10);
-    assert_int_equal(endpoint(lab).set, before.next_set);
-    assert_int_equal(endpoint(lab).next_set, 0);
+    assert_int_equal(endpoint(lab).set, before.next[0].set);
+    assert_int_equal(endpoint(lab).next[0].set, 0);
     assert_true(fence_clock_wall_ns() / 1000000000 >= (__u64)end);
 }
 

@@ -7,6 +7,8 @@
 #include "test/bpf/lab.h"
 #include "test/cmocka.h"
 
+#define HOUR_NS 3600000000000ull
+
 static struct lab_result from_friend(unsigned int port)
 {
     return lab_run(FENCE_INGRESS,
@@ -162,22 +164,72 @@ static void test_takeover(void **state)
     lab_reset();
     endpoint = lab_endpoint();
     endpoint.set = LAB_SET_OPEN;
-    endpoint.next_set = LAB_SET_CLOSED;
-    endpoint.takeover_ns = fence_clock_boot_ns() + 3600ull * 1000000000ull;
+    endpoint.next[0].set = LAB_SET_CLOSED;
+    endpoint.next[0].at_ns = fence_clock_boot_ns() + HOUR_NS;
     lab_endpoint_write(&endpoint);
     lab_expect("before", from_friend(1), true, FENCE_REASON_RULE);
-    endpoint.takeover_ns = fence_clock_boot_ns() - 1;
+    endpoint.next[0].at_ns = fence_clock_boot_ns() - 1;
     lab_endpoint_write(&endpoint);
     lab_expect("after", from_friend(2), false, FENCE_REASON_NO_RULE);
+}
+
+/* All that an endpoint has room for, one after the other: what passes changes with each of them. */
+static void test_takeovers(void **state)
+{
+    struct fence_endpoint endpoint;
+
+    (void)state;
+    for (unsigned int passed = 0; passed <= FENCE_NEXT_SETS; passed++) {
+        lab_reset();
+        endpoint = lab_endpoint();
+        endpoint.set = LAB_SET_OPEN;
+        for (unsigned int i = 0; i < FENCE_NEXT_SETS; i++) {
+            endpoint.next[i].set = i % 2 ? LAB_SET_OPEN : LAB_SET_CLOSED;
+            endpoint.next[i].at_ns = fence_clock_boot_ns();
+            if (i >= passed)
+                endpoint.next[i].at_ns += (i + 1) * HOUR_NS;
+        }
+        lab_endpoint_write(&endpoint);
+        lab_expect("after so many", from_friend(1 + passed), passed % 2 == 0,
+                   passed % 2 ? FENCE_REASON_NO_RULE : FENCE_REASON_RULE);
+    }
+}
+
+/* A moment comes while the pair is kept: it is looked up again. */
+static void test_takeover_of_a_kept_pair(void **state)
+{
+    struct fence_endpoint endpoint;
+    __u64 end;
+
+    (void)state;
+    lab_reset();
+    endpoint = lab_endpoint();
+    endpoint.set = LAB_SET_CLOSED;
+    endpoint.next[0].set = LAB_SET_CLOSED;
+    endpoint.next[0].at_ns = fence_clock_boot_ns() - 1;
+    endpoint.next[1].set = LAB_SET_OPEN;
+    endpoint.next[1].at_ns = fence_clock_boot_ns() + 50000000;
+    lab_endpoint_write(&endpoint);
+    lab_expect("before", from_friend(1), false, FENCE_REASON_NO_RULE);
+    end = fence_clock_boot_ns() + 5000000000ull;
+    while (!from_friend(2).passed && fence_clock_boot_ns() < end)
+        ;
+    assert_true(fence_clock_boot_ns() < end);
+    assert_true(fence_clock_boot_ns() >= endpoint.next[1].at_ns);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_endpoint),     cmocka_unit_test(test_pending),
-        cmocka_unit_test(test_pending_open),    cmocka_unit_test(test_exempt),
-        cmocka_unit_test(test_the_node_itself), cmocka_unit_test(test_not_the_node),
+        cmocka_unit_test(test_no_endpoint),
+        cmocka_unit_test(test_pending),
+        cmocka_unit_test(test_pending_open),
+        cmocka_unit_test(test_exempt),
+        cmocka_unit_test(test_the_node_itself),
+        cmocka_unit_test(test_not_the_node),
         cmocka_unit_test(test_takeover),
+        cmocka_unit_test(test_takeovers),
+        cmocka_unit_test(test_takeover_of_a_kept_pair),
     };
 
     return cmocka_run_group_tests_name("bpf.endpoint", tests, lab_setup, lab_teardown);

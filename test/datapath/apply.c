@@ -205,8 +205,8 @@ static struct fence_plan *with_takeover(__s64 takeover)
 {
     struct fence_plan *plan = plan_shop();
 
-    plan->endpoints[1].next_set = SHOP_OPEN;
-    plan->endpoints[1].takeover = takeover;
+    plan->endpoints[1].ends[0] = (struct fence_plan_end){.at = takeover, .set = SHOP_OPEN};
+    plan->endpoints[1].end_count = 1;
     return plan;
 }
 
@@ -222,8 +222,8 @@ static void test_takeover(void **state)
     shop_pods(&pins);
     apply_well(apply, with_takeover(now + 1000));
     endpoint = node_endpoint(&pins, 1);
-    assert_int_equal(endpoint.next_set, fence_apply_set_number(apply, "no policy"));
-    assert_in_range((endpoint.takeover_ns - fence_clock_boot_ns()) / 1000000000u, 990, 1001);
+    assert_int_equal(endpoint.next[0].set, fence_apply_set_number(apply, "no policy"));
+    assert_in_range((endpoint.next[0].at_ns - fence_clock_boot_ns()) / 1000000000u, 990, 1001);
     assert_int_equal(ask(&pins, 1, FENCE_INGRESS, "8.8.8.8", 80), -FENCE_REASON_NO_RULE);
 
     assert_int_equal(apply_well(apply, with_takeover(now + 1000)), 0);
@@ -235,8 +235,38 @@ static void test_takeover(void **state)
     assert_int_equal(ask(&pins, 1, FENCE_INGRESS, "8.8.8.8", 80), -FENCE_REASON_NO_RULE);
     apply_well(apply, plan_shop());
     endpoint = node_endpoint(&pins, 1);
-    assert_int_equal(endpoint.next_set, 0);
-    assert_int_equal(endpoint.takeover_ns, 0);
+    assert_int_equal(endpoint.next[0].set, 0);
+    assert_int_equal(endpoint.next[0].at_ns, 0);
+    fence_apply_free(&apply);
+    fence_pins_close(&pins);
+}
+
+/* One end after the other, and the closing one, is followed without anybody writing. */
+static void test_takeovers_follow(void **state)
+{
+    struct fence_pins pins = node_load(NULL, 0);
+    struct fence_apply *apply = apply_begin(&pins);
+    __s64 now = (__s64)(fence_clock_wall_ns() / 1000000000u);
+    struct fence_plan_endpoint *planned;
+
+    (void)state;
+    shop_pods(&pins);
+    for (unsigned int passed = 0; passed <= 3; passed++) {
+        struct fence_plan *plan = plan_shop();
+        const __s64 at[] = {now + (passed > 0 ? -3 : 1000), now + (passed > 1 ? -2 : 1001),
+                            now + (passed > 2 ? -1 : 1002)};
+
+        planned = &plan->endpoints[1];
+        planned->end_count = 3;
+        planned->ends[0] = (struct fence_plan_end){.at = at[0], .set = SHOP_OPEN};
+        planned->ends[1] = (struct fence_plan_end){.at = at[1], .set = planned->set};
+        planned->ends[2] = (struct fence_plan_end){.at = at[2], .set = FENCE_PLAN_NONE};
+        apply_well(apply, plan);
+        assert_int_equal(ask(&pins, 1, FENCE_INGRESS, "8.8.8.8", 80),
+                         passed == 1   ? FENCE_ALLOW
+                         : passed == 3 ? -FENCE_REASON_NOT_APPLIED
+                                       : -FENCE_REASON_NO_RULE);
+    }
     fence_apply_free(&apply);
     fence_pins_close(&pins);
 }
@@ -244,10 +274,11 @@ static void test_takeover(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verdicts),        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_endpoint_fields), cmocka_unit_test(test_pending),
-        cmocka_unit_test(test_problem),         cmocka_unit_test(test_vanished_endpoint),
-        cmocka_unit_test(test_reused_index),    cmocka_unit_test(test_takeover),
+        cmocka_unit_test(test_verdicts),         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_endpoint_fields),  cmocka_unit_test(test_pending),
+        cmocka_unit_test(test_problem),          cmocka_unit_test(test_vanished_endpoint),
+        cmocka_unit_test(test_reused_index),     cmocka_unit_test(test_takeover),
+        cmocka_unit_test(test_takeovers_follow),
     };
 
     return cmocka_run_group_tests(tests, node_setup, node_teardown);

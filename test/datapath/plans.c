@@ -162,7 +162,8 @@ void plan_endpoint(struct fence_plan *plan, unsigned int link, uint32_t identity
     plan->endpoints[index].ifindex = node_ifindex(link);
     plan->endpoints[index].identity = identity;
     plan->endpoints[index].set = set;
-    plan->endpoints[index].next_set = FENCE_PLAN_NONE;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(plan->endpoints[index].ends); i++)
+        plan->endpoints[index].ends[i] = fence_plan_no_end();
 }
 
 static void add_tables(struct fence_plan *plan, uint32_t rule)

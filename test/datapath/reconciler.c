@@ -173,12 +173,15 @@ static int put_off_takeovers(struct reconciler *reconciler, struct fence_err *er
 
         if (!planned->item.live || bpf_map_lookup_elem(fd, &planned->ifindex, &endpoint) < 0)
             continue;
-        if (!planned->takeover != !endpoint.takeover_ns || !planned->takeover != !endpoint.next_set)
-            return fence_err_set(err, -EBADMSG, "endpoint %u: a take-over is planned or not",
-                                 planned->ifindex);
-        if (!planned->takeover)
+        for (size_t j = 0; j < FENCE_NEXT_SETS; j++) {
+            if ((j < planned->end_count) != !!endpoint.next[j].at_ns)
+                return fence_err_set(err, -EBADMSG, "endpoint %u: take-over %zu is planned or not",
+                                     planned->ifindex, j);
+            if (endpoint.next[j].at_ns)
+                endpoint.next[j].at_ns = INT64_MAX;
+        }
+        if (!planned->end_count)
             continue;
-        endpoint.takeover_ns = INT64_MAX;
         if (bpf_map_update_elem(fd, &planned->ifindex, &endpoint, BPF_EXIST) < 0)
             return fence_err_set(err, -EIO, "endpoint %u: cannot be written", planned->ifindex);
         fence_epoch_raise(&reconciler->pins);

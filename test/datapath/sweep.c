@@ -68,7 +68,7 @@ static void test_next_set(void **state)
     shop_pods(&pins);
     apply_well(apply, plan_shop());
     endpoint = node_endpoint(&pins, 0);
-    endpoint.next_set = fence_apply_set_number(apply, "db-in");
+    endpoint.next[FENCE_NEXT_SETS - 1].set = fence_apply_set_number(apply, "db-in");
     node_check(fence_endpoint_update(&pins, node_ifindex(0), &endpoint, &err), &err);
     fence_apply_free(&apply);
     apply = apply_begin(&pins);
@@ -80,7 +80,7 @@ static void test_next_set(void **state)
     apply_well(apply, plan);
     apply_sweep(apply);
     assert_int_equal(node_count(&pins, FENCE_MAP_SETS), 3);
-    endpoint.next_set = 0;
+    endpoint.next[FENCE_NEXT_SETS - 1].set = 0;
     node_check(fence_endpoint_update(&pins, node_ifindex(0), &endpoint, &err), &err);
     apply_sweep(apply);
     assert_int_equal(node_count(&pins, FENCE_MAP_SETS), 2);

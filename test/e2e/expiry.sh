@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # expiry.sh bridge|ptp: a policy with expiresAt is undone by itself, never before that second and not
-# a second after it: by the daemon, by one that was started again meanwhile, and by the kernel alone.
+# a second after it: by the daemon, by one that was started again meanwhile, and by the kernel alone,
+# several ends of one pod too.
 # shellcheck source=test/e2e/lab.sh
 source "$(dirname "$0")/lab.sh"
 lab_enter "$@"
@@ -181,6 +182,44 @@ lab_expect <"$data/shop.table"
 expect_equal "packets dropped by what ended before the start" "$(drops denylist)" "$before"
 streams_stop
 lab_object_remove cut
+lab_publish
+
+# deny_until STREAM SECONDS SPEC: a Denylist of the pod api that ends so much later than it would.
+declare -A ENDS=()
+deny_until() {
+    LIFE=$((LIFE + $2)) lab_object_until "$1" "mode: Denylist, appliesTo: { podSelector: { matchLabels: { app: api } } }, $3"
+    ENDS[$1]=$END
+}
+
+lab_say "three ends while the daemon is dead: one after the other"
+lab_stream udp4 web api udp 5353 4
+lab_stream tcp4 web api tcp 8080 4
+lab_stream out4 api web tcp 8080 4
+deny_until out4 4 "egress: [ { to: [ { podSelector: { matchLabels: { app: web } } } ] } ]"
+deny_until udp4 2 "ingress: [ { ports: [ { protocol: UDP, port: 5353 } ] } ]"
+deny_until tcp4 0 "ingress: [ { ports: [ { protocol: TCP, port: 8080 } ] } ]"
+lab_publish
+for stream in "${!ENDS[@]}"; do
+    eventually "$stream is cut" 3 is_cut "$stream"
+    BEFORE[$stream]=$(resumptions "$stream")
+done
+lab_daemon_kill
+in_time "cutting three times"
+for stream in tcp4 udp4 out4; do
+    # TCP sends again in its own time
+    eventually "$stream goes on" 20 has_gone_on "$stream"
+    resumed=$(awk -v before="${BEFORE[$stream]}" '$1 == "resumed" && before-- == 0 { print $2 }' "$LAB/out/$stream")
+    ! is_before "$resumed" "$(awk -v t="${ENDS[$stream]}" 'BEGIN { printf "%.1f", t - 0.1 }')" ||
+        lab_fail "$stream went on $(lab_since "${ENDS[$stream]}" "$resumed") ms before its end"
+    lab_say "$stream goes on $(lab_since "$resumed" "${ENDS[$stream]}") ms after its end"
+    lab_stream_stop "$stream"
+done
+lab_expect <"$data/shop.table"
+lab_daemon_start
+lab_expect <"$data/shop.table"
+for stream in "${!ENDS[@]}"; do
+    lab_object_remove "$stream"
+done
 lab_publish
 
 # What an Allowlist lets through is refused from its end on; the kernel's time of the first drop tells.

@@ -355,23 +355,84 @@ static void test_expiry(void **context)
     lab.world.now = soon - 1;
     before = compile(&lab);
     assert_int_equal(before->next_expiry, soon);
-    assert_int_equal(before->endpoints[0].takeover, soon);
+    assert_int_equal(before->endpoints[0].end_count, 2);
+    assert_int_equal(before->endpoints[0].ends[0].at, soon);
+    assert_int_equal(before->endpoints[0].ends[1].at, late);
     lab.world.now = soon;
     after = compile(&lab);
     assert_int_equal(after->next_expiry, late);
-    assert_string_equal(before->sets[before->endpoints[0].next_set].content,
+    assert_string_equal(before->sets[before->endpoints[0].ends[0].set].content,
                         after->sets[after->endpoints[0].set].content);
     lab.world.now = late;
     last = compile(&lab);
     assert_int_equal(last->next_expiry, 0);
-    assert_int_equal(last->endpoints[0].takeover, 0);
-    assert_int_equal(last->endpoints[0].next_set, FENCE_PLAN_NONE);
-    assert_string_equal(after->sets[after->endpoints[0].next_set].content,
+    assert_int_equal(last->endpoints[0].end_count, 0);
+    assert_int_equal(last->endpoints[0].ends[0].set, FENCE_PLAN_NONE);
+    assert_string_equal(after->sets[after->endpoints[0].ends[0].set].content,
+                        last->sets[last->endpoints[0].set].content);
+    assert_string_equal(before->sets[before->endpoints[0].ends[1].set].content,
                         last->sets[last->endpoints[0].set].content);
     fence_plan_free(&before);
     fence_plan_free(&after);
     fence_plan_free(&last);
     lab_done(&lab);
+}
+
+/* More ends than are followed, the first in 2030 and one a year: the last of them allow something
+ * or not. */
+static struct fence_plan *many_ends(struct lab *lab, unsigned int count, bool allows)
+{
+    FENCE_FREE char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    assert_non_null(out);
+    fputs(POD("shop", "web", "", "10.0.0.1"), out);
+    for (unsigned int i = 0; i < count; i++)
+        fprintf(out,
+                "---\napiVersion: podfence.io/v1alpha1\nkind: SegmentPolicy\n"
+                "metadata: { name: p%u, namespace: shop }\nspec: { mode: %s, appliesTo: {}, "
+                "ingress: [ { ports: [ { protocol: TCP, port: %u } ] } ], "
+                "expiresAt: %u-01-01T00:00:00Z }\n",
+                i, allows && i + 1 == count ? "Allowlist" : "Denylist", 100 + i, 2030 + i);
+    fclose(out);
+    load(lab, text);
+    lab_add_local(lab, 1, "shop", "web");
+    return compile(lab);
+}
+
+static void test_more_ends_than_are_followed(void **context)
+{
+    static const int64_t eighth = 2114380800, ninth = 2145916800, tenth = 2177452800;
+    const struct fence_plan_endpoint *endpoint;
+
+    (void)context;
+    /* Denylists stay until somebody compiles again */
+    for (unsigned int count = FENCE_PLAN_ENDS; count <= FENCE_PLAN_ENDS + 2; count++) {
+        struct lab lab = {0};
+        struct fence_plan *plan = many_ends(&lab, count, false);
+
+        endpoint = plan_endpoint(plan, 1);
+        assert_int_equal(endpoint->end_count, FENCE_PLAN_ENDS);
+        assert_int_equal(endpoint->ends[FENCE_PLAN_ENDS - 1].at, eighth);
+        fence_plan_free(&plan);
+        lab_done(&lab);
+    }
+    /* an Allowlist would let pass what it should not: closed from its end on, be there others
+     * before */
+    for (unsigned int count = FENCE_PLAN_ENDS; count <= FENCE_PLAN_ENDS + 2; count++) {
+        struct lab lab = {0};
+        struct fence_plan *plan = many_ends(&lab, count, true);
+
+        endpoint = plan_endpoint(plan, 1);
+        assert_int_equal(endpoint->end_count, FENCE_PLAN_ENDS + (count > FENCE_PLAN_ENDS));
+        assert_int_equal(endpoint->ends[FENCE_PLAN_ENDS].set, FENCE_PLAN_NONE);
+        if (count > FENCE_PLAN_ENDS)
+            assert_int_equal(endpoint->ends[FENCE_PLAN_ENDS].at,
+                             count == FENCE_PLAN_ENDS + 1 ? ninth : tenth);
+        fence_plan_free(&plan);
+        lab_done(&lab);
+    }
 }
 
 static void test_a_set_too_large_closes(void **context)
@@ -417,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_named_ports_make_peers),
         cmocka_unit_test(test_same_world_same_content),
         cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_more_ends_than_are_followed),
         cmocka_unit_test(test_a_set_too_large_closes),
     };
 

@@ -58,8 +58,7 @@ struct view {
 
 static bool is_plain(const struct fence_plan_endpoint *endpoint)
 {
-    return endpoint && !endpoint->flags && endpoint->set != FENCE_PLAN_NONE &&
-           endpoint->next_set == FENCE_PLAN_NONE && !endpoint->takeover;
+    return endpoint && !endpoint->flags && endpoint->set != FENCE_PLAN_NONE && !endpoint->end_count;
 }
 
 static bool look(struct view *view, const struct plan_query *query)
