@@ -28,17 +28,6 @@ static int refusal(cJSON **answer, struct fence_err *err)
     return r;
 }
 
-static int request(int fd, const char *op, cJSON **ret_answer, struct fence_err *err)
-{
-    cJSON *message = cJSON_CreateObject();
-    int r = -ENOMEM;
-
-    if (cJSON_AddStringToObject(message, "op", op))
-        r = fence_api_request(fd, message, CTL_DAEMON_MS, ret_answer, err);
-    cJSON_Delete(message);
-    return r;
-}
-
 int ctl_daemon_request_within(const struct ctl *ctl, const cJSON *message, int timeout_ms,
                               cJSON **ret_answer, struct fence_err *err)
 {
@@ -75,7 +64,8 @@ int ctl_daemon_ask(const struct ctl *ctl, const char *op, cJSON **ret_answer, st
     return r;
 }
 
-int ctl_daemon_observe(const struct ctl *ctl, struct fence_err *err)
+int ctl_daemon_open(const struct ctl *ctl, const cJSON *message, cJSON **ret_answer,
+                    struct fence_err *err)
 {
     FENCE_CLOSE int fd = open_socket(ctl, err);
     cJSON *answer = NULL;
@@ -83,11 +73,11 @@ int ctl_daemon_observe(const struct ctl *ctl, struct fence_err *err)
 
     if (fd < 0)
         return fd;
-    r = request(fd, "observe", &answer, err);
+    r = fence_api_request(fd, message, CTL_DAEMON_MS, &answer, err);
     if (r == 0)
         r = refusal(&answer, err);
     if (r < 0)
         return r;
-    cJSON_Delete(answer);
+    *ret_answer = answer;
     return TAKE_FD(fd);
 }

@@ -22,5 +22,6 @@ int ctl_daemon_request_within(const struct ctl *ctl, const cJSON *message, int t
 int ctl_daemon_request(const struct ctl *ctl, const cJSON *message, cJSON **ret_answer,
                        struct fence_err *err);
 
-/* Start {"op":"observe"}: a descriptor to receive events from, or as above. */
-int ctl_daemon_observe(const struct ctl *ctl, struct fence_err *err);
+/* The same, and a descriptor to receive more from. */
+int ctl_daemon_open(const struct ctl *ctl, const cJSON *message, cJSON **ret_answer,
+                    struct fence_err *err);

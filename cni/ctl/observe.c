@@ -1,32 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cni/ctl/daemon.h"
+#include "cni/ctl/flows.h"
 #include "cni/ctl/observe.h"
 #include "cni/ctl/options.h"
 #include "lib/api/api.h"
-#include "lib/api/event_json.h"
-#include "lib/api/resolve.h"
+#include "lib/base/clock.h"
 #include "lib/base/memory.h"
-#include "lib/datapath/endpoints.h"
-#include "lib/datapath/events.h"
-#include "lib/datapath/read.h"
+#include "lib/flows/flow.h"
 
-#define MOMENT_MS 1000 /* how long to listen without -f, and how often to look for the daemon */
+#define NS_PER_SECOND 1000000000.0
+#define LAST_DEFAULT  20
 
-struct observation {
-    struct ctl *ctl;
-    struct ctl_observe_filter filter;
-    bool follow;
-    bool failed;
-    struct fence_resolver resolver; /* while reading the ring */
+/* The command line; the filter's texts by their key. */
+struct arguments {
+    const char *filter[FENCE_FILTER_KEYS];
+    const char *since;
+    const char *last;
 };
 
 /* As JSON it is what the daemon's event log has, to the last byte. */
-static void show(struct observation *observation, const char *text, size_t size)
+void ctl_observe_show(struct ctl_observation *observation, const char *text, size_t size)
 {
     struct ctl *ctl = observation->ctl;
     cJSON *event = NULL;
@@ -35,241 +33,250 @@ static void show(struct observation *observation, const char *text, size_t size)
         observation->failed = true;
         return;
     }
-    if (!ctl_observe_fits(&observation->filter, event)) {
-        cJSON_Delete(event);
-        return;
-    }
+    (void)fence_flow_time_parse(ctl_member_text(event, "time"), &observation->seen_ns);
     if (ctl->output.format == CTL_TEXT)
-        ctl_observe_print(stdout, ctl->output.color, event);
+        ctl_observe_print(stdout, ctl->output.color, &observation->widths, event);
     else if (ctl->output.format == CTL_JSON)
         puts(text);
     else if (ctl_print_value(&ctl->output, event) < 0)
         observation->failed = true;
     cJSON_Delete(event);
+}
+
+/* ---- the daemon ------------------------------------------------------------------------------ */
+
+static cJSON *make_request(const struct ctl_observation *observation)
+{
+    cJSON *request = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(request, "op", "observe");
+    cJSON_AddBoolToObject(request, "follow", observation->follow);
+    if (observation->has_since)
+        cJSON_AddNumberToObject(request, "since", (double)observation->since_ns / NS_PER_SECOND);
+    if (observation->has_last)
+        cJSON_AddNumberToObject(request, "last", observation->last);
+    cJSON_AddItemToObject(request, "filter", cJSON_Duplicate(observation->filter_json, true));
+    return request;
+}
+
+/* The next one; what has been shown is written before waiting for it. */
+static int next(int fd, int timeout_ms, char **ret_text, size_t *ret_size, struct fence_err *err)
+{
+    int r = fence_api_receive_text(fd, 0, ret_text, ret_size, err);
+
+    if (r != -ETIMEDOUT)
+        return r;
     fflush(stdout);
+    return fence_api_receive_text(fd, timeout_ms, ret_text, ret_size, err);
 }
 
-static long long now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-/* Events until the daemon ends, or for a moment. 0, or a negative errno. */
-static int from_daemon(struct observation *observation, int fd, struct fence_err *err)
-{
-    long long end = now_ms() + MOMENT_MS;
-
-    for (;;) {
-        long long left = observation->follow ? -1 : end - now_ms();
-        FENCE_FREE char *text = NULL;
-        size_t size = 0;
-        int r;
-
-        if (!observation->follow && left <= 0)
-            return 0;
-        r = fence_api_receive_text(fd, (int)left, &text, &size, err);
-        if (r == -ETIMEDOUT && !observation->follow)
-            return 0;
-        if (r < 0)
-            return r;
-        show(observation, text, size);
-    }
-}
-
-static void on_event(void *context, const struct fence_event *event)
-{
-    struct observation *observation = context;
-    struct fence_resolved resolved;
-    struct fence_record record;
-    char text[FENCE_EVENT_JSON_MAX];
-
-    fence_resolve(&observation->resolver, event, &resolved);
-    fence_record_view(&observation->resolver, &resolved, &record);
-    show(observation, text, fence_event_json(&record, text));
-    fence_resolved_done(&resolved);
-}
-
-static bool daemon_runs(const struct ctl *ctl)
-{
-    FENCE_CLOSE int fd = fence_api_connect(ctl->socket, NULL);
-
-    return fd >= 0;
-}
-
-static void name_addresses(struct fence_name_index *index,
-                           const struct fence_endpoint_record *record)
-{
-    const struct fence_endpoint *endpoint = &record->endpoint;
-    const struct fence_name name = {.namespace_name = record->info.namespace_name,
-                                    .pod = record->info.pod};
-
-    for (size_t i = 0; *name.pod && i < endpoint->addr_count && i < FENCE_ENDPOINT_ADDRS; i++)
-        fence_name_index_add(index, &endpoint->addrs[i], &name);
-}
-
-/* The pods may have changed since the last look. */
-static void refresh(struct fence_resolver *resolver)
-{
-    struct fence_endpoint_list endpoints = {0};
-
-    resolver->generation++;
-    fence_name_index_done(&resolver->addresses);
-    (void)fence_endpoints_list(resolver->pins, &endpoints, NULL);
-    for (size_t i = 0; i < endpoints.count; i++)
-        name_addresses(&resolver->addresses, &endpoints.items[i]);
-    fence_endpoint_list_done(&endpoints);
-}
-
-/* All that comes within a moment. */
-static int drain_moment(struct fence_events *events)
-{
-    struct pollfd ready = {.fd = fence_events_fd(events), .events = POLLIN};
-    long long end = now_ms() + MOMENT_MS;
-
-    while (now_ms() < end) {
-        int r = fence_events_consume(events);
-
-        if (r < 0)
-            return r;
-        r = poll(&ready, 1, FENCE_EVENTS_CONSUME_MS);
-        if (r < 0 && errno != EINTR)
-            return -errno;
-    }
-    return 0;
-}
-
-/* What is in the ring and comes within a moment; when following, until the daemon is there and
- * reads it. */
-static int drain(struct observation *observation, struct fence_events *events)
+/* Events until the daemon ends the connection: -ECONNRESET. */
+static int receive_all(struct ctl_observation *observation, int fd, struct fence_err *err)
 {
     int r;
 
     do {
-        refresh(&observation->resolver);
-        r = fence_events_listen(observation->resolver.pins);
+        FENCE_FREE char *text = NULL;
+        size_t size = 0;
+
+        r = next(fd, observation->follow ? -1 : CTL_DAEMON_MS, &text, &size, err);
         if (r == 0)
-            r = fence_events_flush(observation->resolver.pins, 0);
-        if (r >= 0)
-            r = drain_moment(events);
-        if (r < 0)
-            return r;
-    } while (observation->follow && !daemon_runs(observation->ctl));
-    r = fence_events_consume(events);
-    return r < 0 ? r : 0;
+            ctl_observe_show(observation, text, size);
+    } while (r == 0 && !observation->failed);
+    fflush(stdout);
+    return r;
 }
 
-static int from_ring(struct observation *observation)
+/* For people: what is not shown, and why nothing may be. */
+static void note(const struct ctl_observation *observation, const cJSON *answer)
 {
-    struct ctl *ctl = observation->ctl;
-    struct fence_settings settings = {0};
-    struct fence_events *events = NULL;
-    struct fence_pins pins;
-    struct fence_err err = {0};
-    int r = ctl_open_pins(ctl, &pins);
+    const double matched = ctl_member_number(answer, "matched");
+    const double sent = ctl_member_number(answer, "sent");
 
-    if (r != CTL_DONE)
-        return r;
-    (void)fence_settings_read(&pins, &settings);
-    observation->resolver = (struct fence_resolver){
-        .pins = &pins, .node_name = "", .trust_domain = settings.trust_domain};
-    r = fence_events_new(&pins, on_event, observation, &events, &err);
-    if (r == 0)
-        r = drain(observation, events);
-    if (r < 0)
-        ctl_fail(ctl, "cannot read the events: %s", *err.text ? err.text : strerror(-r));
-    fence_events_free(&events);
-    fence_resolver_done(&observation->resolver);
-    fence_pins_close(&pins);
-    return r < 0 ? CTL_FAILED : CTL_DONE;
+    if (observation->ctl->output.format != CTL_TEXT)
+        return;
+    if (sent < matched)
+        fprintf(stderr, "%.0f earlier ones left out: --last %.0f shows all that are kept\n",
+                matched - sent, matched);
+    else if (matched == 0 && !observation->follow)
+        fprintf(stderr,
+                "none of the %.0f events that are kept; allowed connections are told only while "
+                "somebody asks for them, such as observe -f\n",
+                ctl_member_number(answer, "kept"));
 }
 
 /* One turn with whoever has the events now. */
-static int turn(struct observation *observation)
+static int turn(struct ctl_observation *observation)
 {
     const struct ctl *ctl = observation->ctl;
     struct fence_err err = {0};
-    FENCE_CLOSE int fd = ctl_daemon_observe(ctl, &err);
+    cJSON *request = make_request(observation), *answer = NULL;
+    FENCE_CLOSE int fd = ctl_daemon_open(ctl, request, &answer, &err);
     int r;
 
+    cJSON_Delete(request);
     if (fd == -ENOENT)
-        return from_ring(observation);
+        return ctl_observe_ring(observation);
     if (fd < 0)
         return ctl_fail(ctl, "%s", err.text);
-    r = from_daemon(observation, fd, &err);
-    if (r == -ECONNRESET && observation->follow) {
+    note(observation, answer);
+    cJSON_Delete(answer);
+    r = receive_all(observation, fd, &err);
+    if (r == -ECONNRESET && observation->follow)
         ctl_fail(ctl, "the daemon has ended; going on without it");
-        return CTL_DONE;
-    }
-    return r < 0 ? ctl_fail(ctl, "%s", err.text) : CTL_DONE;
+    else if (r < 0 && r != -ECONNRESET)
+        return ctl_fail(ctl, "%s", err.text);
+    return CTL_DONE;
 }
 
-static int check(const struct ctl *ctl, struct ctl_observe_filter *filter)
-{
-    const char *verdict = filter->verdict;
-    char *end = NULL;
-
-    if (verdict)
-        filter->verdict = ctl_observe_verdict(verdict);
-    if (verdict && !filter->verdict)
-        return ctl_misuse(ctl, "observe",
-                          "--verdict %s: there are FORWARDED (allow), DROPPED (deny) and AUDIT",
-                          verdict);
-    if (filter->port && (*filter->port < '0' || *filter->port > '9' ||
-                         strtoul(filter->port, &end, 10) > 65535 || *end))
-        return ctl_misuse(ctl, "observe", "--port %s: it is 0 to 65535", filter->port);
-    return CTL_GO_ON;
-}
-
-static int run(struct observation *observation)
+static int run(struct ctl_observation *observation)
 {
     const struct timespec pause = {.tv_nsec = 200000000};
     int r;
 
     for (;;) {
         r = turn(observation);
-        if (r != CTL_DONE || !observation->follow)
+        if (r != CTL_DONE || !observation->follow || observation->failed)
             break;
+        /* what another daemon, or the same one, has read meanwhile */
+        observation->has_last = false;
+        observation->has_since = true;
+        observation->since_ns = observation->seen_ns + 1000;
         nanosleep(&pause, NULL);
     }
     return r == CTL_DONE && observation->failed ? ctl_fail(observation->ctl, "out of memory") : r;
 }
 
-int ctl_observe(struct ctl *ctl, int argc, char **argv)
+/* ---- the command line ------------------------------------------------------------------------ */
+
+/* "DROPPED,AUDIT" */
+static int take_values(struct ctl_observation *observation, enum fence_filter_key key,
+                       const char *text, struct fence_err *err)
 {
-    struct observation observation = {.ctl = ctl};
-    struct ctl_observe_filter *filter = &observation.filter;
+    cJSON *list = cJSON_AddArrayToObject(observation->filter_json, fence_filter_key_name(key));
+    int r = 0;
+
+    do {
+        const size_t length = strcspn(text, ",");
+        FENCE_FREE char *value = strndup(text, length);
+
+        if (!value || !cJSON_AddItemToArray(list, cJSON_CreateString(value)))
+            return fence_err_set(err, -ENOMEM, "out of memory");
+        r = fence_filter_add(&observation->filter, key, value, err);
+        text += length;
+    } while (r == 0 && *text++);
+    return r;
+}
+
+static int take_past(struct ctl_observation *observation, const struct arguments *arguments,
+                     struct fence_err *err)
+{
+    char *end = NULL;
+
+    observation->has_since = arguments->since != NULL;
+    observation->has_last = arguments->last || (!arguments->since && !observation->follow);
+    observation->last = LAST_DEFAULT;
+    if (arguments->last)
+        observation->last = (double)strtoul(arguments->last, &end, 10);
+    if (arguments->last && (*arguments->last < '0' || *arguments->last > '9' || *end))
+        return fence_err_set(err, -EINVAL, "--last %s: it is a number of events", arguments->last);
+    if (!arguments->since)
+        return 0;
+    return ctl_since_parse(arguments->since, fence_clock_wall_ns(), &observation->since_ns, err);
+}
+
+static int take(struct ctl_observation *observation, const struct arguments *arguments)
+{
+    struct fence_err err = {""};
+    int r = take_past(observation, arguments, &err);
+
+    for (unsigned int i = 0; i < FENCE_FILTER_KEYS && r == 0; i++) {
+        const enum fence_filter_key key = (enum fence_filter_key)i;
+
+        if (!arguments->filter[key])
+            continue;
+        r = take_values(observation, key, arguments->filter[key], &err);
+        if (r < 0)
+            fence_err_prefix(&err, r, "--%s", fence_filter_key_name(key));
+    }
+    return r < 0 ? ctl_misuse(observation->ctl, "observe", "%s", err.text) : CTL_GO_ON;
+}
+
+static int parse(struct ctl_observation *observation, int argc, char **argv)
+{
+    struct arguments arguments = {.since = NULL};
+    const char **filter = arguments.filter;
     const struct ctl_option options[] = {
         {.name = "follow",
          .letter = 'f',
          .help = "go on until stopped",
-         .flag = &observation.follow},
+         .flag = &observation->follow},
+        {.name = "since",
+         .argument = "MOMENT",
+         .help = "kept events from then on: 30s, 5m, 2h, 2026-01-02T03:04:05Z",
+         .text = &arguments.since},
+        {.name = "last",
+         .argument = "N",
+         .help = "at most so many of the kept ones [20; 0 with -f]",
+         .text = &arguments.last},
         {.name = "verdict",
          .argument = "VERDICT",
          .help = "FORWARDED (allow), DROPPED (deny) or AUDIT",
-         .text = &filter->verdict},
-        {.name = "from", .argument = "END", .help = "sent by this end", .text = &filter->from},
-        {.name = "to", .argument = "END", .help = "sent to this end", .text = &filter->to},
-        {.name = "port", .argument = "N", .help = "destination port", .text = &filter->port},
+         .text = &filter[FENCE_FILTER_VERDICT]},
+        {.name = "from",
+         .argument = "END",
+         .help = "sent by this end",
+         .text = &filter[FENCE_FILTER_FROM]},
+        {.name = "to",
+         .argument = "END",
+         .help = "sent to this end",
+         .text = &filter[FENCE_FILTER_TO]},
+        {.name = "namespace",
+         .argument = "NAME",
+         .help = "one of its ends is in it",
+         .text = &filter[FENCE_FILTER_NAMESPACE]},
+        {.name = "port",
+         .argument = "N[/PROTOCOL]",
+         .help = "to this port",
+         .text = &filter[FENCE_FILTER_PORT]},
+        {.name = "reason",
+         .argument = "REASON",
+         .help = "such as no-rule",
+         .text = &filter[FENCE_FILTER_REASON]},
+        {.name = "policy",
+         .argument = "POLICY",
+         .help = "decided by it: KIND/NAMESPACE/NAME, or the end of that",
+         .text = &filter[FENCE_FILTER_POLICY]},
     };
     const struct ctl_usage usage = {
         .verb = "observe",
         .arguments = "",
-        .about = "Prints verdicts of new connections and dropped packets, as JSON with Hubble's "
-                 "field names.\nThrough the daemon when it runs: without -f, what comes within a "
-                 "second. Else straight from\nthe ring buffer: without -f, what is in it now. An "
-                 "END is NAMESPACE/POD, NAMESPACE/,\nNAMESPACE/APP, another identity such as "
-                 "world, or an address.",
-        .example = "  podfencectl observe -f --verdict DROPPED --to shop/db-0\n"
+        .about = "Shows verdicts of new connections and dropped packets: a line each, or as JSON\n"
+                 "with Hubble's field names. The daemon keeps the latest 4,096 events; allowed\n"
+                 "connections are told only while somebody asks for them (observe -f, the event\n"
+                 "log). Without a daemon they come straight from the kernel's ring.\n"
+                 "An END is NAMESPACE/POD, NAMESPACE/APP, NAMESPACE/SERVICE, NAMESPACE/,\n"
+                 "node/NAME, another identity such as world, an address or a block. Several\n"
+                 "values of an option are joined by commas: one of them has to fit.",
+        .example = "  podfencectl observe --since 5m --verdict DROPPED,AUDIT\n"
+                   "  podfencectl observe -f --to shop/db --port 5432/TCP\n"
                    "  podfencectl observe -f -o json | jq -r .Summary",
         .options = options,
         .option_count = FENCE_ARRAY_SIZE(options),
     };
-    int first = 0, r = ctl_parse(ctl, &usage, argc, argv, &first);
+    int first = 0, r = ctl_parse(observation->ctl, &usage, argc, argv, &first);
+
+    return r == CTL_GO_ON ? take(observation, &arguments) : r;
+}
+
+int ctl_observe(struct ctl *ctl, int argc, char **argv)
+{
+    struct ctl_observation observation = {.ctl = ctl, .filter_json = cJSON_CreateObject()};
+    int r = parse(&observation, argc, argv);
 
     if (r == CTL_GO_ON)
-        r = check(ctl, filter);
-    return r == CTL_GO_ON ? run(&observation) : r;
+        r = run(&observation);
+    fence_filter_done(&observation.filter);
+    cJSON_Delete(observation.filter_json);
+    return r;
 }
