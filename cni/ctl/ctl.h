@@ -51,6 +51,7 @@ int ctl_top(struct ctl *ctl, int argc, char **argv);
 int ctl_graph(struct ctl *ctl, int argc, char **argv);
 int ctl_trace(struct ctl *ctl, int argc, char **argv);
 int ctl_diff(struct ctl *ctl, int argc, char **argv);
+int ctl_learn(struct ctl *ctl, int argc, char **argv);
 int ctl_validate(struct ctl *ctl, int argc, char **argv);
 int ctl_check(struct ctl *ctl, int argc, char **argv);
 int ctl_load(struct ctl *ctl, int argc, char **argv);

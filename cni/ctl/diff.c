@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cni/ctl/diff_live.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
 
 struct arguments {
     const char *expect;
     struct ctl_texts objects; /* that both have */
+    bool live;
+    struct ctl_flows_wanted wanted; /* with --live */
 };
 
 /* ---- changes of one pair -------------------------------------------------------------------- */
@@ -397,12 +400,25 @@ static int compare(struct ctl *ctl, struct diff *diff, const struct arguments *a
     return r == CTL_DONE && broken ? CTL_OTHERWISE : r;
 }
 
+static int run_live(struct ctl *ctl, const struct arguments *arguments, int positional)
+{
+    if (positional || arguments->objects.count)
+        return ctl_misuse(ctl, "diff", "--live takes neither OLD and NEW nor --objects");
+    if (arguments->expect && strcmp(arguments->expect, "none") != 0)
+        return ctl_misuse(ctl, "diff", "--expect %s: with --live there is none", arguments->expect);
+    return diff_live(ctl, &arguments->wanted, arguments->expect != NULL);
+}
+
 static int run(struct ctl *ctl, const struct ctl_usage *usage, struct arguments *arguments,
                int argc, char **argv)
 {
     struct diff diff = {0};
     int first = 0, r = ctl_parse(ctl, usage, argc, argv, &first);
 
+    if (r == CTL_GO_ON && arguments->live)
+        return run_live(ctl, arguments, argc - first);
+    if (r == CTL_GO_ON && argc - first < 2)
+        return ctl_misuse(ctl, "diff", "%s is missing", argc == first ? "OLD" : "NEW");
     if (r != CTL_GO_ON)
         return r;
     r = read_side(ctl, &diff, DIFF_OLD, argv[first], &arguments->objects);
@@ -416,6 +432,26 @@ static int run(struct ctl *ctl, const struct ctl_usage *usage, struct arguments 
     return r;
 }
 
+static const char about[] =
+    "Shows every pair of workloads, and every port, whose verdict changes from OLD to NEW, and "
+    "the\nrule that decides in NEW. OLD and NEW are folders or files with the objects: pods, "
+    "namespaces\nand nodes, which may also come from --objects, and policies. Pods that no rule "
+    "tells apart are\none workload; blocks of addresses outside the cluster take part too. It "
+    "needs "
+    "no root, no kernel\nand no daemon.\n\n"
+    "Lines of --expect, with # for remarks:\n"
+    "  deny app=web -> app=db             no port of any such pair is open\n"
+    "  allow app=web -> app=db            each such pair has some port that is open\n"
+    "  allow app=web -> app=db 5432/TCP   this port is open (deny: is closed) for each\n"
+    "FROM and TO are labels, all of which must match (KEY=VALUE, KEY!=VALUE, KEY, !KEY, with\n"
+    "commas and without spaces), after NAMESPACE: when they are to be in one namespace; NAMESPACE:*"
+    "\nor * for all pods; or one address.\n\n"
+    "With --live: what would break if the Audit policies were enforced, by the connections that "
+    "were\nseen: who, whom, which port, the policy, how often and when last (see --since, "
+    "--namespace, --flows).\n--expect none then holds when there is nothing.\n\n"
+    "Exit status: 0 compared, also when there are changes; 1 failed, or NEW has objects that "
+    "are\nrefused; 2 wrong usage; 3 what --expect says does not hold.";
+
 int ctl_diff(struct ctl *ctl, int argc, char **argv)
 {
     struct arguments arguments = {0};
@@ -426,37 +462,38 @@ int ctl_diff(struct ctl *ctl, int argc, char **argv)
          .texts = &arguments.objects},
         {.name = "expect",
          .argument = "FILE",
-         .help = "lines that must hold in NEW, - for standard input",
+         .help = "lines that must hold in NEW, - for standard input; with --live: none",
          .text = &arguments.expect},
+        {.name = "live", .help = "what Audit policies would refuse", .flag = &arguments.live},
+        {.name = "since",
+         .argument = "TIME",
+         .help = "with --live: only what was seen since then (10m, 2h, 3d, or a time)",
+         .text = &arguments.wanted.since},
+        {.name = "namespace",
+         .letter = 'n',
+         .argument = "NAME",
+         .help = "with --live: only where one end is in it",
+         .text = &arguments.wanted.namespace_name},
+        {.name = "flows",
+         .argument = "FILE",
+         .help = "with --live: flows saved by top -o json; may be repeated",
+         .texts = &arguments.wanted.files},
     };
     const struct ctl_usage usage = {
         .verb = "diff",
         .arguments = "OLD NEW",
-        .about =
-            "Shows every pair of workloads, and every port, whose verdict changes from OLD to NEW, "
-            "and the\nrule that decides in NEW. OLD and NEW are folders or files with the objects: "
-            "pods, namespaces\nand nodes, which may also come from --objects, and policies. Pods "
-            "that no rule tells apart are\none workload; blocks of addresses outside the cluster "
-            "take part too. It needs no root, no kernel\nand no daemon.\n\n"
-            "Lines of --expect, with # for remarks:\n"
-            "  deny app=web -> app=db             no port of any such pair is open\n"
-            "  allow app=web -> app=db            each such pair has some port that is open\n"
-            "  allow app=web -> app=db 5432/TCP   this port is open (deny: is closed) for each\n"
-            "FROM and TO are labels, all of which must match (KEY=VALUE, KEY!=VALUE, KEY, !KEY, "
-            "with\ncommas and without spaces), after NAMESPACE: when they are to be in one "
-            "namespace; NAMESPACE:*\nor * for all pods; or one address.\n\n"
-            "Exit status: 0 compared, also when there are changes; 1 failed, or NEW has objects "
-            "that are\nrefused; 2 wrong usage; 3 a line of --expect does not hold.",
+        .about = about,
         .example = "  kubectl get pods,namespaces,nodes -A -o yaml > cluster/now.yaml\n"
                    "  podfencectl diff --objects cluster policies.main policies.branch\n"
-                   "  podfencectl diff -o json --expect rules.txt old new",
+                   "  podfencectl diff -o json --expect rules.txt old new\n"
+                   "  podfencectl diff --live --since 1d --expect none",
         .options = options,
         .option_count = FENCE_ARRAY_SIZE(options),
-        .least = 2,
         .most = 2,
     };
     int r = run(ctl, &usage, &arguments, argc, argv);
 
     ctl_texts_done(&arguments.objects);
+    ctl_texts_done(&arguments.wanted.files);
     return r;
 }

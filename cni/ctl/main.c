@@ -23,6 +23,7 @@ static const struct ctl_command commands[] = {
     {NULL, NULL, "Ask"},
     {"trace", ctl_trace, "ask whether A may talk to B, and why"},
     {"diff", ctl_diff, "what another set of objects would change, and what must hold"},
+    {"learn", ctl_learn, "propose policies from what was seen, or check them against it"},
     {"validate", ctl_validate, "check object files without applying them"},
     {"check", ctl_check, "what podfence needs of this node, what is wrong, and what to do"},
     {NULL, NULL, "Change"},

@@ -89,17 +89,54 @@ static const struct fence_object *node_of(const struct view *view)
 
 /* ---- one view ------------------------------------------------------------------------------- */
 
+static int add_candidate(struct fence_learn_sides *sides,
+                         const struct fence_learn_candidate *candidate)
+{
+    if (FENCE_GROW(sides->candidates, sides->candidate_capacity, sides->candidate_count) < 0)
+        return -ENOMEM;
+    sides->candidates[sides->candidate_count++] = *candidate;
+    return 0;
+}
+
+/* A candidate for each workload behind the address, and one at its own end. */
+static int take_service(const struct view *view, struct fence_learn_sides *sides,
+                        const struct fence_learn_candidate *candidate)
+{
+    struct fence_learn_side *side = &sides->items[candidate->subject][view->direction];
+    struct fence_learn_backends backends = {0};
+    int r = fence_learn_backends_find(view->proposal, view->options->world, view->link, &backends);
+
+    side->services += candidate->count;
+    if (r == 0)
+        side->unresolved += candidate->count;
+    for (size_t i = 0; r >= 0 && i < backends.count; i++) {
+        struct fence_learn_candidate one = *candidate;
+
+        one.peer = backends.items[i].workload;
+        one.port = backends.items[i].port;
+        r = add_candidate(sides, &one);
+        one.subject = one.peer;
+        one.peer = candidate->subject;
+        one.direction = FENCE_INGRESS;
+        if (r == 0)
+            r = add_candidate(sides, &one);
+    }
+    free(backends.items);
+    return r < 0 ? r : 0;
+}
+
 /* 1: the candidate has its peer; 0: it is no rule's business or has been left out; -ENOMEM. */
-static int take_reserved(const struct view *view, struct fence_learn_side *side,
+static int take_reserved(const struct view *view, struct fence_learn_sides *sides,
                          struct fence_learn_candidate *candidate)
 {
+    struct fence_learn_side *side = &sides->items[candidate->subject][view->direction];
+
     switch (view->peer->number) {
     case FENCE_IDENTITY_HOST:
         side->own_node += candidate->count;
         return 0;
     case FENCE_IDENTITY_SERVICE:
-        side->services += candidate->count;
-        return 0;
+        return take_service(view, sides, candidate);
     case FENCE_IDENTITY_WORLD:
         if (view->link->addr_count && !view->link->omitted) {
             take_addresses(view->link, candidate);
@@ -118,15 +155,24 @@ static int take_reserved(const struct view *view, struct fence_learn_side *side,
     }
 }
 
-static int take_peer(const struct view *view, struct fence_learn_side *side,
+/* Connections that had another address when they left: that of a service. */
+static uint64_t behind(const struct fence_learn_link *link)
+{
+    uint64_t in = link->hooks[FENCE_INGRESS].passed, out = link->hooks[FENCE_EGRESS].passed;
+
+    return in > out ? in - out : 0;
+}
+
+static int take_peer(const struct view *view, struct fence_learn_sides *sides,
                      struct fence_learn_candidate *candidate)
 {
+    struct fence_learn_side *side = &sides->items[candidate->subject][view->direction];
     const struct fence_object *node;
 
     switch (view->peer->kind) {
     case FENCE_LEARN_ID_WORKLOAD:
         candidate->peer = view->peer->number;
-        side->inside = true;
+        side->behind += behind(view->link);
         return 1;
     case FENCE_LEARN_ID_NODE:
         node = node_of(view);
@@ -137,7 +183,7 @@ static int take_peer(const struct view *view, struct fence_learn_side *side,
         side->unknown = true;
         return leave_out(view, side, "the node's addresses are not known (--objects)");
     case FENCE_LEARN_ID_RESERVED:
-        return take_reserved(view, side, candidate);
+        return take_reserved(view, sides, candidate);
     default:
         return leave_out(view, side, "no selector can name them");
     }
@@ -171,13 +217,8 @@ static int look(const struct view *view, uint32_t subject, struct fence_learn_si
                          fence_learn_is_icmp(view->link->protocol)
                              ? "a NetworkPolicy has no ICMP (--kind SegmentPolicy)"
                              : "policies have no such protocol or port");
-    r = take_peer(view, side, &candidate);
-    if (r <= 0)
-        return r;
-    if (FENCE_GROW(sides->candidates, sides->candidate_capacity, sides->candidate_count) < 0)
-        return -ENOMEM;
-    sides->candidates[sides->candidate_count++] = candidate;
-    return 0;
+    r = take_peer(view, sides, &candidate);
+    return r <= 0 ? r : add_candidate(sides, &candidate);
 }
 
 static int look_from_both(const struct view *view, struct fence_learn_sides *sides)
@@ -219,10 +260,10 @@ int fence_learn_sides_find(const struct fence_learn_proposal *proposal,
         if (fence_learn_link_is_made(view.link))
             r = look_from_both(&view, sides);
     }
-    /* which pods are behind a service's address is told where they are only */
+    /* what is behind a service's address is told by the objects, or where it is */
     for (size_t i = 0; r == 0 && i < sides->count; i++)
         sides->items[i][FENCE_EGRESS].unknown |=
-            sides->items[i][FENCE_EGRESS].services && !sides->items[i][FENCE_EGRESS].inside;
+            sides->items[i][FENCE_EGRESS].unresolved > sides->items[i][FENCE_EGRESS].behind;
     return r;
 }
 

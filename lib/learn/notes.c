@@ -12,9 +12,9 @@
 
 static const char *open_because(const struct fence_learn_side *side)
 {
-    if (side->unknown && side->services)
-        return "it goes to addresses of services, and which pods are behind them is seen on their "
-               "nodes only: give the flows of those too (--flows)";
+    if (side->unknown && side->unresolved > side->behind)
+        return "it goes to addresses of services, and not all pods behind them are known: give the "
+               "flows of their nodes (--flows), or Services, EndpointSlices and Pods (--objects)";
     if (side->unknown)
         return "other nodes' addresses are not known: give their Node objects (--objects)";
     return "no connection was seen (--isolate both closes it)";
@@ -219,6 +219,10 @@ int fence_learn_note_all(const struct fence_learn_flows *flows,
 {
     int r = note_window(flows, &proposal->notes);
 
+    if (r == 0 && options->audit && options->kind == FENCE_OBJECT_NETWORK_POLICY)
+        r = fence_learn_texts_add(&proposal->notes,
+                                  "Audit by annotation: ENFORCED where podfenced runs without "
+                                  "--audit-annotation (a SegmentPolicy needs no such option)");
     if (r == 0)
         r = note_denied(options, proposal);
     return r < 0 ? r : note_without(options, sides, proposal);

@@ -121,20 +121,38 @@ static int add_candidate(struct fence_learn_policy *policy,
     return add_port(rule, candidate);
 }
 
+/* What the addresses of services told, and what their backends did, is the same once more. */
+static struct fence_learn_candidate once(const struct fence_learn_candidate *candidate,
+                                         const struct fence_learn_candidate *before, bool begins,
+                                         uint64_t *most)
+{
+    struct fence_learn_candidate one = *candidate;
+
+    if (begins || before->protocol != candidate->protocol || before->port != candidate->port)
+        *most = 0;
+    one.count = candidate->count > *most ? candidate->count - *most : 0;
+    *most += one.count;
+    return one;
+}
+
 static int add_rules(const struct fence_learn_proposal *proposal,
                      const struct fence_learn_sides *sides, struct fence_learn_policy *policy)
 {
     const struct fence_learn_candidate *before = NULL;
+    uint64_t most = 0;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < sides->candidate_count; i++) {
         const struct fence_learn_candidate *candidate = &sides->candidates[i];
+        struct fence_learn_candidate one;
+        bool begins;
 
         if (candidate->subject != policy->workload || !policy->isolates[candidate->direction])
             continue;
-        r = add_candidate(policy, candidate,
-                          !before || before->direction != candidate->direction ||
-                              compare_peers(before, candidate, &proposal->links.workloads) != 0);
+        begins = !before || before->direction != candidate->direction ||
+                 compare_peers(before, candidate, &proposal->links.workloads) != 0;
+        one = once(candidate, before, begins, &most);
+        r = add_candidate(policy, &one, begins);
         before = candidate;
     }
     return r;

@@ -90,12 +90,13 @@ struct fence_learn_candidate {
 
 /* One direction of a workload, while it is put together. */
 struct fence_learn_side {
-    uint64_t own_node; /* connections from or to the pod's own node */
-    uint64_t services; /* connections to addresses of services */
+    uint64_t own_node;   /* connections from or to the pod's own node */
+    uint64_t services;   /* connections to addresses of services */
+    uint64_t unresolved; /* of these, to such of which the objects do not know all that is behind */
+    uint64_t behind;     /* connections that only the other end had as one with a pod */
     uint64_t audited;
     uint64_t unheard; /* connections with the world whose address is not known */
     bool made;        /* its own hook let connections through that were made */
-    bool inside;      /* some of the candidates are for workloads */
     bool unknown;     /* a peer of which too little is known: better left open */
     bool world;       /* all of the world stands for many addresses */
     struct fence_learn_texts left_out;
@@ -108,6 +109,25 @@ struct fence_learn_sides {
     size_t candidate_count;
     size_t candidate_capacity;
 };
+
+/* What is behind a port of services: pods at their own port. Zeroed = none; `items` is the
+ * caller's. */
+struct fence_learn_backend {
+    uint32_t workload;
+    uint16_t port;
+};
+
+struct fence_learn_backends {
+    struct fence_learn_backend *items;
+    size_t count;
+    size_t capacity;
+};
+
+/* Behind the link's destination (services.c): 1 when that is all of them, 0 when some are not
+ * known, -ENOMEM. `world` may be NULL. */
+int fence_learn_backends_find(const struct fence_learn_proposal *proposal,
+                              const struct fence_world *world, const struct fence_learn_link *link,
+                              struct fence_learn_backends *backends);
 
 /* Candidates and remarks of every workload (candidates.c). -ENOMEM. */
 int fence_learn_sides_find(const struct fence_learn_proposal *proposal,
