@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "cni/daemon/adopt.h"
+#include "cni/daemon/audit.h"
 #include "cni/daemon/conditions.h"
 #include "cni/daemon/cuts.h"
 #include "cni/daemon/devices.h"
@@ -54,6 +55,7 @@ struct fence_daemon {
     struct fence_observe observe;
     struct fence_flowbook flowbook;
     struct fence_event_log event_log;
+    struct fence_audit audit;
     struct fence_server server;
     struct fence_conditions conditions;
     int64_t started_at; /* seconds since 1970 */

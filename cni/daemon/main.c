@@ -216,6 +216,7 @@ static const start_step start_steps[] = {
     fence_node_init,
     fence_sources_init,
     fence_event_log_init,
+    fence_audit_init,
     fence_observe_init,
     fence_flowbook_init,
     fence_server_init,
@@ -256,6 +257,7 @@ static void stop(struct fence_daemon *daemon)
     fence_observe_done(daemon);
     fence_flowbook_done(daemon);
     fence_event_log_done(daemon);
+    fence_audit_done(daemon);
     fence_sources_done(daemon);
     fence_node_done(daemon);
     fence_unenforced_done(&daemon->unenforced);
@@ -303,6 +305,7 @@ static void init(struct fence_daemon *daemon)
                     .watch.fd = -1},
         .flowbook.timer = {.fd = -1, .watch.fd = -1},
         .event_log.file = FENCE_LOG_FILE_NONE,
+        .audit = {.sync.ends = {-1, -1}, .tick = {.fd = -1, .watch.fd = -1}},
         .server = {.fd = -1, .watch.fd = -1, .tick = {.fd = -1, .watch.fd = -1}},
         .started_at = (int64_t)(fence_clock_wall_ns() / 1000000000),
     };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cni/daemon/options_audit.h"
 #include "cni/daemon/options_events.h"
 #include "cni/daemon/options_help.h"
 #include "cni/daemon/options_install.h"
@@ -369,6 +370,16 @@ static const struct fence_option_row rows[] = {
     {"socket-group", "GROUP", fence_option_socket_group,
      "members may ask at the socket (status, observe and their like), and change nothing\n"
      "[none: root only]"},
+    {"audit-log", "FILE", fence_option_audit_log,
+     "write connections and changes of policy to this file, each record chained to the one before\n"
+     "by its hash (podfencectl audit verify, audit report); a full disk stops nothing but the log"},
+    {"audit-key", "FILE", fence_option_audit_key,
+     "seal the records with this key, of at least 16 bytes: without one, whoever may write the log\n"
+     "can make the whole chain anew"},
+    {"audit-log-size", "SIZE", fence_option_audit_log_size,
+     "begin a new file when one has this size, and rename the old one to FILE.1 [64M]"},
+    {"audit-log-files", "N", fence_option_audit_log_files,
+     "files that are kept, the present one among them [10]"},
     {"log-level", "error|warning|info|debug", set_log_level,
      "what is said on standard error [info]"},
     {"version", NULL, NULL, "show the version of the program and of the pinned layout"},
@@ -444,6 +455,7 @@ static void set_defaults(struct fence_options *options)
         .device_hooks = true,
         .event_log.file = {.size = DEFAULT_EVENT_LOG_SIZE, .files = DEFAULT_EVENT_LOG_FILES},
         .socket_group = -1,
+        .audit = {.size = DEFAULT_AUDIT_SIZE, .files = DEFAULT_AUDIT_FILES},
         .log_level = FENCE_LOG_INFO,
     };
     if (gethostname(options->host_name, sizeof(options->host_name) - 1) < 0)

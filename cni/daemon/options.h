@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "cni/daemon/adopt.h"
+#include "cni/daemon/audit.h"
 #include "cni/daemon/event_log.h"
 #include "cni/daemon/log.h"
 #include "lib/base/err.h"
@@ -46,6 +47,7 @@ struct fence_options {
     const char *plugin;     /* NULL: the one that came with this program */
     const char *cni_entry;  /* NULL: the default */
     unsigned int cni_check; /* seconds */
+    struct fence_audit_options audit;
     bool own_node_egress_is_policy;
     bool labels_from_annotations;
     bool audit_annotation;

@@ -223,4 +223,5 @@ void fence_ready_log(struct fence_daemon *daemon)
     log_unadopted(daemon);
     log_notes(daemon);
     fence_conditions_end(&daemon->conditions);
+    fence_audit_refusals(daemon);
 }

@@ -258,6 +258,7 @@ static int compile_and_apply(struct fence_daemon *daemon, const struct fence_loc
         drop_compiler(reconcile);
         return result;
     }
+    fence_audit_policies(daemon);
     fence_store_changes_done(daemon->store);
     reconcile->plan = fence_compiler_plan(reconcile->compiler);
     fence_timer_at(&reconcile->expiry, reconcile->plan->next_expiry);

@@ -307,5 +307,6 @@ cJSON *fence_status_json(const struct fence_daemon *daemon)
     add_reconciled(status, daemon);
     add_guard(status, &daemon->guard);
     cJSON_AddItemToObject(status, "events", fence_observe_json(daemon));
+    cJSON_AddItemToObject(status, "audit", fence_audit_json(daemon));
     return status;
 }
