@@ -46,6 +46,7 @@ int ctl_identities(struct ctl *ctl, int argc, char **argv);
 int ctl_policies(struct ctl *ctl, int argc, char **argv);
 int ctl_connections(struct ctl *ctl, int argc, char **argv);
 int ctl_observe(struct ctl *ctl, int argc, char **argv);
+int ctl_alarms(struct ctl *ctl, int argc, char **argv);
 int ctl_cut(struct ctl *ctl, int argc, char **argv);
 int ctl_top(struct ctl *ctl, int argc, char **argv);
 int ctl_graph(struct ctl *ctl, int argc, char **argv);

@@ -25,6 +25,7 @@ static const struct ctl_command commands[] = {
     {"diff", ctl_diff, "what another set of objects would change, and what must hold"},
     {"learn", ctl_learn, "propose policies from what was seen, or check them against it"},
     {"validate", ctl_validate, "check object files without applying them"},
+    {"alarms", ctl_alarms, "what is unusual on this node, and what was done about it"},
     {"check", ctl_check, "what podfence needs of this node, what is wrong, and what to do"},
     {NULL, NULL, "Change"},
     {"cut", ctl_cut, "emergency: cut pods off for some time, list such cuts, undo them"},

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cni/ctl/alarms.h"
 #include "cni/ctl/daemon.h"
 #include "cni/ctl/flows.h"
 #include "cni/ctl/observe.h"
@@ -31,6 +32,13 @@ void ctl_observe_show(struct ctl_observation *observation, const char *text, siz
 
     if (fence_api_parse(text, size, &event, NULL) < 0) {
         observation->failed = true;
+        return;
+    }
+    /* no filter is about alarms */
+    if (ctl_member(event, "alarm") && ctl->output.format == CTL_TEXT) {
+        ctl_alarm_print(stdout, ctl->output.color, ctl_member(event, "alarm"));
+        cJSON_Delete(event);
+        fflush(stdout);
         return;
     }
     (void)fence_flow_time_parse(ctl_member_text(event, "time"), &observation->seen_ns);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cni/ctl/status.h"
 
+#include "cni/ctl/alarms.h"
 #include "cni/ctl/text.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
@@ -281,6 +282,25 @@ static void print_in_force(const cJSON *value)
     }
 }
 
+/* On top, where there are any. */
+static void print_alarms(const struct ctl *ctl, const cJSON *value)
+{
+    const cJSON *alarm, *alarms = ctl_member(value, "alarms");
+    const char *problem = ctl_member_text(value, "alarming.problem");
+    double raised = ctl_member_number(value, "alarming.raisedNow");
+
+    if (raised > 0) {
+        printf("ALARMS: %.0f raised (podfencectl alarms)\n", raised);
+        cJSON_ArrayForEach(alarm, alarms) ctl_alarm_print(stdout, ctl->output.color, alarm);
+        putchar('\n');
+    }
+    if (!*problem)
+        return;
+    fputs("ALARMS: the last good configuration is in force: ", stdout);
+    safe(problem);
+    putchar('\n');
+}
+
 void ctl_status_print(const struct ctl *ctl, const cJSON *value)
 {
     static const struct ctl_column maps[] = {
@@ -291,6 +311,7 @@ void ctl_status_print(const struct ctl *ctl, const cJSON *value)
     };
     const cJSON *pins = ctl_member(value, "pins");
 
+    print_alarms(ctl, value);
     print_daemon(value);
     print_pins(pins);
     print_cni(ctl_member(value, "cni"));

@@ -266,6 +266,20 @@ static bool move_end(struct fence_daemon *daemon, struct fence_cut_entry *entry)
     return true;
 }
 
+size_t fence_cuts_count(const struct fence_daemon *daemon, const char *origin, const char *pods)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < daemon->cuts.count; i++) {
+        const struct fence_cut_entry *entry = daemon->cuts.items[i];
+
+        count += entry->end_ns > fence_clock_boot_ns() && entry->cut.origin &&
+                 strcmp(entry->cut.origin, origin) == 0 &&
+                 (!pods || (entry->cut.pods && strcmp(entry->cut.pods, pods) == 0));
+    }
+    return count;
+}
+
 void fence_cuts_refresh(struct fence_daemon *daemon)
 {
     struct fence_cuts *cuts = &daemon->cuts;

@@ -44,6 +44,9 @@ void fence_cuts_done(struct fence_daemon *daemon);
  */
 int fence_cuts_add(struct fence_daemon *daemon, const struct fence_cut *cut, struct fence_err *err);
 
+/* How many are not over of this origin; of these pods alone, unless `pods` is NULL. */
+size_t fence_cuts_count(const struct fence_daemon *daemon, const char *origin, const char *pods);
+
 /* Before a compile: drop those that are over, and move the ends that the wall clock has moved. */
 void fence_cuts_refresh(struct fence_daemon *daemon);
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "cni/daemon/adopt.h"
+#include "cni/daemon/alarms.h"
 #include "cni/daemon/audit.h"
 #include "cni/daemon/conditions.h"
 #include "cni/daemon/cuts.h"
@@ -56,6 +57,7 @@ struct fence_daemon {
     struct fence_flowbook flowbook;
     struct fence_event_log event_log;
     struct fence_audit audit;
+    struct fence_alarms alarms;
     struct fence_server server;
     struct fence_conditions conditions;
     int64_t started_at; /* seconds since 1970 */

@@ -69,6 +69,12 @@ void fence_event_log_lost(struct fence_daemon *daemon, const struct fence_lost *
         add(daemon, text, fence_lost_json(lost, text));
 }
 
+void fence_event_log_line(struct fence_daemon *daemon, const char *text, size_t size)
+{
+    if (fence_log_file_is_used(&daemon->event_log.file))
+        add(daemon, text, size);
+}
+
 /* A filter that can let them through. */
 bool fence_event_log_wanted(const struct fence_daemon *daemon)
 {

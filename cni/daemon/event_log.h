@@ -30,6 +30,8 @@ void fence_event_log_done(struct fence_daemon *daemon);
 void fence_event_log_record(struct fence_daemon *daemon, const struct fence_record *record);
 void fence_event_log_lost(struct fence_daemon *daemon, const struct fence_lost *lost);
 bool fence_event_log_wanted(const struct fence_daemon *daemon);
+/* A line that is no record, whatever the filters say. */
+void fence_event_log_line(struct fence_daemon *daemon, const char *text, size_t size);
 
 /* For the status: as fence_log_file_json. */
 cJSON *fence_event_log_json(const struct fence_daemon *daemon);

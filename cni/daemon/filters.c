@@ -95,9 +95,11 @@ static void check(struct fence_daemon *daemon, const struct fence_endpoint_recor
         return;
     if (put_back(daemon, record, &err) < 0) {
         note(&daemon->filters, record->ifindex, err.text);
+        fence_alarms_removed(daemon, record, err.text);
         return;
     }
     daemon->filters.restored++;
+    fence_alarms_removed(daemon, record, why.text);
     fence_log(FENCE_LOG_WARNING, "put the filters of %s/%s back, somebody had removed them: %s",
               record->info.namespace_name, record->info.pod, why.text);
 }
@@ -136,6 +138,7 @@ static void check_pins(struct fence_daemon *daemon)
 
     if (r > 0) {
         filters->pins_restored += (unsigned int)r;
+        fence_alarms_removed(daemon, NULL, "somebody had removed pins of maps or programs");
         fence_log(FENCE_LOG_WARNING, "put %d pins back, somebody had removed them: %s%s", r, first,
                   r > 1 ? " and others" : "");
     }

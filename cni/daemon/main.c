@@ -217,6 +217,7 @@ static const start_step start_steps[] = {
     fence_sources_init,
     fence_event_log_init,
     fence_audit_init,
+    fence_alarms_init,
     fence_observe_init,
     fence_flowbook_init,
     fence_server_init,
@@ -256,6 +257,7 @@ static void stop(struct fence_daemon *daemon)
     fence_server_done(daemon);
     fence_observe_done(daemon);
     fence_flowbook_done(daemon);
+    fence_alarms_done(daemon);
     fence_event_log_done(daemon);
     fence_audit_done(daemon);
     fence_sources_done(daemon);
@@ -306,6 +308,7 @@ static void init(struct fence_daemon *daemon)
         .flowbook.timer = {.fd = -1, .watch.fd = -1},
         .event_log.file = FENCE_LOG_FILE_NONE,
         .audit = {.sync.ends = {-1, -1}, .tick = {.fd = -1, .watch.fd = -1}},
+        .alarms = FENCE_ALARMS_NONE,
         .server = {.fd = -1, .watch.fd = -1, .tick = {.fd = -1, .watch.fd = -1}},
         .started_at = (int64_t)(fence_clock_wall_ns() / 1000000000),
     };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cni/daemon/options_alarms.h"
 #include "cni/daemon/options_audit.h"
 #include "cni/daemon/options_events.h"
 #include "cni/daemon/options_help.h"
@@ -367,6 +368,12 @@ static const struct fence_option_row rows[] = {
      "write only what fits: KEY is verdict, from, to, namespace, port, reason or policy, values\n"
      "are as in podfencectl observe, one of each key must fit; repeatable: one of these filters\n"
      "must fit, such as 'verdict=DROPPED,AUDIT;namespace=shop'"},
+    {"alarms", "on|off", fence_option_alarms,
+     "watch what workloads do and tell what is unusual: new peers, scans, floods, forged\n"
+     "sources, filters that somebody removed (podfencectl alarms) [on]"},
+    {"alarms-config", "FILE", fence_option_alarms_config,
+     "thresholds, exemptions and which alarms cut the workload off, as YAML; read again when it\n"
+     "changes; what is wrong in it is named in the status, and the last good one counts"},
     {"socket-group", "GROUP", fence_option_socket_group,
      "members may ask at the socket (status, observe and their like), and change nothing\n"
      "[none: root only]"},
@@ -374,7 +381,8 @@ static const struct fence_option_row rows[] = {
      "write connections and changes of policy to this file, each record chained to the one before\n"
      "by its hash (podfencectl audit verify, audit report); a full disk stops nothing but the log"},
     {"audit-key", "FILE", fence_option_audit_key,
-     "seal the records with this key, of at least 16 bytes: without one, whoever may write the log\n"
+     "seal the records with this key, of at least 16 bytes: without one, whoever may write the "
+     "log\n"
      "can make the whole chain anew"},
     {"audit-log-size", "SIZE", fence_option_audit_log_size,
      "begin a new file when one has this size, and rename the old one to FILE.1 [64M]"},

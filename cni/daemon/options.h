@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "cni/daemon/adopt.h"
+#include "cni/daemon/alarms.h"
 #include "cni/daemon/audit.h"
 #include "cni/daemon/event_log.h"
 #include "cni/daemon/log.h"
@@ -53,6 +54,7 @@ struct fence_options {
     bool audit_annotation;
     bool audit_all;
     struct fence_event_log_options event_log;
+    struct fence_alarms_options alarms;
     int64_t socket_group; /* -1 = none: root only */
     struct fence_map_size *sizes;
     size_t size_count;

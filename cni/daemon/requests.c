@@ -138,6 +138,8 @@ static const struct {
     {"flows", fence_flowbook_answer, true},
     {"wait", fence_inforce_handle_wait, true},
     {"endpoints", fence_inforce_handle_endpoints, true},
+    {"alarms", fence_alarms_handle_list, true},
+    {"alarms-clear", fence_alarms_handle_clear, false},
 };
 
 static void list_operations(char *text, size_t size)

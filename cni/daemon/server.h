@@ -52,11 +52,11 @@ struct fence_client {
     uint64_t number;   /* in the order of coming */
     struct fence_waiter waiter;
     struct fence_observer observer;
-    bool is_root; /* or the daemon's own user; else one who may only read */
-    bool asked;   /* has sent a request */
+    bool is_root;                      /* or the daemon's own user; else one who may only read */
+    bool asked;                        /* has sent a request */
     struct fence_inforce_wait *policy; /* that it waits for, or NULL */
-    bool closing; /* ends when its queue is empty */
-    bool broken;  /* ends now */
+    bool closing;                      /* ends when its queue is empty */
+    bool broken;                       /* ends now */
 };
 
 struct fence_server {

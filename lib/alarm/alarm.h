@@ -127,6 +127,8 @@ void fence_alarm_lost(struct fence_alarm_engine *engine, uint64_t count,
 void fence_alarm_each(const struct fence_alarm_engine *engine,
                       void (*visit)(void *context, const struct fence_alarm *alarm), void *context);
 size_t fence_alarm_raised(const struct fence_alarm_engine *engine);
+/* NULL when there is none of this id (any more). */
+struct fence_alarm *fence_alarm_get(const struct fence_alarm_engine *engine, uint64_t id);
 /* Clear by hand: it is raised again by the next evidence that would raise a new one. -ENOENT. */
 int fence_alarm_clear(struct fence_alarm_engine *engine, uint64_t id,
                       const struct fence_alarm_time *now);

@@ -233,7 +233,7 @@ size_t fence_alarm_raised(const struct fence_alarm_engine *engine)
     return count;
 }
 
-static struct fence_alarm *find_alarm(const struct fence_alarm_engine *engine, uint64_t id)
+struct fence_alarm *fence_alarm_get(const struct fence_alarm_engine *engine, uint64_t id)
 {
     for (unsigned int kind = 0; kind < FENCE_ALARM_KINDS; kind++)
         for (uint32_t i = 0; i < engine->tables[kind].count; i++) {
@@ -249,7 +249,7 @@ static struct fence_alarm *find_alarm(const struct fence_alarm_engine *engine, u
 int fence_alarm_clear(struct fence_alarm_engine *engine, uint64_t id,
                       const struct fence_alarm_time *now)
 {
-    struct fence_alarm *alarm = find_alarm(engine, id);
+    struct fence_alarm *alarm = fence_alarm_get(engine, id);
 
     if (!alarm || !alarm->raised)
         return -ENOENT;

@@ -17,6 +17,9 @@ uint64_t fence_tally_add(struct fence_tally *tally, uint32_t count, uint64_t now
     uint32_t *now = &tally->counts[part % FENCE_TALLY_PARTS];
     uint64_t sum = 0;
 
+    /* the window has changed its length: it begins anew */
+    if (part + FENCE_TALLY_PARTS < tally->part)
+        *tally = (struct fence_tally){.part = part};
     if (part < tally->part) /* a little late: it counts as now */
         now = &tally->counts[tally->part % FENCE_TALLY_PARTS];
     else if (part - tally->part >= FENCE_TALLY_PARTS)

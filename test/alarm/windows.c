@@ -99,6 +99,9 @@ static void test_tally(void **state)
     assert_int_equal(fence_tally_add(&tally, 1, 1013 * SECOND, 10 * SECOND), 53); /* late */
     assert_int_equal(fence_tally_add(&tally, 1, 2000 * SECOND, 10 * SECOND), 1);
     assert_int_equal(fence_tally_add(&tally, UINT32_MAX, 2000 * SECOND, 10 * SECOND), UINT32_MAX);
+    assert_int_equal(fence_tally_add(&tally, 2, 2000 * SECOND, 60 * SECOND),
+                     2); /* another window */
+    assert_int_equal(fence_tally_add(&tally, 1, 2050 * SECOND, 60 * SECOND), 3);
 }
 
 static void test_rate(void **state)
