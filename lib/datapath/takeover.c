@@ -40,6 +40,7 @@
 #include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/endpoints.h"
+#include "lib/datapath/layout4.h"
 #include "lib/datapath/read.h"
 #include "lib/datapath/refresh.h"
 #include "lib/datapath/settings.h"
@@ -65,45 +66,6 @@ struct fence_layout_reader {
     size_t carried_count;
 };
 
-/* An endpoint of layout 4, which followed one end only. */
-struct endpoint4 {
-    __u32 identity;
-    __u32 set;
-    __u32 next_set;
-    __u32 slot;
-    __u64 takeover_ns;
-    __u64 recovery_until_ns;
-    __u32 flags;
-    __u16 addr_count;
-    __u8 mac[6];
-    __u32 bridge;
-    struct fence_addr addrs[FENCE_ENDPOINT_ADDRS];
-};
-_Static_assert(sizeof(struct endpoint4) == 176, "as layout 4 has it");
-
-static void read4(const void *value, struct fence_endpoint *ret_endpoint)
-{
-    struct endpoint4 old;
-
-    memcpy(&old, value, sizeof(old));
-    *ret_endpoint = (struct fence_endpoint){
-        .identity = old.identity,
-        .slot = old.slot,
-        .flags = old.flags,
-        .recovery_until_ns = old.recovery_until_ns,
-        .addr_count = old.addr_count,
-        .bridge = old.bridge,
-    };
-    memcpy(ret_endpoint->mac, old.mac, sizeof(old.mac));
-    memcpy(ret_endpoint->addrs, old.addrs, sizeof(old.addrs));
-}
-
-static int list4(const struct fence_pins *old, struct fence_endpoint_list *ret_list,
-                 struct fence_err *err)
-{
-    return fence_endpoints_list_by(old, read4, ret_list, err);
-}
-
 /* Those from which this program takes over, and, for the next version, its own. Identities are
  * carried because flows name them by number. Of layout 4 neither flows nor counters are: it knew
  * less of flows, and fewer reasons. */
@@ -121,9 +83,9 @@ static const struct fence_layout_reader readers[] = {
     },
     {
         .layout = 4,
-        .endpoint_size = sizeof(struct endpoint4),
+        .endpoint_size = FENCE_LAYOUT4_ENDPOINT_SIZE,
         .info_size = sizeof(struct fence_endpoint_info),
-        .endpoints = list4,
+        .endpoints = fence_layout4_endpoints,
         .leftover = fence_endpoints_leftover,
         .settings = fence_settings_read,
         .carried = {FENCE_MAP_CONNECTIONS, FENCE_MAP_USAGE, FENCE_MAP_OPENED, FENCE_MAP_ORIGINS,

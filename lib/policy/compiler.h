@@ -166,6 +166,9 @@ int fence_subjects_put(struct fence_compiler *compiler, const struct fence_local
 int fence_subjects_pod(struct fence_compiler *compiler, const struct fence_change *change);
 int fence_subjects_resolve(struct fence_compiler *compiler);
 int fence_subjects_compile(struct fence_compiler *compiler);
+/* Fill in `wanted->ends`, see FENCE_PLAN_ENDS. */
+int fence_subject_ends(struct fence_compiler *compiler, const struct fence_subject *subject,
+                       struct fence_plan_endpoint *wanted);
 void fence_subjects_done(struct fence_compiler *compiler);
 
 /* ---- universe.c ---- */
