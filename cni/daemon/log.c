@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/utf8.h"
 
 /* Lines that may come at once, and how many more a second. */
 #define BURST      500u
@@ -67,15 +68,18 @@ static bool may_print(unsigned int *ret_left_out)
 
 static void print_escaped(const char *text)
 {
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
+    while (*text) {
+        unsigned int point = 0;
+        const size_t length = fence_utf8_next(text, &point);
+        const bool shows = length && fence_utf8_is_harmless(point);
 
-        if (c == '"' || c == '\\')
-            fprintf(stderr, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            fprintf(stderr, "\\x%02x", c);
-        else
-            fputc(c, stderr);
+        if (*text == '"' || *text == '\\')
+            fputc('\\', stderr);
+        if (shows)
+            fwrite(text, 1, length, stderr);
+        for (size_t i = 0; !shows && i < (length ? length : 1); i++)
+            fprintf(stderr, "\\x%02x", (unsigned char)text[i]);
+        text += length ? length : 1;
     }
 }
 

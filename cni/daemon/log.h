@@ -14,6 +14,7 @@ enum fence_log_level {
 int fence_log_level_parse(const char *text, enum fence_log_level *ret_level);
 void fence_log_set_level(enum fence_log_level level);
 
-/* Control characters and quotes come out escaped. A flood is cut, and its length reported. */
+/* Control characters, directional marks, bytes that are no UTF-8 and quotes come out escaped. A
+ * flood is cut, and its length reported. */
 __attribute__((format(printf, 2, 3))) void fence_log(enum fence_log_level level, const char *format,
                                                      ...);
