@@ -220,8 +220,12 @@ static double place_column(struct layout *layout, const uint32_t *nodes, size_t 
                            const size_t high[2], double at)
 {
     const double step = layout->metrics.node_width + layout->metrics.column_gap;
-    size_t each = height_of(count, high[0]), columns = each ? (count + each - 1) / each : 0;
+    const size_t each = height_of(count, high[0]);
+    size_t columns;
 
+    if (!each)
+        return at;
+    columns = (count + each - 1) / each;
     for (size_t i = 0; i < count; i++) {
         size_t column = i / each, row = i % each;
         size_t here = column + 1 < columns ? each : count - each * (columns - 1);
@@ -254,7 +258,7 @@ static void fill_columns(const struct layout *layout, const struct ctl_graph_gro
     size_t count = 0, each;
 
     columns = columns < COLUMNS_MAX ? columns : COLUMNS_MAX;
-    each = (group->count + columns - 1) / columns;
+    each = columns ? (group->count + columns - 1) / columns : 1;
     for (uint32_t column = 0; column < COLUMNS_MAX; column++)
         for (uint32_t i = group->first; i < group->first + group->count; i++)
             if (layout->graph->nodes[i].column == column)
@@ -308,6 +312,23 @@ static double affinity(const struct ctl_graph *graph, const bool *placed, uint32
     return sum;
 }
 
+/* The group that has most to do with those that are placed; UINT32_MAX when all are. */
+static uint32_t closest(const struct ctl_graph *graph, const bool *placed)
+{
+    uint32_t best = UINT32_MAX;
+    double most = -1;
+
+    for (uint32_t i = 0; i < graph->group_count; i++) {
+        double sum = placed[i] ? -1 : affinity(graph, placed, i);
+
+        if (sum <= most)
+            continue;
+        most = sum;
+        best = i;
+    }
+    return best;
+}
+
 /* The namespaces, each next to those that it talks to. */
 static size_t order_boxes(const struct ctl_graph *graph, uint32_t *order, bool *placed)
 {
@@ -315,23 +336,11 @@ static size_t order_boxes(const struct ctl_graph *graph, uint32_t *order, bool *
 
     for (uint32_t i = 0; i < graph->group_count; i++)
         placed[i] = is_in_strip(&graph->groups[i]);
-    for (;;) {
-        uint32_t best = UINT32_MAX;
-        double most = -1;
-
-        for (uint32_t i = 0; i < graph->group_count; i++) {
-            double sum = placed[i] ? -1 : affinity(graph, placed, i);
-
-            if (sum > most) {
-                most = sum;
-                best = i;
-            }
-        }
-        if (best == UINT32_MAX)
-            return count;
-        placed[best] = true;
-        order[count++] = best;
+    for (uint32_t next; (next = closest(graph, placed)) != UINT32_MAX;) {
+        placed[next] = true;
+        order[count++] = next;
     }
+    return count;
 }
 
 static double target_width(const struct ctl_graph *graph, const uint32_t *order, size_t count,

@@ -331,7 +331,7 @@ static int show_json(const struct top *top)
 
 static int show_once(const struct top *top)
 {
-    struct look look;
+    struct look look = {0};
     struct fence_err err = {""};
     int r = take_look(top, &look, &err);
 
@@ -345,7 +345,7 @@ static int show_once(const struct top *top)
 /* On a terminal each look takes the place of the one before. */
 static int show_next(const struct top *top, struct look *before)
 {
-    struct look now;
+    struct look now = {0};
     struct fence_err err = {""};
     int r;
 
@@ -365,7 +365,7 @@ static int show_next(const struct top *top, struct look *before)
 
 static int show_again_and_again(const struct top *top)
 {
-    struct look before;
+    struct look before = {0};
     struct fence_err err = {""};
     int r = take_look(top, &before, &err);
 

@@ -266,9 +266,9 @@ static int load_flow(struct loading *loading, size_t number, struct fence_err *e
     return r < 0 ? fence_err_set(err, r, "out of memory") : 0;
 }
 
-/* False when it is no cursor. */
-static bool read_cursor(const struct loading *loading, const cJSON *json,
-                        uint64_t ret_members[CURSOR_MEMBERS])
+/* Its flow; NULL when it is no cursor. */
+static const struct book_flow *read_cursor(const struct loading *loading, const cJSON *json,
+                                           uint64_t ret_members[CURSOR_MEMBERS])
 {
     static const double most[CURSOR_MEMBERS] = {FENCE_FLOWS_MAX, UINT32_MAX, UINT32_MAX,
                                                 UINT8_MAX,       UINT8_MAX,  1e18};
@@ -276,19 +276,20 @@ static bool read_cursor(const struct loading *loading, const cJSON *json,
     size_t count = 0;
 
     if (!cJSON_IsArray(json) || cJSON_GetArraySize(json) != CURSOR_MEMBERS)
-        return false;
+        return NULL;
     cJSON_ArrayForEach(item, json)
     {
         if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= most[count]))
-            return false;
+            return NULL;
         ret_members[count++] = (uint64_t)item->valuedouble;
     }
-    return loading->flows && ret_members[CURSOR_FLOW] < loading->flow_count;
+    return ret_members[CURSOR_FLOW] < loading->flow_count ? loading->flows[ret_members[CURSOR_FLOW]]
+                                                          : NULL;
 }
 
-static int add_cursor(struct loading *loading, const uint64_t members[CURSOR_MEMBERS])
+static int add_cursor(struct loading *loading, const struct book_flow *flow,
+                      const uint64_t members[CURSOR_MEMBERS])
 {
-    const struct book_flow *flow = loading->flows[members[CURSOR_FLOW]];
     const struct fence_flow_key key = {
         .source = (uint32_t)members[CURSOR_SOURCE],
         .destination = (uint32_t)members[CURSOR_DESTINATION],
@@ -321,13 +322,15 @@ static int load_cursors(struct loading *loading, struct fence_err *err)
     for (;;) {
         FENCE_CLEANUP(delete_json) cJSON *json = next_line(loading);
         uint64_t members[CURSOR_MEMBERS] = {0};
+        const struct book_flow *flow;
 
         if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "end")))
             return 0;
-        if (!read_cursor(loading, json, members))
+        flow = read_cursor(loading, json, members);
+        if (!flow)
             return fence_err_set(err, -EINVAL, "line %u: no cursor, or the end is missing",
                                  loading->line);
-        if (add_cursor(loading, members) < 0)
+        if (add_cursor(loading, flow, members) < 0)
             return fence_err_set(err, -ENOMEM, "out of memory");
     }
 }

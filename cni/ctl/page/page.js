@@ -142,7 +142,7 @@
     if (said.policy !== null)
       addFact(list, 'reason', said.reason);
     if (audit)
-      addFact(list, 'would drop', ruleText(said.auditPolicy, said.auditRule) || said.auditReason);
+      addFact(list, 'would drop', `${ruleText(said.auditPolicy, said.auditRule) || 'no policy'} (${said.auditReason})`);
   };
   const flowOf = (port) => {
     const verdict = port.verdict.toLowerCase();
