@@ -55,6 +55,7 @@ int ctl_diff(struct ctl *ctl, int argc, char **argv);
 int ctl_learn(struct ctl *ctl, int argc, char **argv);
 int ctl_validate(struct ctl *ctl, int argc, char **argv);
 int ctl_check(struct ctl *ctl, int argc, char **argv);
+int ctl_audit(struct ctl *ctl, int argc, char **argv);
 int ctl_load(struct ctl *ctl, int argc, char **argv);
 int ctl_install_cni(struct ctl *ctl, int argc, char **argv);
 int ctl_uninstall(struct ctl *ctl, int argc, char **argv);

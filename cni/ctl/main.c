@@ -30,6 +30,7 @@ static const struct ctl_command commands[] = {
     {NULL, NULL, "Change"},
     {"cut", ctl_cut, "emergency: cut pods off for some time, list such cuts, undo them"},
     {NULL, NULL, "Install"},
+    {"audit", ctl_audit, "verify an audit log, and report from it"},
     {"load", ctl_load, "load and pin the data path, once, without the daemon"},
     {"install-cni", ctl_install_cni, "put podfence into the chain that new pods get"},
     {"uninstall", ctl_uninstall, "take podfence off this node"},
