@@ -61,7 +61,7 @@ podfencectl trace --from web-1 --expect = d > deny
 podfencectl trace -o y > yaml
 podfencectl trace --nonsense - > --from --to ...
 podfencectl status - > --ready --alive ...
-podfencectl status --ver >
+podfencectl endpoints --ver >
 podfencectl --socket status tr > trace
 podfencectl load --kernel-structs - > auto off
 podfencectl install-cni --mode p > patch
