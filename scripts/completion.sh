@@ -40,6 +40,9 @@ _podfence_complete() {
             ((++i))
         elif [[ $option != -* && -n ${words["$option"]+set} ]]; then
             command=$option
+            # a subcommand stands right behind it
+            [ -z "${words["$command ${COMP_WORDS[i + 1]:-}"]+set}" ] || ((i + 1 == COMP_CWORD)) ||
+                command+=" ${COMP_WORDS[i + 1]}"
             break
         fi
     done

@@ -25,6 +25,7 @@ enum ctl_help { CTL_HELP_TEXT, CTL_HELP_MAN, CTL_HELP_BASH };
 struct ctl {
     const char *program; /* "podfencectl" */
     enum ctl_help help;
+    const char *subcommands; /* of the command whose help was printed last; NULL = none */
     const char *bpffs;
     const char *socket;
     struct ctl_output output;

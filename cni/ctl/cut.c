@@ -242,6 +242,7 @@ static int cut(struct ctl *ctl, int argc, char **argv)
     };
     const struct ctl_usage usage = {
         .verb = "cut",
+        .subcommands = "list undo",
         .arguments = "[PODS | list | undo]",
         .about =
             "Emergency: denies what pods send and get, established connections included, until the "

@@ -131,7 +131,7 @@ static void usage_bash(const struct ctl *ctl, const struct ctl_usage *usage)
                                usage->arguments);
 }
 
-void ctl_help_command(const struct ctl *ctl, const struct ctl_usage *usage)
+void ctl_help_command(struct ctl *ctl, const struct ctl_usage *usage)
 {
     static void (*const forms[])(const struct ctl *ctl, const struct ctl_usage *usage) = {
         [CTL_HELP_TEXT] = usage_text,
@@ -140,6 +140,7 @@ void ctl_help_command(const struct ctl *ctl, const struct ctl_usage *usage)
     };
 
     forms[ctl->help](ctl, usage);
+    ctl->subcommands = usage->subcommands;
 }
 
 /* ---- the program ------------------------------------------------------------------------------
@@ -173,17 +174,42 @@ static void program_text(struct ctl *ctl, const struct ctl_command *commands, si
     printf("\nExit status: %s.\n\nExample:\n  %s %s\n", STATUS, ctl->program, EXAMPLE);
 }
 
-static void ask_commands(struct ctl *ctl, const struct ctl_command *commands, size_t count)
+/* Help of a command, "" or its subcommand, in this form. */
+static void ask(struct ctl *ctl, const struct ctl_command *command, const char *subcommand)
 {
     static char options[][16] = {[CTL_HELP_MAN] = "--help=man", [CTL_HELP_BASH] = "--help=bash"};
+    char name[32], second[32];
+    char *arguments[] = {name, second, options[ctl->help], NULL};
 
+    snprintf(name, sizeof(name), "%s", command->name);
+    snprintf(second, sizeof(second), "%s", subcommand);
+    if (*subcommand) {
+        command->function(ctl, 3, arguments);
+        return;
+    }
+    arguments[1] = options[ctl->help];
+    arguments[2] = NULL;
+    command->function(ctl, 2, arguments);
+}
+
+static void ask_commands(struct ctl *ctl, const struct ctl_command *commands, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
+        const char *rest;
         char name[32];
-        char *arguments[] = {name, options[ctl->help], NULL};
 
-        snprintf(name, sizeof(name), "%s", commands[i].name ? commands[i].name : "");
-        if (commands[i].function)
-            commands[i].function(ctl, 2, arguments);
+        if (!commands[i].function)
+            continue;
+        ctl->subcommands = NULL;
+        ask(ctl, &commands[i], "");
+        rest = ctl->subcommands;
+        while (rest && *rest) {
+            size_t size = strcspn(rest, " ");
+
+            snprintf(name, sizeof(name), "%.*s", (int)size, rest);
+            ask(ctl, &commands[i], name);
+            rest += size + (rest[size] == ' ');
+        }
     }
 }
 

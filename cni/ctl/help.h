@@ -9,7 +9,7 @@ struct ctl_usage;
 int ctl_help_parse(const char *text, enum ctl_help *ret_help);
 
 /* Of one command, in the form ctl->help. */
-void ctl_help_command(const struct ctl *ctl, const struct ctl_usage *usage);
+void ctl_help_command(struct ctl *ctl, const struct ctl_usage *usage);
 
 /* Of the program. The other forms ask each command for its part. */
 int ctl_help_program(struct ctl *ctl, const struct ctl_command *commands, size_t count);

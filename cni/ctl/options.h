@@ -30,6 +30,8 @@ struct ctl_usage {
     const char *arguments; /* "FILE..." or "" */
     const char *about;     /* a paragraph */
     const char *example;   /* one or several command lines */
+    const char
+        *subcommands; /* "list undo": each has a usage of its own, as "VERB list"; NULL = none */
     const struct ctl_option *options;
     size_t option_count;
     int least; /* positional arguments that it takes */

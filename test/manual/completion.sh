@@ -70,6 +70,11 @@ podfencectl validate - > file.yaml folder
 podfencectl validate fi > file.yaml
 podfencectl validate --b > --bpffs
 podfencectl diff folder - > file.yaml folder ...
+podfencectl cut - > list undo
+podfencectl cut un > undo
+podfencectl cut undo --al > --all
+podfencectl cut --for 1m --pe > --peer
+podfencectl cut list -o j > json
 podfenced - > --objects --attach --audit-all ...
 podfenced --attach - > auto tcx clsact
 podfenced --attach = t > tcx
