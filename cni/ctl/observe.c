@@ -210,71 +210,52 @@ static int take(struct ctl_observation *observation, const struct arguments *arg
     return r < 0 ? ctl_misuse(observation->ctl, "observe", "%s", err.text) : CTL_GO_ON;
 }
 
+static const char about[] =
+    "Shows verdicts of new connections and dropped packets: a line each, or as JSON\n"
+    "with Hubble's field names. The daemon keeps the latest 4,096 events; allowed\n"
+    "connections are told only while somebody asks for them (observe -f, the event\n"
+    "log). Without a daemon they come straight from the kernel's ring.\n"
+    "An END is NAMESPACE/POD, NAMESPACE/APP, NAMESPACE/SERVICE, NAMESPACE/,\n"
+    "node/NAME, another identity such as world, an address or a block. Several\n"
+    "values of an option are joined by commas: one of them has to fit.";
+static const char example[] = "  podfencectl observe --since 5m --verdict DROPPED,AUDIT\n"
+                              "  podfencectl observe -f --to shop/db --port 5432/TCP\n"
+                              "  podfencectl observe -f -o json | jq -r .Summary";
+
 static int parse(struct ctl_observation *observation, int argc, char **argv)
 {
-    struct arguments arguments = {.since = NULL};
-    const char **filter = arguments.filter;
+    struct arguments given = {.since = NULL};
+    const char **filter = given.filter;
+    /* clang-format off: a table */
     const struct ctl_option options[] = {
-        {.name = "follow",
-         .letter = 'f',
-         .help = "go on until stopped",
-         .flag = &observation->follow},
-        {.name = "since",
-         .argument = "MOMENT",
-         .help = "kept events from then on: 30s, 5m, 2h, 2026-01-02T03:04:05Z",
-         .text = &arguments.since},
-        {.name = "last",
-         .argument = "N",
-         .help = "at most so many of the kept ones [20; 0 with -f]",
-         .text = &arguments.last},
-        {.name = "verdict",
-         .argument = "VERDICT",
-         .help = "FORWARDED (allow), DROPPED (deny) or AUDIT",
-         .text = &filter[FENCE_FILTER_VERDICT]},
-        {.name = "from",
-         .argument = "END",
-         .help = "sent by this end",
-         .text = &filter[FENCE_FILTER_FROM]},
-        {.name = "to",
-         .argument = "END",
-         .help = "sent to this end",
-         .text = &filter[FENCE_FILTER_TO]},
-        {.name = "namespace",
-         .argument = "NAME",
-         .help = "one of its ends is in it",
+        {"follow", 'f', NULL, NULL, "go on until stopped", .flag = &observation->follow},
+        {"since", 0, "MOMENT", NULL, "kept events from then on: 30s, 5m, 2h, 2026-01-02T03:04:05Z",
+         .text = &given.since},
+        {"last", 0, "N", NULL, "at most so many of the kept ones [20; 0 with -f]",
+         .text = &given.last},
+        {"verdict", 0, "VERDICT", "FORWARDED DROPPED AUDIT",
+         "FORWARDED (allow), DROPPED (deny) or AUDIT", .text = &filter[FENCE_FILTER_VERDICT]},
+        {"from", 0, "END", NULL, "sent by this end", .text = &filter[FENCE_FILTER_FROM]},
+        {"to", 0, "END", NULL, "sent to this end", .text = &filter[FENCE_FILTER_TO]},
+        {"namespace", 0, "NAME", NULL, "one of its ends is in it",
          .text = &filter[FENCE_FILTER_NAMESPACE]},
-        {.name = "port",
-         .argument = "N[/PROTOCOL]",
-         .help = "to this port",
-         .text = &filter[FENCE_FILTER_PORT]},
-        {.name = "reason",
-         .argument = "REASON",
-         .help = "such as no-rule",
-         .text = &filter[FENCE_FILTER_REASON]},
-        {.name = "policy",
-         .argument = "POLICY",
-         .help = "decided by it: KIND/NAMESPACE/NAME, or the end of that",
+        {"port", 0, "N[/PROTOCOL]", NULL, "to this port", .text = &filter[FENCE_FILTER_PORT]},
+        {"reason", 0, "REASON", NULL, "such as no-rule", .text = &filter[FENCE_FILTER_REASON]},
+        {"policy", 0, "POLICY", NULL, "decided by it: KIND/NAMESPACE/NAME, or the end of that",
          .text = &filter[FENCE_FILTER_POLICY]},
     };
+    /* clang-format on */
     const struct ctl_usage usage = {
         .verb = "observe",
         .arguments = "",
-        .about = "Shows verdicts of new connections and dropped packets: a line each, or as JSON\n"
-                 "with Hubble's field names. The daemon keeps the latest 4,096 events; allowed\n"
-                 "connections are told only while somebody asks for them (observe -f, the event\n"
-                 "log). Without a daemon they come straight from the kernel's ring.\n"
-                 "An END is NAMESPACE/POD, NAMESPACE/APP, NAMESPACE/SERVICE, NAMESPACE/,\n"
-                 "node/NAME, another identity such as world, an address or a block. Several\n"
-                 "values of an option are joined by commas: one of them has to fit.",
-        .example = "  podfencectl observe --since 5m --verdict DROPPED,AUDIT\n"
-                   "  podfencectl observe -f --to shop/db --port 5432/TCP\n"
-                   "  podfencectl observe -f -o json | jq -r .Summary",
+        .about = about,
+        .example = example,
         .options = options,
         .option_count = FENCE_ARRAY_SIZE(options),
     };
     int first = 0, r = ctl_parse(observation->ctl, &usage, argc, argv, &first);
 
-    return r == CTL_GO_ON ? take(observation, &arguments) : r;
+    return r == CTL_GO_ON ? take(observation, &given) : r;
 }
 
 int ctl_observe(struct ctl *ctl, int argc, char **argv)

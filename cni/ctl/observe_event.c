@@ -83,10 +83,9 @@ static void port_text(const cJSON *event, char text[CELL_MAX])
     const cJSON *l4 = ctl_member(event, "l4") ? ctl_member(event, "l4")->child : NULL;
     const cJSON *port = ctl_member(l4, "destination_port");
 
-    text[0] = '\0';
-    if (cJSON_IsNumber(port))
+    if (l4 && cJSON_IsNumber(port))
         snprintf(text, CELL_MAX, "%.0f/%s", port->valuedouble, l4->string);
-    else if (ctl_member(l4, "type"))
+    else if (l4 && ctl_member(l4, "type"))
         snprintf(text, CELL_MAX, "%s %.0f/%.0f", l4->string, ctl_member_number(l4, "type"),
                  ctl_member_number(l4, "code"));
     else
