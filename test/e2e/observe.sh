@@ -152,13 +152,13 @@ lab_say "a full disk: enforcement goes on, said once, and it goes on later"
 # drops of 360 kinds, more than a file of the log has room for
 flood() {
     local i port
-    local -a targets
+    local -a probes
     for i in {1..6}; do
-        targets=()
+        probes=()
         for port in {1..60}; do
-            targets+=("tcp,${LAB_POD_IP4[db]},$((i * 1000 + port))")
+            probes+=("tcp,${LAB_POD_IP4[db]},$((i * 1000 + port))")
         done
-        lab_try intruder "${targets[@]}" >/dev/null
+        lab_try intruder "${probes[@]}" >/dev/null
     done
 }
 dd if=/dev/zero of="$disk/filler" bs=64k count=100 2>/dev/null || true
