@@ -53,6 +53,7 @@ struct ctl_flows_wanted {
          .text = &(wanted).since},                                                                 \
         {.name = "verdict",                                                                        \
          .argument = "V",                                                                          \
+         .values = "forwarded dropped audit",                                                      \
          .help = "forwarded, dropped or audit; may be repeated",                                   \
          .texts = &(wanted).verdicts},                                                             \
     {                                                                                              \

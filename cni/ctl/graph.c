@@ -151,6 +151,7 @@ int ctl_graph(struct ctl *ctl, int argc, char **argv)
         {.name = "output",
          .letter = 'o',
          .argument = "FORMAT",
+         .values = "dot mermaid svg html json yaml",
          .help = "dot, mermaid, svg, html, json or yaml",
          .text = &request.format},
         {.name = "file",

@@ -419,6 +419,7 @@ int ctl_top(struct ctl *ctl, int argc, char **argv)
         CTL_FLOWS_OPTIONS(top.wanted),
         {.name = "by",
          .argument = "ORDER",
+         .values = "count last",
          .help = "count or last (seen) [count]",
          .text = &top.by},
         {.name = "lines",

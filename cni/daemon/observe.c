@@ -17,6 +17,7 @@
 static const struct fence_consumer consumers[] = {
     {fence_observers_record, fence_observers_lost, fence_observers_wanted},
     {fence_event_log_record, fence_event_log_lost, fence_event_log_wanted},
+    {fence_flowbook_record, NULL, fence_flowbook_wants_records},
     {fence_audit_record, fence_audit_lost, fence_audit_wanted},
     {fence_alarms_record, fence_alarms_lost, fence_alarms_wanted},
 };
