@@ -235,6 +235,7 @@ int cut_remove(struct fence_daemon *daemon, size_t index, bool undone)
     if (r < 0)
         return r;
     fence_log(FENCE_LOG_INFO, "cut %s %s", entry->id, undone ? "was undone" : "is over");
+    fence_audit_note(daemon, undone ? "cut-undone" : "cut-ended", cut_describe(entry));
     cuts->undone += undone;
     cuts->ended += !undone;
     cuts->count--;

@@ -63,6 +63,9 @@ const struct fence_cut_entry *cut_find(const struct fence_daemon *daemon, const 
 /* -ENOMEM: it stays. */
 int cut_remove(struct fence_daemon *daemon, size_t index, bool undone);
 
+/* Everything but what the endpoints say: lib/api/README.md. */
+cJSON *cut_describe(const struct fence_cut_entry *entry);
+
 /* cuts_state.c. Saving replaces the whole file; without cuts there is none. */
 int cuts_save(const struct fence_daemon *daemon, struct fence_err *err);
 /* Fills daemon->cuts, nothing of it is in the store yet. */

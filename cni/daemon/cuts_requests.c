@@ -17,8 +17,7 @@
 
 /* ---- one cut as JSON ------------------------------------------------------------------------ */
 
-/* Everything but what the endpoints say. */
-static cJSON *describe(const struct fence_cut_entry *entry)
+cJSON *cut_describe(const struct fence_cut_entry *entry)
 {
     cJSON *json = cJSON_Duplicate(entry->said, true);
     const uint64_t now = fence_clock_boot_ns();
@@ -75,6 +74,20 @@ void fence_cuts_add_status(cJSON *status, const struct fence_cuts *cuts)
 
 /* ---- cut ------------------------------------------------------------------------------------ */
 
+/* The second half, and a line in the audit log. */
+static int apply_and_note(struct fence_daemon *daemon, const char *id, struct fence_err *err)
+{
+    int r = cut_apply(daemon, err);
+    const struct fence_cut_entry *entry = cut_find(daemon, id);
+    cJSON *json = entry ? cut_describe(entry) : NULL;
+
+    if (!json)
+        return r;
+    add_in_force(json, r, err);
+    fence_audit_note(daemon, "cut", json);
+    return r;
+}
+
 int fence_cuts_add(struct fence_daemon *daemon, const struct fence_cut *cut, struct fence_err *err)
 {
     const struct fence_cut_entry *entry;
@@ -83,7 +96,7 @@ int fence_cuts_add(struct fence_daemon *daemon, const struct fence_cut *cut, str
     int r = cut_accept(daemon, cut, id, err);
 
     if (r == 0)
-        r = cut_apply(daemon, err);
+        r = apply_and_note(daemon, id, err);
     entry = r == 0 ? cut_find(daemon, id) : NULL;
     if (!entry)
         return r;
@@ -112,7 +125,7 @@ static void answer_dry_run(struct fence_client *client, const struct fence_cut *
     if (r < 0) {
         fence_client_refuse(client, "%s", err.text);
     } else {
-        json = describe(entry);
+        json = cut_describe(entry);
         add_reach(json, client->daemon, list.items[0].object);
         cJSON_AddTrueToObject(json, "dryRun");
         fence_answer_send(client, "cut", json);
@@ -132,7 +145,7 @@ static void answer_cut(struct fence_client *client, const char *id, int result,
         fence_client_refuse(client, "cut %s was over before it was in force", id);
         return;
     }
-    json = describe(entry);
+    json = cut_describe(entry);
     add_reach(json, daemon, cut_policy_of(daemon, entry));
     if (result == 0)
         result = check_reach(json, err);
@@ -173,7 +186,7 @@ static void cut_and_answer(struct fence_client *client, const struct fence_cut *
         fence_client_refuse(client, "%s", err.text);
         return;
     }
-    r = cut_apply(client->daemon, &err);
+    r = apply_and_note(client->daemon, id, &err);
     if (r != -EINPROGRESS || wait_for_it(client, id) < 0)
         answer_cut(client, id, r, &err);
 }
@@ -203,7 +216,7 @@ void fence_cuts_handle_list(struct fence_client *client, const cJSON *request)
 
     (void)request;
     for (size_t i = 0; i < daemon->cuts.count; i++) {
-        cJSON *json = describe(daemon->cuts.items[i]);
+        cJSON *json = cut_describe(daemon->cuts.items[i]);
 
         add_reach(json, daemon, cut_policy_of(daemon, daemon->cuts.items[i]));
         cJSON_AddItemToArray(list, json);

@@ -222,8 +222,9 @@ void fence_inforce_handle_wait(struct fence_client *client, const cJSON *request
         fence_client_refuse(client, "seconds must be a number from 0 to %d", MOST_SECONDS);
         return;
     }
-    /* as things are now, not as they were when the daemon last looked */
-    fence_sources_read(client->daemon);
+    /* as things are now, not as they were when the daemon last looked; others than root wait */
+    if (client->is_root)
+        fence_sources_read(client->daemon);
     r = fence_inforce_wait(client, &wait);
     if (r < 0)
         fence_client_refuse(client, "%s",

@@ -152,14 +152,19 @@ api > db tcp 5432 deny
 TABLE
 lab_ctl cut undo --all >/dev/null
 
-lab_say "the daemon dies right after the command: undone in time all the same"
+lab_say "the daemon dies right after the command: two cuts, each undone in time all the same"
+lab_ctl cut shop/app=api --peer app=web --port 5353/UDP --direction ingress --for 6s >/dev/null
 begin=$EPOCHSECONDS
 cut_off app=api --for 3s
 lab_daemon_kill
 expect_equal "a connection of the time" "$(lab_reach web api tcp 8080)" timeout
-eventually "the cut ends" 6 reaches web api tcp 8080
+eventually "the first cut ends" 6 reaches web api tcp 8080
 took=$((EPOCHSECONDS - begin))
 [ "$took" -ge 3 ] && [ "$took" -le 5 ] || lab_fail "it ended after $took s of 3"
+[ "$took" -gt 4 ] || expect_equal "what the other one cuts" "$(lab_reach web api udp 5353)" timeout
+eventually "the second cut ends" 5 reaches web api udp 5353
+took=$((EPOCHSECONDS - begin))
+[ "$took" -ge 5 ] && [ "$took" -le 8 ] || lab_fail "the second ended after $took s of 6"
 lab_daemon_start
 reaches web api tcp 8080 || lab_fail "what was over is cut again by the next daemon"
 expect_equal "cuts that the next daemon has" "$(lab_ctl cut list -o json | jq -c .cuts)" '[]'
