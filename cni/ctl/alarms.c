@@ -44,7 +44,6 @@ static int list(struct ctl *ctl)
     return ctl_show(ctl, value, print_list);
 }
 
-/* Of what observers get, the alarms. */
 static int show_event(struct ctl *ctl, const cJSON *event)
 {
     const cJSON *alarm = ctl_member(event, "alarm");
@@ -60,19 +59,25 @@ static int show_event(struct ctl *ctl, const cJSON *event)
     return r;
 }
 
+static int start_following(const struct ctl *ctl, struct fence_err *err)
+{
+    cJSON *message = cJSON_CreateObject(), *answer = NULL;
+    int fd;
+
+    cJSON_AddStringToObject(message, "op", "alarms");
+    cJSON_AddTrueToObject(message, "follow");
+    fd = ctl_daemon_open(ctl, message, &answer, err);
+    cJSON_Delete(message);
+    cJSON_Delete(answer);
+    return fd;
+}
+
 static int follow(struct ctl *ctl)
 {
     struct fence_err err = {""};
-    cJSON *request = cJSON_CreateObject(), *answer = NULL;
-    FENCE_CLOSE int fd = -1;
-    int r;
+    FENCE_CLOSE int fd = start_following(ctl, &err);
+    int r = fd < 0 ? fd : 0;
 
-    cJSON_AddStringToObject(request, "op", "observe");
-    cJSON_AddTrueToObject(request, "follow");
-    fd = ctl_daemon_open(ctl, request, &answer, &err);
-    cJSON_Delete(request);
-    cJSON_Delete(answer);
-    r = fd < 0 ? fd : 0;
     while (r == 0) {
         cJSON *event = NULL;
 
@@ -128,6 +133,7 @@ static int show(struct ctl *ctl, int argc, char **argv)
     };
     const struct ctl_usage usage = {
         .verb = "alarms",
+        .subcommands = "clear",
         .arguments = "[clear]",
         .about =
             "Lists what the daemon found unusual on this node: raised alarms, the worst first, "

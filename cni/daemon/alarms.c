@@ -74,35 +74,53 @@ static size_t make_safe(const char *from, char text[FENCE_EVENT_JSON_MAX])
     return json.full ? 0 : (size_t)(json.at - text);
 }
 
-static void publish(struct fence_daemon *daemon, const struct fence_alarm *alarm,
-                    const char *change)
+/* Whoever asked for alarms, and who observes everything. There are few alarms: a client that is
+ * slow has them in his queue, which is bounded. */
+static void send_to_clients(const struct fence_server *server, const char *text, size_t size)
 {
-    const char *node = daemon->options.node_name;
-    cJSON *event = cJSON_CreateObject(), *json = fence_alarm_json(alarm);
-    FENCE_FREE char *printed = NULL;
-    char text[FENCE_EVENT_JSON_MAX];
-    size_t size = 0;
+    for (size_t i = 0; i < server->count; i++) {
+        struct fence_client *client = server->clients[i];
+        const struct fence_observer *observer = &client->observer;
 
-    if (cJSON_AddItemToObject(event, "alarm", json)) {
-        if (cJSON_AddStringToObject(json, "change", change) &&
-            cJSON_AddStringToObject(json, "nodeName", node))
-            printed = cJSON_PrintUnformatted(event);
-    } else {
-        cJSON_Delete(json);
+        if (client->hears_alarms ||
+            (observer->on && observer->follows && observer->filter.count == 0))
+            fence_client_send_text(client, text, size);
     }
-    cJSON_Delete(event);
-    if (printed)
-        size = make_safe(printed, text);
+}
+
+static void publish(struct fence_daemon *daemon, const cJSON *event)
+{
+    FENCE_FREE char *printed = cJSON_PrintUnformatted(event);
+    char text[FENCE_EVENT_JSON_MAX];
+    size_t size = printed ? make_safe(printed, text) : 0;
+
     if (!size)
         return;
-    fence_observers_publish(daemon, text, size);
+    send_to_clients(&daemon->server, text, size);
     fence_event_log_line(daemon, text, size);
+}
+
+static void publish_alarm(struct fence_daemon *daemon, const struct fence_alarm *alarm,
+                          const char *change)
+{
+    cJSON *event = cJSON_CreateObject(), *json = fence_alarm_json(alarm);
+
+    if (!cJSON_AddStringToObject(json, "change", change) ||
+        !cJSON_AddStringToObject(json, "nodeName", daemon->options.node_name) ||
+        !cJSON_AddItemToObject(event, "alarm", json)) {
+        cJSON_Delete(json);
+        cJSON_Delete(event);
+        return;
+    }
+    publish(daemon, event);
+    fence_audit_note(daemon, "alarm", cJSON_DetachItemFromObjectCaseSensitive(event, "alarm"));
+    cJSON_Delete(event);
 }
 
 void alarms_tell(struct fence_daemon *daemon, const struct fence_alarm *alarm, const char *change)
 {
     log_change(&daemon->alarms, alarm, change);
-    publish(daemon, alarm, change);
+    publish_alarm(daemon, alarm, change);
 }
 
 static void wait_for_answer(struct fence_alarms *alarms, struct fence_alarm *alarm)

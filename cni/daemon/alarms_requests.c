@@ -105,11 +105,13 @@ void fence_alarms_add_status(cJSON *status, const struct fence_daemon *daemon)
 
 void fence_alarms_handle_list(struct fence_client *client, const cJSON *request)
 {
-    (void)request;
-    if (client->daemon->alarms.engine)
-        fence_answer_send(client, "alarms", make_list(client->daemon, false, SIZE_MAX));
-    else
+    if (!client->daemon->alarms.engine) {
         fence_client_refuse(client, "podfenced runs with --alarms off");
+        return;
+    }
+    fence_answer_send(client, "alarms", make_list(client->daemon, false, SIZE_MAX));
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(request, "follow")))
+        client->hears_alarms = true;
 }
 
 void fence_alarms_handle_clear(struct fence_client *client, const cJSON *request)

@@ -290,12 +290,3 @@ void fence_observers_handle(struct fence_client *client, const cJSON *request)
     fence_client_refuse(client, "%s", err.text);
     client->closing = true;
 }
-
-void fence_observers_publish(struct fence_daemon *daemon, const char *text, size_t size)
-{
-    const struct fence_server *server = &daemon->server;
-
-    for (size_t i = 0; size && i < server->count; i++)
-        if (server->clients[i]->observer.on && server->clients[i]->observer.follows)
-            fence_client_send_text(server->clients[i], text, size);
-}

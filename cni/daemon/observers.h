@@ -44,9 +44,6 @@ void fence_observers_handle(struct fence_client *client, const cJSON *request);
 void fence_observer_go_on(struct fence_client *client);
 void fence_observer_done(struct fence_client *client);
 
-/* A line that is no record, for all who follow: whatever their filter, and kept for nobody else. */
-void fence_observers_publish(struct fence_daemon *daemon, const char *text, size_t size);
-
 /* As a consumer of records (observe.h). */
 void fence_observers_record(struct fence_daemon *daemon, const struct fence_record *record);
 void fence_observers_lost(struct fence_daemon *daemon, const struct fence_lost *lost);

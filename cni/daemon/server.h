@@ -52,6 +52,7 @@ struct fence_client {
     uint64_t number;   /* in the order of coming */
     struct fence_waiter waiter;
     struct fence_observer observer;
+    bool hears_alarms;                 /* has asked for them with "follow" */
     bool is_root;                      /* or the daemon's own user; else one who may only read */
     bool asked;                        /* has sent a request */
     struct fence_inforce_wait *policy; /* that it waits for, or NULL */
