@@ -249,7 +249,8 @@ __u32 fence_takeover_size(const struct fence_takeover *takeover, enum fence_map 
     FENCE_CLOSE int fd = -1;
     char path[512];
 
-    if (!takeover->reader)
+    /* of counters the program says how many it has */
+    if (!takeover->reader || map == FENCE_MAP_COUNTERS)
         return 0;
     snprintf(path, sizeof(path), "%s/maps/%s", takeover->old.root, fence_map_name(map));
     fd = bpf_obj_get(path);
