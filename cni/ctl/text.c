@@ -95,12 +95,27 @@ static bool is_harmless(const char *character, size_t length)
     return safe && strcmp(safe, text) == 0;
 }
 
+/* How much of it is printable ASCII: most of it, and written at once. */
+static size_t plain_length(const char *text)
+{
+    size_t length = 0;
+
+    while (text[length] >= 0x20 && text[length] < 0x7f)
+        length++;
+    return length;
+}
+
 void ctl_print_escaped(FILE *out, const char *json)
 {
     while (*json) {
         unsigned int point = 0xfffd;
-        size_t length = ctl_utf8_next(json, &point);
+        size_t plain = plain_length(json), length;
 
+        fwrite(json, 1, plain, out);
+        json += plain;
+        if (!*json)
+            break;
+        length = ctl_utf8_next(json, &point);
         if (length && is_harmless(json, length))
             fwrite(json, 1, length, out);
         else if (point > 0xffff)

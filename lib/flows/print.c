@@ -16,17 +16,19 @@ _Static_assert(FENCE_ARRAY_SIZE(kinds) == FENCE_FLOW_END_KINDS, "every kind has 
 
 static void print_bytes(FILE *out, const char *text, size_t size)
 {
+    size_t plain = 0; /* begins what is written as it is */
+
     fputc('"', out);
     for (size_t i = 0; i < size; i++) {
         unsigned char byte = (unsigned char)text[i];
 
-        if (byte < 0x20)
-            fprintf(out, "\\u%04x", byte);
-        else if (byte == '"' || byte == '\\')
-            fprintf(out, "\\%c", byte);
-        else
-            fputc(byte, out);
+        if (byte >= 0x20 && byte != '"' && byte != '\\')
+            continue;
+        fwrite(text + plain, 1, i - plain, out);
+        fprintf(out, byte < 0x20 ? "\\u%04x" : "\\%c", byte);
+        plain = i + 1;
     }
+    fwrite(text + plain, 1, size - plain, out);
     fputc('"', out);
 }
 
