@@ -111,6 +111,14 @@ static unsigned int count_ports(const uint8_t *bits, const struct fence_port_spe
     return count;
 }
 
+static bool any_port(const uint8_t *bits)
+{
+    for (size_t i = 0; i < sizeof(((struct fence_learn_use *)NULL)->ports[0]); i++)
+        if (bits[i])
+            return true;
+    return false;
+}
+
 static const char *range_name(const struct fence_port_spec *spec, char buffer[64])
 {
     char protocol[8];
@@ -140,11 +148,10 @@ static int check_port(const struct checked *checked, uint32_t number)
 {
     const struct fence_port_spec *spec = &checked->rule->ports[number];
     const uint8_t *bits = checked->use.ports[number];
-    const struct fence_port_spec all = {.first = 0, .last = UINT16_MAX};
     FENCE_FREE char *text = NULL;
     char name[64];
 
-    if (!count_ports(bits, &all))
+    if (!any_port(bits))
         return find(checked, FENCE_LEARN_UNUSED, "%s was not used", range_name(spec, name));
     if (!is_range(spec) || count_ports(bits, spec) == (unsigned int)spec->last - spec->first + 1u)
         return 0;
@@ -251,11 +258,11 @@ static int check_everybody(const struct checked *checked)
 
 /* ---- a policy ------------------------------------------------------------------------------- */
 
-static int check_rule(struct checked *checked, bool *ret_any)
+static int check_rule(struct checked *checked, const struct fence_learn_selection *selection)
 {
-    int r = fence_learn_use_find(checked->seen, &checked->at, &checked->use, ret_any);
+    int r = fence_learn_use_find(checked->seen, &checked->at, selection, &checked->use);
 
-    if (r < 0 || !*ret_any)
+    if (r < 0)
         return r;
     if (!checked->use.flows)
         return find(checked, FENCE_LEARN_UNUSED, "no connection used the rule");
@@ -270,22 +277,35 @@ static int check_rule(struct checked *checked, bool *ret_any)
     return r;
 }
 
-static int check_direction(struct checked *checked)
+static int check_rules(struct checked *checked, const struct fence_learn_selection *selection)
 {
     const struct fence_policy *policy = &checked->at.policy->policy;
-    uint32_t count = policy->rule_count[checked->at.direction];
-    bool any = true;
     int r = 0;
 
-    for (uint32_t i = 0; r == 0 && any && i < count; i++) {
+    for (uint32_t i = 0; r == 0 && i < policy->rule_count[checked->at.direction]; i++) {
         checked->at.number = i;
         checked->rule = &policy->rules[checked->at.direction][i];
-        r = check_rule(checked, &any);
+        r = check_rule(checked, selection);
         fence_learn_use_done(&checked->use);
     }
+    return r;
+}
+
+static int check_direction(struct checked *checked)
+{
+    struct fence_learn_selection selection = {0};
+    int r = 0;
+
+    if (!checked->at.policy->policy.rule_count[checked->at.direction])
+        return 0;
+    r = fence_learn_selection_find(checked->seen, checked->at.policy, checked->at.direction,
+                                   &selection);
     checked->at.number = FENCE_RULE_NONE;
-    if (r == 0 && !any)
+    if (r == 0 && !selection.count)
         r = find(checked, FENCE_LEARN_UNSEEN, "no connection of the pods that it selects was seen");
+    else if (r == 0)
+        r = check_rules(checked, &selection);
+    free(selection.items);
     return r;
 }
 

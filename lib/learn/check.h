@@ -64,10 +64,23 @@ struct fence_learn_rule_at {
     uint32_t number;
 };
 
-/* Gather what used the rule (uses.c); *ret_any: was there a flow of the pods that the policy
- * selects? -ENOMEM; fence_learn_use_done afterwards, whatever the result. */
+/* Flows with an end that the policy selects; the indices are the caller's to free. */
+struct fence_learn_selection {
+    uint32_t *items;
+    size_t count;
+    size_t capacity;
+};
+
+/* -ENOMEM. */
+int fence_learn_selection_find(const struct fence_learn_seen *seen,
+                               const struct fence_object *policy, unsigned int direction,
+                               struct fence_learn_selection *selection);
+
+/* Gather what used the rule (uses.c). -ENOMEM; fence_learn_use_done afterwards, whatever the
+ * result. */
 int fence_learn_use_find(const struct fence_learn_seen *seen, const struct fence_learn_rule_at *at,
-                         struct fence_learn_use *use, bool *ret_any);
+                         const struct fence_learn_selection *selection,
+                         struct fence_learn_use *use);
 void fence_learn_use_done(struct fence_learn_use *use);
 
 /* Does this peer of a rule hold pods of the workload? */

@@ -38,8 +38,11 @@ static bool selects(const struct fence_learn_seen *seen, const struct fence_obje
 {
     struct namespace_space space;
 
-    return end->kind == FENCE_LEARN_WORKLOAD &&
-           fence_policy_selects(policy, end->namespace_name,
+    if (end->kind != FENCE_LEARN_WORKLOAD ||
+        (fence_kind_is_namespaced(policy->kind) &&
+         strcmp(policy->namespace_name, end->namespace_name) != 0))
+        return false;
+    return fence_policy_selects(policy, end->namespace_name,
                                 namespace_labels(seen->world, end->namespace_name, &space),
                                 end->labels ? end->labels : &none);
 }
@@ -74,14 +77,17 @@ static bool holds_workload(const struct match *match, const struct fence_peer_sp
 {
     const struct fence_learn_end *peer = match->peer;
     struct namespace_space space;
-    const struct fence_peer_view view = {
+    struct fence_peer_view view = {
         .kind = FENCE_VIEW_POD,
         .namespace_name = peer->namespace_name,
-        .namespace_labels = namespace_labels(match->seen->world, peer->namespace_name, &space),
+        .namespace_labels = &none,
         .labels = peer->labels ? peer->labels : &none,
         .where = {.length = FENCE_WHERE_NONE},
     };
 
+    if (!spec->unknown && spec->pods && !fence_selector_matches(spec->pods, view.labels))
+        return false; /* most are told apart by this */
+    view.namespace_labels = namespace_labels(match->seen->world, peer->namespace_name, &space);
     return fence_peer_matches(spec, match->policy->namespace_name, match->rule->action, &view);
 }
 
@@ -270,25 +276,36 @@ static int allocate(const struct fence_learn_seen *seen, const struct fence_rule
     return use->peers && use->ports && use->workloads ? 0 : -ENOMEM;
 }
 
-int fence_learn_use_find(const struct fence_learn_seen *seen, const struct fence_learn_rule_at *at,
-                         struct fence_learn_use *use, bool *ret_any)
+int fence_learn_selection_find(const struct fence_learn_seen *seen,
+                               const struct fence_object *policy, unsigned int direction,
+                               struct fence_learn_selection *selection)
 {
-    struct match match = {.seen = seen, .policy = at->policy};
-    bool inwards = at->direction == FENCE_INGRESS;
-
-    match.rule = &at->policy->policy.rules[at->direction][at->number];
-    *ret_any = false;
-    if (allocate(seen, match.rule, use) < 0)
-        return -ENOMEM;
     for (size_t i = 0; i < seen->flows->count; i++) {
         const struct fence_learn_flow *flow = &seen->flows->items[i];
 
-        match.flow = flow;
-        match.peer = inwards ? &flow->source : &flow->destination;
-        match.destination = &flow->destination;
-        if (!selects(seen, at->policy, inwards ? &flow->destination : &flow->source))
+        if (!selects(seen, policy, direction == FENCE_INGRESS ? &flow->destination : &flow->source))
             continue;
-        *ret_any = true;
+        if (FENCE_GROW(selection->items, selection->capacity, selection->count) < 0)
+            return -ENOMEM;
+        selection->items[selection->count++] = (uint32_t)i;
+    }
+    return 0;
+}
+
+int fence_learn_use_find(const struct fence_learn_seen *seen, const struct fence_learn_rule_at *at,
+                         const struct fence_learn_selection *selection, struct fence_learn_use *use)
+{
+    struct match match = {.seen = seen, .policy = at->policy};
+
+    match.rule = &at->policy->policy.rules[at->direction][at->number];
+    if (allocate(seen, match.rule, use) < 0)
+        return -ENOMEM;
+    for (size_t i = 0; i < selection->count; i++) {
+        const struct fence_learn_flow *flow = &seen->flows->items[selection->items[i]];
+
+        match.flow = flow;
+        match.peer = at->direction == FENCE_INGRESS ? &flow->source : &flow->destination;
+        match.destination = &flow->destination;
         if (is_judged(match.peer) &&
             (match.rule->action == FENCE_ACTION_DENY || fence_learn_is_seen(flow)))
             note(&match, use);
