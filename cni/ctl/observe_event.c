@@ -83,12 +83,13 @@ static void port_text(const cJSON *event, char text[CELL_MAX])
     const cJSON *l4 = ctl_member(event, "l4") ? ctl_member(event, "l4")->child : NULL;
     const cJSON *port = ctl_member(l4, "destination_port");
 
+    text[0] = '\0';
     if (l4 && cJSON_IsNumber(port))
         snprintf(text, CELL_MAX, "%.0f/%s", port->valuedouble, l4->string);
     else if (l4 && ctl_member(l4, "type"))
         snprintf(text, CELL_MAX, "%s %.0f/%.0f", l4->string, ctl_member_number(l4, "type"),
                  ctl_member_number(l4, "code"));
-    else
+    else if (strcmp(ctl_member_text(event, "event"), "suppressed") != 0)
         snprintf(text, CELL_MAX, "%s", ctl_member_text(event, "Summary"));
 }
 

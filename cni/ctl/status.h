@@ -27,5 +27,8 @@ int ctl_status_wait(struct ctl *ctl, const struct ctl_status_wait *wait);
 /* The daemon's list of pods that run here and are no endpoints; nothing where it is empty. */
 void ctl_unadopted_print(const cJSON *list);
 
+/* The member "events". */
+void ctl_status_print_events(const cJSON *events);
+
 /* The text form. */
 void ctl_status_print(const struct ctl *ctl, const cJSON *value);

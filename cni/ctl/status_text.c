@@ -319,6 +319,7 @@ void ctl_status_print(const struct ctl *ctl, const cJSON *value)
     print_counts("objects:", ctl_member(value, "objects"));
     print_apply(ctl_member(value, "lastApply"));
     print_in_force(value);
+    ctl_status_print_events(ctl_member(value, "events"));
     print_counts("put right:", ctl_member(value, "reconciled"));
     print_list("Problems", ctl_member(value, "problems"), print_problem);
     print_list("Failures", ctl_member(value, "failures"), print_subject);

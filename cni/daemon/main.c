@@ -179,8 +179,10 @@ static int open_store(struct fence_daemon *daemon, struct fence_err *err)
 
 static int turn(struct fence_daemon *daemon, struct fence_err *err)
 {
-    if (daemon->dirty)
+    if (daemon->dirty) {
+        fence_observe_drain(daemon);
         fence_reconcile_run(daemon);
+    }
     fence_takeover_try(daemon);
     fence_server_answer_waiters(daemon);
     fence_inforce_answer_waiters(daemon);

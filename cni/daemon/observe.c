@@ -11,6 +11,7 @@
 #include "lib/base/memory.h"
 #include "lib/datapath/read.h"
 
+#define DRAIN_MAX 10
 #define LISTEN_MS (FENCE_LISTEN_SECONDS * 1000 / 3)
 
 /* One row each. Every record goes to all, in this order. */
@@ -81,6 +82,14 @@ static void tell_lost(struct fence_daemon *daemon)
             consumers[i].lost(daemon, &lost);
     observe->lost_told += lost.count;
     observe->lost = now;
+}
+
+void fence_observe_drain(struct fence_daemon *daemon)
+{
+    /* the ring has room for some ten times as many as are consumed in one go */
+    for (int i = 0; i < DRAIN_MAX && daemon->observe.events; i++)
+        if (fence_events_consume(daemon->observe.events) <= 0)
+            return;
 }
 
 bool fence_observe_wanted(const struct fence_daemon *daemon)

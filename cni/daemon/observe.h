@@ -41,6 +41,8 @@ struct fence_observe {
 };
 
 int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err);
+/* Take what is in the ring: before the maps have other names for its numbers. */
+void fence_observe_drain(struct fence_daemon *daemon);
 /* Allowed connections are to be told by the kernel: a consumer wants them. */
 bool fence_observe_wanted(const struct fence_daemon *daemon);
 /* Go on hearing of allowed connections as long as they are wanted: at least every

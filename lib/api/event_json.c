@@ -7,6 +7,7 @@
 #include <linux/if_ether.h>
 
 #include "lib/api/json_text.h"
+#include "lib/base/addr.h"
 #include "lib/base/memory.h"
 #include "lib/base/names.h"
 
@@ -115,16 +116,26 @@ static void put_verdict(struct fence_json_text *json, const struct fence_event *
         TEXT_MEMBER(json, ",\"audit_reason\":", fence_reason_name(event->shadow_reason));
 }
 
+/* `name` with its colon. A number of drops from or to many ends has no address there. */
+static void put_address(struct fence_json_text *json, const struct fence_event *event,
+                        const char *name, const struct fence_addr *addr)
+{
+    if (event->type == FENCE_EVENT_SUPPRESSED && fence_addr_is_none(addr))
+        return;
+    fence_json_raw(json, name, strlen(name));
+    fence_json_addr(json, addr);
+    FENCE_JSON_LITERAL(json, ",");
+}
+
 static void put_ip(struct fence_json_text *json, const struct fence_event *event)
 {
-    FENCE_JSON_LITERAL(json, ",\"IP\":{\"source\":");
-    fence_json_addr(json, &event->source);
-    FENCE_JSON_LITERAL(json, ",\"destination\":");
-    fence_json_addr(json, &event->destination);
+    FENCE_JSON_LITERAL(json, ",\"IP\":{");
+    put_address(json, event, "\"source\":", &event->source);
+    put_address(json, event, "\"destination\":", &event->destination);
     if (event->ethertype == ETH_P_IP)
-        FENCE_JSON_LITERAL(json, ",\"ipVersion\":\"IPv4\"}");
+        FENCE_JSON_LITERAL(json, "\"ipVersion\":\"IPv4\"}");
     else
-        FENCE_JSON_LITERAL(json, ",\"ipVersion\":\"IPv6\"}");
+        FENCE_JSON_LITERAL(json, "\"ipVersion\":\"IPv6\"}");
 }
 
 /* By the number of their bit: alone, and as members. */
@@ -348,6 +359,11 @@ static void put_summary(struct fence_json_text *json, const struct fence_event *
     const char *name = fence_protocol_name(event->protocol, protocol);
 
     FENCE_JSON_LITERAL(json, ",\"Summary\":\"");
+    if (event->type == FENCE_EVENT_SUPPRESSED) { /* of no packet */
+        NUMBER_MEMBER(json, "", event->suppressed);
+        FENCE_JSON_LITERAL(json, " left out\"}");
+        return;
+    }
     if (!is_ip(event)) {
         snprintf(text, sizeof(text), "ethertype 0x%04x", event->ethertype);
         name = text;
@@ -383,7 +399,8 @@ size_t fence_event_json(const struct fence_record *record, char text[FENCE_EVENT
     put_verdict(&json, event);
     if (is_ip(event)) {
         put_ip(&json, event);
-        put_l4(&json, event);
+        if (event->protocol || event->type != FENCE_EVENT_SUPPRESSED)
+            put_l4(&json, event);
     }
     put_ends(&json, record);
     FENCE_JSON_LITERAL(&json, ",\"Type\":\"L3_L4\"");

@@ -222,7 +222,8 @@ static bool end_fits(const struct fence_filter_value *value, const struct fence_
     const char *wanted = value->text;
 
     if (value->is_prefix)
-        return has_address && fence_prefix_contains(&value->prefix, &end->addr);
+        return has_address && !fence_addr_is_none(&end->addr) &&
+               fence_prefix_contains(&value->prefix, &end->addr);
     return (*end->reserved && strcmp(wanted, end->reserved) == 0) ||
            (*end->node && name_fits("node", end->node, wanted)) ||
            name_fits(end->namespace_name, end->pod, wanted) ||

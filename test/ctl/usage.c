@@ -71,7 +71,7 @@ static const struct {
      "--verdict: denied is no verdict: there are FORWARDED (allow), DROPPED (deny), AUDIT"},
     {{"observe", "--verdict", "Deny", "--port", "80x"}, 2, "", "--port: 80x is no port"},
     {{"observe", "--port", "65536"}, 2, "", "--port: 65536 is no port: 0 to 65535"},
-    {{"observe", "--port", "80x"}, 2, "", "--port: 80x is no port"},
+    {{"observe", "--since", "noon"}, 2, "", "--since noon"},
     {{"trace"}, 2, "", "it needs --from, --to and --port, or --queries"},
     {{"trace", "--from", "a/b", "--to", "c/d"}, 2, "", "it needs --from, --to and --port"},
     {{"trace", "--from", "a/b", "--to", "c/d", "--port", "http"}, 2, "", "--port http: give"},

@@ -165,7 +165,7 @@ dd if=/dev/zero of="$disk/filler" bs=64k count=100 2>/dev/null || true
 lab_try web "tcp,${LAB_POD_IP4[db]},5432" >/dev/null
 LAB_TIMEOUT_MS=100 flood
 eventually "the full disk is in the status" 10 log_is '.problem != null'
-expect_match "status" "$(daemon_status events.log.problem)" 'No space left on device'
+expect_match "status" "$(lab_ctl status)" 'event log: +[^ ]*events.log, [0-9]+ lines.*; cannot write .*: No space left on device'
 expect_equal "enforcement with a full disk" "$(lab_reach web db tcp 5432) $(lab_reach intruder db tcp 5432)" "ok timeout"
 expect_equal "said once" "$(grep -c 'event log: cannot write' "$LAB/daemon.log")" 1
 rm "$disk/filler"
@@ -203,7 +203,9 @@ sleeper=$LAB_PID
 follow awake -o json --verdict DROPPED
 awake=$LAB_PID
 LAB_TIMEOUT_MS=100 flood
-eventually "others get theirs" 5 has "$LAB/out/awake" '.l4.TCP.destination_port == 6060'
+eventually "what the limits left out is told" 5 has "$LAB/out/awake" '.event == "suppressed" and .suppressed > 0'
+lab_try intruder "tcp,${LAB_POD_IP4[db]},7777" >/dev/null
+eventually "others get theirs" 5 has "$LAB/out/awake" '.l4.TCP.destination_port == 7777'
 kill "$awake" "$sleeper"
 wait "$awake" "$sleeper" 2>/dev/null || true
 
