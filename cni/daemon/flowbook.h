@@ -46,5 +46,8 @@ void fence_flowbook_record(struct fence_daemon *daemon, const struct fence_recor
 /* Would records of allowed connections tell it something? */
 bool fence_flowbook_wants_records(const struct fence_daemon *daemon);
 
+/* Member `flows` of the status. */
+void fence_flowbook_add_status(cJSON *status, const struct fence_daemon *daemon);
+
 /* {"op":"flows"}: lib/api/README.md. */
 void fence_flowbook_answer(struct fence_client *client, const cJSON *request);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The answer to {"op":"flows"}: written as text, part by part, since it may have thousands. */
+/* The member of the status, and the answer to {"op":"flows"}: written as text, part by part, since
+ * it may have thousands. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -85,6 +86,26 @@ static void send_flows(struct fence_client *client, uint64_t since_ns)
         fence_client_refuse(client, "out of memory");
         client->closing = true;
     }
+}
+
+void fence_flowbook_add_status(cJSON *status, const struct fence_daemon *daemon)
+{
+    const struct fence_flowbook *flowbook = &daemon->flowbook;
+    cJSON *object = cJSON_AddObjectToObject(status, "flows");
+    struct fence_flow_losses losses;
+    char since[FENCE_FLOW_TIME];
+
+    if (!flowbook->book)
+        return;
+    losses = fence_flow_book_losses(flowbook->book);
+    cJSON_AddNumberToObject(object, "count", (double)fence_flow_book_size(flowbook->book));
+    cJSON_AddStringToObject(object, "since",
+                            fence_flow_time_format(fence_flow_book_since(flowbook->book), since));
+    cJSON_AddNumberToObject(object, "pushedOut", (double)losses.pushed_out);
+    cJSON_AddNumberToObject(object, "unnamed", (double)losses.unnamed);
+    cJSON_AddNumberToObject(object, "vanished", (double)losses.vanished);
+    cJSON_AddNumberToObject(object, "lookMicroseconds", (double)flowbook->looked_us);
+    cJSON_AddBoolToObject(object, "kept", !flowbook->cannot_save);
 }
 
 void fence_flowbook_answer(struct fence_client *client, const cJSON *request)

@@ -302,6 +302,7 @@ cJSON *fence_status_json(const struct fence_daemon *daemon)
     add_applied(status, &daemon->reconcile);
     fence_inforce_add_status(status, daemon);
     fence_cuts_add_status(status, &daemon->cuts);
+    fence_flowbook_add_status(status, daemon);
     cJSON_AddNumberToObject(status, "filtersRestored", (double)daemon->filters.restored);
     add_adoption(status, daemon);
     add_reconciled(status, daemon);
