@@ -4,10 +4,19 @@
 
 #include "cni/ctl/graph.h"
 
-#define CTL_GRAPH_MARGIN 28.0
+#define CTL_GRAPH_MARGIN  28.0
+#define CTL_GRAPH_PADDING 18.0 /* of a box */
+#define CTL_GRAPH_TITLE   34.0
 
 /* So small that something is written on the arrows, and that they go round nodes. */
 bool ctl_graph_is_small(const struct ctl_graph *graph);
+
+/* Is it drawn with a box round it, which has a title? */
+bool ctl_graph_is_boxed(const struct ctl_graph_group *group);
+
+/* Place the boxes, `gap` apart, whose sizes are known and whose nodes lie in them: x from their
+ * left side, y from the middle. Gives all their places in the picture. -ENOMEM. */
+int ctl_graph_place_boxes(struct ctl_graph *graph, double gap);
 
 struct ctl_graph_point {
     double x, y;

@@ -2,8 +2,8 @@
 /*
  * Where everything stands. A namespace is a box; in it, who opens connections stands left of whom
  * he opens them to (columns), as far as connections do not go round in circles. What is no
- * workload stands in a strip at the left. Boxes fill rows, those that talk to each other close
- * together. Nothing is random: the same graph always looks the same.
+ * workload stands in a strip at the left (graph_boxes.c). Boxes fill rows, those that talk to each
+ * other close together. Nothing is random: the same graph always looks the same.
  */
 #include <errno.h>
 #include <math.h>
@@ -15,9 +15,6 @@
 #include "lib/base/memory.h"
 
 #define NODE_HEIGHT 30.0
-#define PADDING     18.0
-#define TITLE       34.0
-#define ASPECT      1.9 /* of the whole picture */
 #define COLUMNS_MAX 6u
 #define LAYERED_MAX 2000u /* a box with more nodes has no columns by who opens to whom */
 #define SWEEPS      4
@@ -39,16 +36,6 @@ struct layout {
     double *rank;    /* of a node among those of its column */
     double *weights; /* for sorting */
 };
-
-static bool is_boxed(const struct ctl_graph_group *group)
-{
-    return group->kind != FENCE_FLOW_RESERVED;
-}
-
-static bool is_in_strip(const struct ctl_graph_group *group)
-{
-    return group->kind != FENCE_FLOW_WORKLOAD;
-}
 
 /* What is only refused says nothing about who belongs where. */
 static bool is_leading(const struct ctl_graph_edge *edge)
@@ -271,7 +258,7 @@ static int place_nodes(struct layout *layout, uint32_t number)
 {
     struct ctl_graph_group *group = &layout->graph->groups[number];
     size_t starts[COLUMNS_MAX + 1], high[2] = {rows_of(group), 0};
-    double at = is_boxed(group) ? PADDING : 0;
+    double at = ctl_graph_is_boxed(group) ? CTL_GRAPH_PADDING : 0;
     int r = make_columns(layout, number);
 
     if (r < 0)
@@ -287,229 +274,35 @@ static int place_nodes(struct layout *layout, uint32_t number)
     for (uint32_t column = 0; column < COLUMNS_MAX; column++)
         at = place_column(layout, layout->order + starts[column],
                           starts[column + 1] - starts[column], high, at);
-    group->box.width = at - layout->metrics.column_gap + (is_boxed(group) ? PADDING : 0);
+    group->box.width =
+        at - layout->metrics.column_gap + (ctl_graph_is_boxed(group) ? CTL_GRAPH_PADDING : 0);
     group->box.height = (double)high[1] * layout->metrics.row;
-    if (is_boxed(group))
-        group->box.height += TITLE + PADDING / 2;
+    if (ctl_graph_is_boxed(group))
+        group->box.height += CTL_GRAPH_TITLE + CTL_GRAPH_PADDING / 2;
     return 0;
 }
 
-/* ---- boxes ---------------------------------------------------------------------------------- */
-
-/* How much two groups have to do with each other. */
-static double affinity(const struct ctl_graph *graph, const bool *placed, uint32_t group)
+static int place_all(struct layout *layout)
 {
-    double sum = 0;
-
-    for (size_t i = 0; i < graph->edge_count; i++) {
-        uint32_t source = graph->nodes[graph->edges[i].source].group;
-        uint32_t destination = graph->nodes[graph->edges[i].destination].group;
-
-        if (source != destination &&
-            ((source == group && placed[destination]) || (destination == group && placed[source])))
-            sum += 1;
-    }
-    return sum;
-}
-
-/* The group that has most to do with those that are placed; UINT32_MAX when all are. */
-static uint32_t closest(const struct ctl_graph *graph, const bool *placed)
-{
-    uint32_t best = UINT32_MAX;
-    double most = -1;
-
-    for (uint32_t i = 0; i < graph->group_count; i++) {
-        double sum = placed[i] ? -1 : affinity(graph, placed, i);
-
-        if (sum <= most)
-            continue;
-        most = sum;
-        best = i;
-    }
-    return best;
-}
-
-/* The namespaces, each next to those that it talks to. */
-static size_t order_boxes(const struct ctl_graph *graph, uint32_t *order, bool *placed)
-{
-    size_t count = 0;
-
-    for (uint32_t i = 0; i < graph->group_count; i++)
-        placed[i] = is_in_strip(&graph->groups[i]);
-    for (uint32_t next; (next = closest(graph, placed)) != UINT32_MAX;) {
-        placed[next] = true;
-        order[count++] = next;
-    }
-    return count;
-}
-
-static double target_width(const struct ctl_graph *graph, const uint32_t *order, size_t count,
-                           double gap)
-{
-    double area = 0, widest = 0, width;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct ctl_graph_box *box = &graph->groups[order[i]].box;
-
-        area += (box->width + gap) * (box->height + gap);
-        widest = box->width > widest ? box->width : widest;
-    }
-    width = sqrt(area * ASPECT);
-    return width > widest ? width : widest;
-}
-
-/* Room that is left goes between the columns. */
-static void widen(struct ctl_graph *graph, struct ctl_graph_group *group, double slack)
-{
-    double last = 0;
-
-    for (uint32_t i = group->first; i < group->first + group->count; i++)
-        if (graph->nodes[i].box.x > last)
-            last = graph->nodes[i].box.x;
-    for (uint32_t i = group->first; i < group->first + group->count; i++) {
-        struct ctl_graph_box *box = &graph->nodes[i].box;
-
-        box->x += last > PADDING ? slack * (box->x - PADDING) / (last - PADDING) : slack / 2;
-    }
-    group->box.width += slack;
-}
-
-/* A row is as high as its highest box, and as wide as the others where little is missing. */
-static void settle_row(struct ctl_graph *graph, const uint32_t *row, size_t count, double slack)
-{
-    double highest = 0, wide = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct ctl_graph_box *box = &graph->groups[row[i]].box;
-
-        highest = box->height > highest ? box->height : highest;
-        wide += box->width;
-    }
-    slack = slack > 0 && slack < wide * 0.4 ? slack / (double)count : 0;
-    for (size_t i = 0; i < count; i++) {
-        struct ctl_graph_box *box = &graph->groups[row[i]].box;
-
-        box->height = highest;
-        box->x += slack * (double)i;
-        widen(graph, &graph->groups[row[i]], slack);
-    }
-}
-
-static void place_boxes(struct layout *layout, const uint32_t *order, size_t count, double left)
-{
-    struct ctl_graph *graph = layout->graph;
-    const double gap = layout->metrics.box_gap;
-    const double target = target_width(graph, order, count, gap);
-    double x = 0, y = 0;
-    size_t first = 0;
-
-    for (size_t i = 0; i <= count; i++) {
-        struct ctl_graph_box *box = i < count ? &graph->groups[order[i]].box : NULL;
-
-        if (i > first && (!box || x + box->width > target)) {
-            settle_row(graph, order + first, i - first, target - (x - gap));
-            y += graph->groups[order[first]].box.height + gap;
-            first = i;
-            x = 0;
-        }
-        if (!box)
-            break;
-        box->x = left + x;
-        box->y = y;
-        x += box->width + gap;
-    }
-    graph->height = y > gap ? y - gap : 0;
-}
-
-/* What is no workload, at the left. Its width. */
-static double strip_width(const struct ctl_graph *graph)
-{
-    double width = 0;
-
-    for (size_t i = 0; i < graph->group_count; i++)
-        if (is_in_strip(&graph->groups[i]) && graph->groups[i].box.width > width)
-            width = graph->groups[i].box.width;
-    return width;
-}
-
-static void place_strip(struct layout *layout, double width)
-{
-    struct ctl_graph *graph = layout->graph;
-    double height = 0, y;
-
-    for (size_t i = 0; i < graph->group_count; i++)
-        if (is_in_strip(&graph->groups[i]))
-            height += graph->groups[i].box.height + layout->metrics.box_gap / 2;
-    height -= height > 0 ? layout->metrics.box_gap / 2 : 0;
-    if (height > graph->height)
-        graph->height = height;
-    y = (graph->height - height) / 2;
-    for (size_t i = 0; i < graph->group_count; i++) {
-        struct ctl_graph_box *box = &graph->groups[i].box;
-
-        if (!is_in_strip(&graph->groups[i]))
-            continue;
-        box->x = (width - box->width) / 2;
-        box->y = y;
-        y += box->height + layout->metrics.box_gap / 2;
-    }
-}
-
-/* From places in their box to places in the picture, which has a margin. */
-static void move_into_place(struct ctl_graph *graph)
-{
-    double right = 0, bottom = graph->height;
-
-    for (size_t i = 0; i < graph->group_count; i++) {
-        struct ctl_graph_group *group = &graph->groups[i];
-        double title = is_boxed(group) ? TITLE : 0, foot = is_boxed(group) ? PADDING / 2 : 0;
-        double middle = group->box.y + title + (group->box.height - title - foot) / 2;
-
-        for (uint32_t n = group->first; n < group->first + group->count; n++) {
-            graph->nodes[n].box.x += group->box.x + CTL_GRAPH_MARGIN;
-            graph->nodes[n].box.y += middle + CTL_GRAPH_MARGIN;
-        }
-        right = group->box.x + group->box.width > right ? group->box.x + group->box.width : right;
-        group->box.x += CTL_GRAPH_MARGIN;
-        group->box.y += CTL_GRAPH_MARGIN;
-    }
-    graph->width = right + 2 * CTL_GRAPH_MARGIN;
-    graph->height = bottom + 2 * CTL_GRAPH_MARGIN;
-}
-
-static int place_all(struct layout *layout, uint32_t *order, bool *placed)
-{
-    struct ctl_graph *graph = layout->graph;
-    double strip;
-    size_t count;
     int r = 0;
 
-    for (uint32_t i = 0; i < graph->group_count && r == 0; i++)
+    for (uint32_t i = 0; i < layout->graph->group_count && r == 0; i++)
         r = place_nodes(layout, i);
-    if (r < 0)
-        return r;
-    strip = strip_width(graph);
-    count = order_boxes(graph, order, placed);
-    place_boxes(layout, order, count, strip > 0 ? strip + 1.6 * layout->metrics.box_gap : 0);
-    place_strip(layout, strip);
-    move_into_place(graph);
-    return 0;
+    return r == 0 ? ctl_graph_place_boxes(layout->graph, layout->metrics.box_gap) : r;
 }
 
 int ctl_graph_layout(struct ctl_graph *graph)
 {
     FENCE_FREE uint32_t *nodes = calloc(graph->node_count + 1, sizeof(*nodes));
-    FENCE_FREE uint32_t *boxes = calloc(graph->group_count + 1, sizeof(*boxes));
-    FENCE_FREE bool *placed = calloc(graph->group_count + 1, sizeof(*placed));
     FENCE_FREE double *rank = calloc(graph->node_count + 1, sizeof(*rank));
     FENCE_FREE double *weights = calloc(graph->node_count + 1, sizeof(*weights));
     struct layout layout = {.graph = graph, .order = nodes, .rank = rank, .weights = weights};
 
-    if (!nodes || !boxes || !placed || !rank || !weights)
+    if (!nodes || !rank || !weights)
         return -ENOMEM;
     layout.metrics =
         ctl_graph_is_small(graph)
             ? (struct metrics){.node_width = 152, .column_gap = 128, .row = 76, .box_gap = 72}
             : (struct metrics){.node_width = 130, .column_gap = 30, .row = 39, .box_gap = 40};
-    return place_all(&layout, boxes, placed);
+    return place_all(&layout);
 }

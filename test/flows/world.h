@@ -5,7 +5,7 @@
 #include "lib/flows/book.h"
 #include "test/cmocka.h"
 
-#define HZ        100u
+#define HZ        100ull
 #define WALL      1800000000ull /* seconds since 1970 at jiffies 0 */
 #define SECOND    1000000000ull
 #define WORLD_MAX 1024
