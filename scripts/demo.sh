@@ -3,6 +3,7 @@
 # podfence in a minute: one node in its own namespaces, four pods through the real chain
 # bridge -> portmap -> podfence, real connections, expected beside measured. As root on Debian 12.
 # Exit status 1 when anything is not as expected.
+#   --tour      another: a shop of eight services, from the first flows to policies in force and a cut
 #   --keep      leave the node running and print what to try
 #   --no-build  use what is in build/
 set -euo pipefail
@@ -10,13 +11,15 @@ set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/.." && pwd)
 data=$source_dir/test/e2e/data
 keep=
+tour=
 build=yes
 for argument in "$@"; do
     case $argument in
         --keep) keep=yes ;;
+        --tour) tour=yes ;;
         --no-build) build= ;;
         *)
-            sed -n '3,8s/^# \{0,1\}//p' "$0"
+            sed -n '3,9s/^# \{0,1\}//p' "$0"
             exit 2
             ;;
     esac
@@ -40,6 +43,10 @@ source "$source_dir/test/e2e/lab.sh"
 
 # ---- --keep: the node goes on when this script has ended -----------------------------------------
 
+if [ -n "$keep$tour" ] && [ "$keep" = "$tour" ]; then
+    echo "demo.sh: --tour and --keep do not go together" >&2
+    exit 2
+fi
 if [ -n "$keep" ] && [ -z "${LAB_INSIDE:-}" ]; then
     pipe=$(mktemp -u)
     mkfifo -m 0600 "$pipe"
@@ -165,6 +172,13 @@ show() {
     # the first part, as far as it fits here
     lab_ctl "$@" 2>&1 | awk '/^$/ { ended = 1 } NR <= 9 && !ended { print "  " substr($0, 1, 118) }'
 }
+
+if [ -n "$tour" ]; then
+    # shellcheck source=scripts/demo-tour.sh
+    source "$source_dir/scripts/demo-tour.sh"
+    tour
+    exit "$((wrong > 0))"
+fi
 
 # ---- the demo ------------------------------------------------------------------------------------
 
