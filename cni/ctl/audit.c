@@ -214,6 +214,7 @@ int ctl_audit(struct ctl *ctl, int argc, char **argv)
 {
     const struct ctl_usage usage = {
         .verb = "audit",
+        .subcommands = "verify report",
         .arguments = "verify|report",
         .about = "The audit log of podfenced --audit-log: `audit verify` checks its chain of "
                  "hashes, `audit report`\nsays who talked to whom and what was changed. See "

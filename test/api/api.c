@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -145,10 +146,12 @@ static void test_stuck_daemon(void **state)
 {
     const struct fixture *fixture = *state;
     FENCE_CLOSE int listener = fence_api_listen(fixture->path, NULL);
-    int clients[1024];
+    const struct rlimit descriptors = {4096, 4096};
+    int clients[2048];
     int count = 0, last = 0;
 
-    while (count < 1024 && (last = fence_api_connect(fixture->path, NULL)) >= 0)
+    (void)setrlimit(RLIMIT_NOFILE, &descriptors);
+    while (count < 2048 && (last = fence_api_connect(fixture->path, NULL)) >= 0)
         clients[count++] = last;
     assert_int_equal(last, -EAGAIN);
     /* still someone's socket: it must not be taken away */
