@@ -13,11 +13,16 @@
 #include "lib/base/memory.h"
 #include "test/ctl/run.h"
 
-#define DATA  FENCE_SOURCE_DIR "/test/ctl/data/"
-#define SHOP  DATA "learn-shop.json"
-#define MIXED DATA "learn-mixed.json"
-#define ODD   DATA "learn-odd.json"
-#define NODES DATA "learn-nodes.yaml"
+#define DATA FENCE_SOURCE_DIR "/test/ctl/data/"
+
+static const char shop_flows[] = DATA "learn-shop.json";
+static const char mixed_flows[] = DATA "learn-mixed.json";
+static const char odd_flows[] = DATA "learn-odd.json";
+static const char service_flows[] = DATA "learn-services.json";
+static const char nodes[] = DATA "learn-nodes.yaml";
+static const char services[] = DATA "learn-services-objects.yaml";
+static const char policies[] = DATA "learn-check.yaml";
+static const char live_golden[] = DATA "diff-live.json";
 
 static char *slurp(const char *path)
 {
@@ -59,25 +64,27 @@ static const struct {
     const char *said; /* on standard error, a part */
 } worlds[] = {
     {"learn-shop.yaml",
-     {"learn", "--flows", SHOP, NULL},
+     {"learn", "--flows", shop_flows, NULL},
      "denied, not proposed: shop/web > data/db"},
     {"learn-shop-audit.yaml",
-     {"learn", "--flows", SHOP, "--audit", "-n", "data", "--isolate", "both", "-o", "yaml", NULL},
+     {"learn", "--flows", shop_flows, "--audit", "-n", "data", "--isolate", "both", "-o", "yaml",
+      NULL},
      "denied, not proposed: shop/web > data/db TCP/5432"},
     {"learn-mixed.yaml",
-     {"learn", "--flows", MIXED, "--objects", NODES, NULL},
+     {"learn", "--flows", mixed_flows, "--objects", nodes, NULL},
      "front/web: not allowed by the proposal: egress: ICMP type 8 code 0"},
     {"learn-mixed-segment.yaml",
-     {"learn", "--flows", MIXED, "--kind", "SegmentPolicy", "--audit", NULL},
+     {"learn", "--flows", mixed_flows, "--kind", "SegmentPolicy", "--audit", NULL},
      "no policy for front/web: other nodes' addresses are not known"},
     {"learn-services.yaml",
-     {"learn", "--flows", DATA "learn-services.json", "--objects",
-      DATA "learn-services-objects.yaml", NULL},
+     {"learn", "--flows", service_flows, "--objects", services, NULL},
      "no policy for svc/b: it goes to addresses of services"},
     {"learn-services-alone.yaml",
-     {"learn", "--flows", DATA "learn-services.json", NULL},
+     {"learn", "--flows", service_flows, NULL},
      "no policy for svc/a: it goes to addresses of services"},
-    {"learn-odd.yaml", {"learn", "--flows", ODD, NULL}, "node \\x1b]0;x\\x07\\xe2\\x80\\xa8- evil"},
+    {"learn-odd.yaml",
+     {"learn", "--flows", odd_flows, NULL},
+     "node \\x1b]0;x\\x07\\xe2\\x80\\xa8- evil"},
 };
 
 static void proposals(void **state)
@@ -106,7 +113,7 @@ static void proposals(void **state)
 /* The list in JSON is the same objects, and fits what it was learned from. */
 static void as_json(void **state)
 {
-    const char *const arguments[] = {"learn", "--flows", ODD, "-o", "json", NULL};
+    const char *const arguments[] = {"learn", "--flows", odd_flows, "-o", "json", NULL};
     struct run run;
     cJSON *value;
 
@@ -126,8 +133,8 @@ static void as_json(void **state)
 /* Of several nodes' flows: what each told. */
 static void files_together(void **state)
 {
-    const char *const arguments[] = {"learn", "--flows", SHOP, "--flows", MIXED,
-                                     "-n",    "front",   "-n", "shop",    NULL};
+    const char *const arguments[] = {"learn", "--flows", shop_flows, "--flows", mixed_flows,
+                                     "-n",    "front",   "-n",       "shop",    NULL};
     struct run run;
 
     (void)state;
@@ -152,10 +159,8 @@ static const char *text_of(const cJSON *object, const char *name)
 /* "POLICY DIRECTION RULE FINDING TEXT", rule -1 for none. */
 static void check_finds(const char *flows, const char *const *wanted)
 {
-    const char *const arguments[] = {"learn",    "--check", DATA "learn-check.yaml",
-                                     "--flows",  flows,     "--objects",
-                                     NODES,      "-o",      "json",
-                                     "--expect", "none",    NULL};
+    const char *const arguments[] = {"learn", "--check", policies, "--flows",  flows,  "--objects",
+                                     nodes,   "-o",      "json",   "--expect", "none", NULL};
     struct run run;
     cJSON *value, *finding;
     size_t count = 0;
@@ -212,16 +217,16 @@ static void checks(void **state)
     };
 
     (void)state;
-    check_finds(SHOP, shop);
-    check_finds(MIXED, mixed);
+    check_finds(shop_flows, shop);
+    check_finds(mixed_flows, mixed);
 }
 
 /* What was learned has nothing unused and nothing too wide. */
 static void own_proposal(void **state)
 {
-    const char *const learn[] = {"learn", "--flows", SHOP, "--isolate", "both", NULL};
-    const char *const check[] = {"learn", "--flows",  SHOP,   "--check",
-                                 "-",     "--expect", "none", NULL};
+    const char *const learn[] = {"learn", "--flows", shop_flows, "--isolate", "both", NULL};
+    const char *const check[] = {"learn", "--flows",  shop_flows, "--check",
+                                 "-",     "--expect", "none",     NULL};
     struct run proposed, checked;
 
     (void)state;
@@ -238,11 +243,12 @@ static void own_proposal(void **state)
 
 static void live(void **state)
 {
-    const char *const json[] = {"diff", "--live",   "--flows", MIXED, "-o",
+    const char *const json[] = {"diff", "--live",   "--flows", mixed_flows, "-o",
                                 "json", "--expect", "none",    NULL};
-    const char *const text[] = {"diff", "--live", "--flows", MIXED, NULL};
-    const char *const nothing[] = {"diff", "--live", "--flows", SHOP, "--expect", "none", NULL};
-    FENCE_FREE char *golden = slurp(DATA "diff-live.json");
+    const char *const text[] = {"diff", "--live", "--flows", mixed_flows, NULL};
+    const char *const nothing[] = {"diff",     "--live", "--flows", shop_flows,
+                                   "--expect", "none",   NULL};
+    FENCE_FREE char *golden = slurp(live_golden);
     struct run run;
 
     (void)state;
@@ -275,17 +281,17 @@ static const struct {
     {{"learn", "--isolate", "all"}, 2, "--isolate all: there are seen and both"},
     {{"learn", "--expect", "none"}, 2, "--expect goes with --check"},
     {{"learn", "--check", "--expect", "all", "x"}, 2, "--expect all: with --check there is none"},
-    {{"learn", "--since", "soon", "--flows", SHOP}, 2, "--since soon"},
-    {{"learn", "--flows", NODES}, 1, "is not JSON"},
+    {{"learn", "--since", "soon", "--flows", shop_flows}, 2, "--since soon"},
+    {{"learn", "--flows", nodes}, 1, "is not JSON"},
     {{"learn", "--flows", "/nowhere"}, 1, "/nowhere"},
     {{"learn", "--socket", "/nowhere/s"}, 1, "no daemon answers at /nowhere/s"},
-    {{"learn", "--check", "/nowhere", "--flows", SHOP}, 1, "/nowhere"},
-    {{"learn", "--check", NODES, "--flows", SHOP}, 1, "there is no policy in it"},
+    {{"learn", "--check", "/nowhere", "--flows", shop_flows}, 1, "/nowhere"},
+    {{"learn", "--check", nodes, "--flows", shop_flows}, 1, "there is no policy in it"},
     {{"diff"}, 2, "OLD is missing"},
     {{"diff", "old"}, 2, "NEW is missing"},
     {{"diff", "--live", "old"}, 2, "--live takes neither OLD and NEW nor --objects"},
     {{"diff", "--live", "--expect", "all"}, 2, "--expect all: with --live there is none"},
-    {{"diff", "--live", "--since", "x", "--flows", SHOP}, 2, "--since x"},
+    {{"diff", "--live", "--since", "x", "--flows", shop_flows}, 2, "--since x"},
     {{"diff", "--live", "--socket", "/nowhere/s"}, 1, "no daemon answers at /nowhere/s"},
 };
 
