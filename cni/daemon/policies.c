@@ -19,6 +19,8 @@
 /* Names of endpoints that are listed for one policy; the count is of all. */
 #define NAMES_MAX 200
 
+#define ENDPOINT_SUBJECT "endpoint " /* of a failure: see lib/datapath/apply_endpoints.c */
+
 #define NAME_BYTES (FENCE_NAMESPACE_MAX + FENCE_POD_NAME_MAX)
 
 /* What a policy looks at in an endpoint. */
@@ -172,12 +174,34 @@ static const char *failure_of(const struct fence_reconcile *reconcile,
 
     if (closed)
         return closed;
-    length = (size_t)snprintf(subject, sizeof(subject), "endpoint %s ",
+    length = (size_t)snprintf(subject, sizeof(subject), ENDPOINT_SUBJECT "%s ",
                               fence_local_name(local, name, sizeof(name)));
     for (size_t i = 0; i < reconcile->report.failure_count; i++)
         if (!strncmp(reconcile->report.failures[i].subject, subject, length))
             return reconcile->report.failures[i].text;
     return NULL;
+}
+
+/* A map that is full is why endpoints are closed. */
+static const struct fence_apply_failure *map_failure(const struct fence_reconcile *reconcile)
+{
+    for (size_t i = 0; i < reconcile->report.failure_count; i++)
+        if (strncmp(reconcile->report.failures[i].subject, ENDPOINT_SUBJECT,
+                    strlen(ENDPOINT_SUBJECT)) != 0)
+            return &reconcile->report.failures[i];
+    return NULL;
+}
+
+static const char *explain(const struct fence_reconcile *reconcile, const char *failure, char *text,
+                           size_t size)
+{
+    const struct fence_apply_failure *map = map_failure(reconcile);
+
+    if (map)
+        snprintf(text, size, "%s (%s: %s)", failure, map->subject, map->text);
+    else
+        snprintf(text, size, "%s", failure);
+    return text;
 }
 
 static void add_failure(cJSON *list, const char *endpoint, const char *text)
@@ -198,17 +222,18 @@ static void add_shortfalls(cJSON *policy, const struct policies *policies,
 
     for (size_t i = 0; i < policies->count; i++) {
         const struct subject *subject = &policies->subjects[i];
-        char name[NAME_BYTES];
-        const char *text;
+        const struct fence_reconcile *reconcile = &policies->daemon->reconcile;
+        char name[NAME_BYTES], text[FENCE_ERR_MAX];
+        const char *failure;
 
         if (!is_selected(object, subject))
             continue;
         name_of(subject, name, sizeof(name));
         if (subject->local->exempt)
             cJSON_AddItemToArray(exempt, cJSON_CreateString(name));
-        text = failure_of(&policies->daemon->reconcile, subject->local);
-        if (text)
-            add_failure(failures, name, text);
+        failure = failure_of(reconcile, subject->local);
+        if (failure)
+            add_failure(failures, name, explain(reconcile, failure, text, sizeof(text)));
     }
 }
 
@@ -273,7 +298,7 @@ void fence_shortfalls_free(struct fence_shortfalls **shortfalls)
 bool fence_shortfalls_find(const struct fence_shortfalls *shortfalls,
                            const struct fence_object *policy, char *text, size_t size)
 {
-    char name[NAME_BYTES];
+    char name[NAME_BYTES], why[FENCE_ERR_MAX];
 
     for (size_t i = 0; shortfalls && i < shortfalls->policies.count; i++) {
         const struct subject *subject = &shortfalls->policies.subjects[i];
@@ -281,7 +306,8 @@ bool fence_shortfalls_find(const struct fence_shortfalls *shortfalls,
         if (!shortfalls->texts[i] || !is_selected(policy, subject))
             continue;
         snprintf(text, size, "endpoint %s: %s", name_of(subject, name, sizeof(name)),
-                 shortfalls->texts[i]);
+                 explain(&shortfalls->policies.daemon->reconcile, shortfalls->texts[i], why,
+                         sizeof(why)));
         return true;
     }
     return false;

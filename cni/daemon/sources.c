@@ -46,7 +46,7 @@ static void folder_ready(void *context, uint32_t events)
     int wait = fence_folder_handle(source->folder);
 
     (void)events;
-    if (!source->noticed_ns)
+    if (wait >= 0 && !source->noticed_ns)
         source->noticed_ns = fence_clock_boot_ns();
     if (wait == 0)
         read_folder(source);
