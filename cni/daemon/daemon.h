@@ -18,6 +18,7 @@
 #include "cni/daemon/filters.h"
 #include "cni/daemon/flowbook.h"
 #include "cni/daemon/guard.h"
+#include "cni/daemon/http.h"
 #include "cni/daemon/inforce.h"
 #include "cni/daemon/locals.h"
 #include "cni/daemon/loop.h"
@@ -58,6 +59,7 @@ struct fence_daemon {
     struct fence_event_log event_log;
     struct fence_audit audit;
     struct fence_alarms alarms;
+    struct fence_http http;
     struct fence_server server;
     struct fence_conditions conditions;
     int64_t started_at; /* seconds since 1970 */

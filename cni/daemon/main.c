@@ -223,6 +223,7 @@ static const start_step start_steps[] = {
     fence_observe_init,
     fence_flowbook_init,
     fence_server_init,
+    fence_http_init,
     take_over,
     fence_unenforced_init,
     fence_vanished_init,
@@ -256,6 +257,7 @@ static int run(struct fence_daemon *daemon, struct fence_err *err)
 
 static void stop(struct fence_daemon *daemon)
 {
+    fence_http_done(daemon);
     fence_server_done(daemon);
     fence_observe_done(daemon);
     fence_flowbook_done(daemon);
@@ -309,6 +311,9 @@ static void init(struct fence_daemon *daemon)
                     .watch.fd = -1},
         .flowbook.timer = {.fd = -1, .watch.fd = -1},
         .event_log.file = FENCE_LOG_FILE_NONE,
+        .http = {.watch.fd = -1,
+                 .timer = {.fd = -1, .watch.fd = -1},
+                 .retry = {.fd = -1, .watch.fd = -1}},
         .audit = {.sync.ends = {-1, -1}, .tick = {.fd = -1, .watch.fd = -1}},
         .alarms = FENCE_ALARMS_NONE,
         .server = {.fd = -1, .watch.fd = -1, .tick = {.fd = -1, .watch.fd = -1}},

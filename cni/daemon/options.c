@@ -388,6 +388,9 @@ static const struct fence_option_row rows[] = {
      "begin a new file when one has this size, and rename the old one to FILE.1 [64M]"},
     {"audit-log-files", "N", fence_option_audit_log_files,
      "files that are kept, the present one among them [10]"},
+    {"metrics", "ADDRESS:PORT|off", fence_option_metrics,
+     "serve /metrics, /healthz and /readyz there by HTTP, such as 127.0.0.1:9464; without an\n"
+     "address (:9464), at all of this node's [off]"},
     {"log-level", "error|warning|info|debug", set_log_level,
      "what is said on standard error [info]"},
     {"version", NULL, NULL, "show the version of the program and of the pinned layout"},

@@ -9,6 +9,7 @@
 #include "cni/daemon/alarms.h"
 #include "cni/daemon/audit.h"
 #include "cni/daemon/event_log.h"
+#include "cni/daemon/http.h"
 #include "cni/daemon/log.h"
 #include "lib/base/err.h"
 #include "lib/datapath/attach.h"
@@ -49,6 +50,7 @@ struct fence_options {
     const char *cni_entry;  /* NULL: the default */
     unsigned int cni_check; /* seconds */
     struct fence_audit_options audit;
+    struct fence_http_options http;
     bool own_node_egress_is_policy;
     bool labels_from_annotations;
     bool audit_annotation;

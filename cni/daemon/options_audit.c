@@ -34,3 +34,8 @@ int fence_option_audit_log_files(struct fence_options *options, const char *valu
 {
     return fence_option_files(value, &options->audit.files, err);
 }
+
+int fence_option_metrics(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    return fence_http_parse(value, &options->http, err);
+}

@@ -11,5 +11,6 @@ int fence_option_audit_log(struct fence_options *options, const char *value, str
 int fence_option_audit_key(struct fence_options *options, const char *value, struct fence_err *err);
 int fence_option_audit_log_size(struct fence_options *options, const char *value,
                                 struct fence_err *err);
+int fence_option_metrics(struct fence_options *options, const char *value, struct fence_err *err);
 int fence_option_audit_log_files(struct fence_options *options, const char *value,
                                  struct fence_err *err);

@@ -302,6 +302,8 @@ static int try_once(struct fence_daemon *daemon, struct fence_err *err)
     reconcile->applies++;
     reconcile->applied_at = (int64_t)(fence_clock_wall_ns() / NS_PER_SECOND);
     reconcile->applied_us = (fence_clock_boot_ns() - before) / 1000;
+    reconcile->failed += reconcile->report.failure_count > 0;
+    fence_histogram_add(&reconcile->seconds, (double)reconcile->applied_us / 1e6);
     fence_devices_check(daemon);
     fence_late_settle(daemon, &reconcile->locals.records);
     take_after(daemon);
@@ -325,8 +327,10 @@ void fence_reconcile_run(struct fence_daemon *daemon)
         return;
     reconcile->error.text[0] = '\0';
     fence_cuts_refresh(daemon);
-    if (try_once(daemon, &reconcile->error) < 0)
+    if (try_once(daemon, &reconcile->error) < 0) {
+        reconcile->failed++;
         fence_timer_after(&reconcile->retry, RETRY_MS, 0);
+    }
 }
 
 const struct fence_plan_endpoint *fence_reconcile_endpoint(const struct fence_reconcile *reconcile,

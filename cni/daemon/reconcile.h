@@ -15,6 +15,7 @@
 
 #include "cni/daemon/locals.h"
 #include "cni/daemon/loop.h"
+#include "lib/base/histogram.h"
 #include "lib/datapath/apply.h"
 #include "lib/policy/compile.h"
 
@@ -31,6 +32,8 @@ struct fence_reconcile {
     int64_t applied_at;               /* seconds since 1970 */
     uint64_t applied_us;              /* how long compiling and applying took */
     uint64_t applies;
+    uint64_t failed;                /* applies that failed, wholly or in part */
+    struct fence_histogram seconds; /* of applies that did not */
     struct fence_timer expiry;
     struct fence_timer sweep;
     struct fence_timer retry;
