@@ -55,10 +55,14 @@ static void add(struct fence_daemon *daemon, const char *text, size_t size)
 
 void fence_event_log_record(struct fence_daemon *daemon, const struct fence_record *record)
 {
-    char text[FENCE_EVENT_JSON_MAX];
+    const char *text;
+    size_t size;
 
-    if (fence_log_file_is_used(&daemon->event_log.file) && fits(&daemon->options.event_log, record))
-        add(daemon, text, fence_event_json(record, text));
+    if (!fence_log_file_is_used(&daemon->event_log.file) ||
+        !fits(&daemon->options.event_log, record))
+        return;
+    text = fence_observe_text(daemon, record, &size);
+    add(daemon, text, size);
 }
 
 void fence_event_log_lost(struct fence_daemon *daemon, const struct fence_lost *lost)

@@ -84,6 +84,19 @@ static void tell_lost(struct fence_daemon *daemon)
     observe->lost = now;
 }
 
+const char *fence_observe_text(struct fence_daemon *daemon, const struct fence_record *record,
+                               size_t *ret_size)
+{
+    struct fence_observe_text *text = &daemon->observe.text;
+
+    if (text->number != record->uuid[1]) {
+        text->size = fence_event_json(record, text->text);
+        text->number = record->uuid[1];
+    }
+    *ret_size = text->size;
+    return text->text;
+}
+
 void fence_observe_drain(struct fence_daemon *daemon)
 {
     /* the ring has room for some ten times as many as are consumed in one go */

@@ -12,6 +12,7 @@
 
 #include "cni/daemon/loop.h"
 #include "cni/daemon/recent.h"
+#include "lib/api/event_json.h"
 #include "lib/api/record.h"
 #include "lib/api/resolve.h"
 #include "lib/datapath/events.h"
@@ -27,6 +28,13 @@ struct fence_consumer {
     bool (*wanted)(const struct fence_daemon *daemon);
 };
 
+/* The record that was wanted as JSON last. */
+struct fence_observe_text {
+    uint64_t number; /* 0 = none */
+    size_t size;
+    char text[FENCE_EVENT_JSON_MAX];
+};
+
 struct fence_observe {
     struct fence_events *events;
     struct fence_fd_watch watch;
@@ -35,6 +43,7 @@ struct fence_observe {
     struct fence_timer flush;
     struct fence_resolver resolver;
     struct fence_recent recent;
+    struct fence_observe_text text;
     uint64_t seen;
     uint64_t lost;      /* of the kernel's counter, as last looked at */
     uint64_t lost_told; /* since the start */
@@ -48,6 +57,10 @@ bool fence_observe_wanted(const struct fence_daemon *daemon);
 /* Go on hearing of allowed connections as long as they are wanted: at least every
  * FENCE_LISTEN_SECONDS, and at once when somebody begins to want them. */
 void fence_observe_listen(struct fence_daemon *daemon);
+/* A record as lib/api/event_json.h has it, made once for all who want it: valid until another one
+ * is asked for. *ret_size is 0 when it does not fit. */
+const char *fence_observe_text(struct fence_daemon *daemon, const struct fence_record *record,
+                               size_t *ret_size);
 /* For the status: {"seen":12,"lost":0,"observers":1,"log":null}. */
 cJSON *fence_observe_json(const struct fence_daemon *daemon);
 void fence_observe_done(struct fence_daemon *daemon);

@@ -44,14 +44,11 @@ static void send_lost(struct fence_client *client, const char *source, uint64_t 
 
 static void send_record(struct fence_client *client, const struct fence_record *record)
 {
-    struct fence_observers *observers = &client->daemon->server.observers;
+    size_t size;
+    const char *text = fence_observe_text(client->daemon, record, &size);
 
-    if (observers->text_of != record->uuid[1]) {
-        observers->size = fence_event_json(record, observers->text);
-        observers->text_of = record->uuid[1];
-    }
-    if (observers->size)
-        fence_client_send_text(client, observers->text, observers->size);
+    if (size)
+        fence_client_send_text(client, text, size);
 }
 
 static void go_one(struct fence_client *client)

@@ -30,12 +30,9 @@ struct fence_observer {
     uint64_t lost;     /* by the kernel, not told yet */
 };
 
-/* Of all of them: the text of the record that most want at the same time. */
+/* Of all of them. */
 struct fence_observers {
     size_t count;
-    uint64_t text_of; /* number, 0 = none */
-    size_t size;
-    char text[FENCE_EVENT_JSON_MAX];
 };
 
 /* The request {"op":"observe",...}: lib/api/README.md. */
