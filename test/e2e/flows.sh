@@ -115,6 +115,21 @@ expect_equal "what it counts again" "$(edge shop/web shop/api)" "4 0 4" # the ke
 expect_equal "a saved answer" "$(lab_ctl graph -o json --flows "$LAB/out/saved.json" |
     jq -r '.edges[] | select(.source == "shop/web" and .destination == "shop/api") | .forwarded')" 4
 
+lab_say "a book of another boot, too large for one message"
+lab_daemon_stop
+jq -nc '{podfenceFlows: 1, boot: "another", since: "2026-01-01T00:00:00Z", jiffies: 5, flows: 3000},
+    (range(3000) | {source: {kind: "workload", namespace: "old", app: "app-\(.)", labels: {app: "app-\(.)", tier: "back"}},
+        destination: {kind: "reserved", name: "world"}, protocol: "TCP", port: 443, direction: "EGRESS",
+        verdict: "FORWARDED", reason: "rule", policy: "NetworkPolicy/old/out", rule: 0, auditPolicy: null, auditRule: null,
+        count: 7, firstSeen: "2026-01-01T00:00:00Z", lastSeen: "2026-01-02T00:00:00Z"}), {end: true}' >"$LAB/state/flows.jsonl"
+lab_daemon_start
+expect_equal "flows of then" "$(lab_ctl top -o json | jq -c '[.flows[] | select(.source.namespace == "old")] | [length, (map(.source.app) | unique | length), (map(.count) | add)]')" \
+    '[3000,3000,21000]'
+expect_equal "since" "$(lab_ctl top -o json | jq -r .since)" 2026-01-01T00:00:00.000Z
+expect_equal "those of the last minutes" "$(lab_ctl top --since 10m -o json | jq '[.flows[] | select(.source.namespace == "old")] | length')" 0
+expect_equal "what this boot has counted" "$(edge shop/web shop/api)" "4 0 4"
+expect_equal "flows, by status" "$(lab_status '.flows | [.count > 3000, .unnamed, .kept]')" '[true,0,true]'
+
 lab_say "the pods go, their names stay"
 for pod in web api db intruder; do
     lab_pod_del "$pod"
