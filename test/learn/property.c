@@ -15,7 +15,11 @@
 #include "lib/base/memory.h"
 #include "lib/learn/manifest.h"
 
-#define WORLDS 30u
+#ifdef __SANITIZE_ADDRESS__
+#    define WORLDS 8u
+#else
+#    define WORLDS 30u
+#endif
 
 /* One world, what was proposed for it, and the world with that. */
 struct run {
