@@ -54,6 +54,14 @@ struct flows {
     void *context;
 };
 
+/* A CPU that found the entry made by another has no first_seen. */
+static __u64 earlier(__u64 a, __u64 b)
+{
+    if (!a || !b)
+        return a | b;
+    return a < b ? a : b;
+}
+
 static void add_cpu(struct fence_flow *sum, const struct fence_flow *cpu)
 {
     const struct fence_flow before = *sum;
@@ -63,8 +71,7 @@ static void add_cpu(struct fence_flow *sum, const struct fence_flow *cpu)
     if (cpu->last_seen >= before.last_seen)
         *sum = *cpu;
     sum->count = before.count + cpu->count;
-    sum->first_seen =
-        before.count && before.first_seen < cpu->first_seen ? before.first_seen : cpu->first_seen;
+    sum->first_seen = earlier(before.first_seen, cpu->first_seen);
 }
 
 static int flow_visit(void *context, const void *key, const void *value)

@@ -3,6 +3,7 @@
 #include "lib/datapath/read.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -142,6 +143,36 @@ static void test_flows(void **state)
     node_check(fence_flows_each(&pins, sum_flows, sums, &err), &err);
     assert_int_equal(sums[FENCE_ALLOW], 2);
     assert_int_equal(sums[FENCE_DENY], 1);
+}
+
+static int keep_port_7(void *context, const struct fence_flow_key *key,
+                       const struct fence_flow *flow)
+{
+    if (key->port == 7)
+        *(struct fence_flow *)context = *flow;
+    return 0;
+}
+
+/* An entry made by one CPU and found by another. */
+static void test_flow_of_cpus(void **state)
+{
+    const struct fence_flow_key key = {.source = 1, .destination = 2, .port = 7, .protocol = 6};
+    struct fence_flow cpus[256] = {{.count = 2, .first_seen = 100, .last_seen = 300, .rule = 1}};
+    struct fence_flow sum = {0};
+    struct fence_err err = {{0}};
+
+    (void)state;
+    assert_in_range(libbpf_num_possible_cpus(), 1, 256);
+    if (libbpf_num_possible_cpus() == 1)
+        return; /* nothing to sum */
+    cpus[1] = (struct fence_flow){.count = 3, .last_seen = 400, .rule = 2};
+    assert_int_equal(bpf_map_update_elem(pins.maps[FENCE_MAP_FLOWS], &key, cpus, BPF_ANY), 0);
+    node_check(fence_flows_each(&pins, keep_port_7, &sum, &err), &err);
+    assert_int_equal(sum.count, 5);
+    assert_int_equal(sum.first_seen, 100);
+    assert_int_equal(sum.last_seen, 400);
+    assert_int_equal(sum.rule, 2);
+    assert_int_equal(bpf_map_delete_elem(pins.maps[FENCE_MAP_FLOWS], &key), 0);
 }
 
 static int stop_at_second(void *context, const void *key, const void *value)
@@ -286,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_prog_run_errors, begin, end),
         cmocka_unit_test_setup_teardown(test_counters, begin, end),
         cmocka_unit_test_setup_teardown(test_flows, begin, end),
+        cmocka_unit_test_setup_teardown(test_flow_of_cpus, begin, end),
         cmocka_unit_test_setup_teardown(test_each, begin, end),
         cmocka_unit_test_setup_teardown(test_show, begin, end),
         cmocka_unit_test_setup_teardown(test_usage, begin, end),
