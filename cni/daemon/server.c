@@ -16,9 +16,9 @@
 #include "lib/api/api.h"
 #include "lib/base/memory.h"
 
-/* What one client may leave lying about: of events, and of answers that he has asked for. */
-#define QUEUE_MAX_BYTES  (8u << 20)
-#define ANSWER_MAX_BYTES (64u << 20)
+/* What one client may leave lying about of answers that he has asked for, and all of them. */
+#define QUEUE_MAX_BYTES  (64u << 20)
+#define QUEUES_MAX_BYTES (128u << 20)
 
 #define TICK_MS    5000
 #define IDLE_TICKS 2
@@ -29,6 +29,7 @@ static void drop_first(struct fence_client *client)
 
     client->queue = message->next;
     client->queued -= message->size;
+    client->daemon->server.queued -= message->size;
     free(message);
 }
 
@@ -84,12 +85,12 @@ static void flush(struct fence_client *client)
 
 void fence_client_send_text(struct fence_client *client, const char *text, size_t size)
 {
-    const size_t most = client->observer.on ? QUEUE_MAX_BYTES : ANSWER_MAX_BYTES;
     struct fence_message *message;
 
     if (client->broken)
         return;
-    if (size > FENCE_API_MESSAGE_MAX || client->queued + size > most) {
+    if (size > FENCE_API_MESSAGE_MAX || client->queued + size > QUEUE_MAX_BYTES ||
+        client->daemon->server.queued + size > QUEUES_MAX_BYTES) {
         fence_log(FENCE_LOG_WARNING, "socket: a client does not read its messages and is dropped");
         mark_broken(client, "does not read");
         return;
@@ -108,6 +109,7 @@ void fence_client_send_text(struct fence_client *client, const char *text, size_
         client->queue = message;
     client->last = message;
     client->queued += size;
+    client->daemon->server.queued += size;
     flush(client);
 }
 
@@ -144,12 +146,12 @@ void fence_client_refuse(struct fence_client *client, const char *format, ...)
 }
 
 /* What is left unread at close() would make the client see an error instead of our answer. */
-static void drain(struct fence_client *client)
+static void drain(int fd)
 {
     char none;
 
     for (int i = 0; i < 64; i++)
-        if (recv(client->fd, &none, sizeof(none), MSG_DONTWAIT) <= 0)
+        if (recv(fd, &none, sizeof(none), MSG_DONTWAIT) <= 0)
             return;
 }
 
@@ -169,7 +171,7 @@ static void receive(struct fence_client *client)
         mark_broken(client, err.text);
     }
     if (client->closing)
-        drain(client);
+        drain(client->fd);
 }
 
 static void client_ready(void *context, uint32_t events)
@@ -202,6 +204,7 @@ __attribute__((format(printf, 2, 3))) static void turn_away(int fd, const char *
     fence_log(FENCE_LOG_WARNING, "socket: one is refused: %s", text);
     size = snprintf(message, sizeof(message), "{\"ok\":false,\"error\":\"%s\"}", text);
     (void)fence_api_send_text(fd, message, (size_t)size, NULL);
+    drain(fd);
     close(fd);
 }
 

@@ -67,6 +67,7 @@ struct fence_server {
     struct fence_client *clients[FENCE_CLIENTS_MAX];
     size_t count;
     size_t readers;
+    size_t queued;    /* bytes of all clients */
     uint64_t numbers; /* of clients so far */
     struct fence_observers observers;
 };

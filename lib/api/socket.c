@@ -10,7 +10,7 @@
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
 
-#define BACKLOG 1024
+#define BACKLOG 512
 
 static int set_path(struct sockaddr_un *address, const char *path, struct fence_err *err)
 {

@@ -389,7 +389,7 @@ static void test_others_are_refused(void **state)
     pid_t pid;
 
     daemon_start(lab, NULL);
-    /* open the doors of the file system: the peer's credentials still count */
+    /* open the doors of the file system: the peer's credentials still count, and he is told */
     snprintf(run, sizeof(run), "%s/run", lab->root);
     assert_int_equal(chmod(lab->root, 0755), 0);
     assert_int_equal(chmod(run, 0755), 0);
@@ -405,7 +405,10 @@ static void test_others_are_refused(void **state)
         if (fd < 0)
             _exit(11);
         (void)daemon_tell(fd, "{\"op\":\"status\"}");
-        _exit(fence_api_receive(fd, 5000, &answer, NULL) == -ECONNRESET ? 0 : 12);
+        if (fence_api_receive(fd, 5000, &answer, NULL) < 0 ||
+            !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(answer, "ok")))
+            _exit(12);
+        _exit(fence_api_receive(fd, 5000, &answer, NULL) == -ECONNRESET ? 0 : 13);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
