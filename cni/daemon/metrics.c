@@ -218,6 +218,20 @@ static void put_cuts(FILE *out, const struct fence_cuts *cuts)
     metric_counter(out, "podfence_cuts_total", "Emergency cuts that were made.", cuts->made);
 }
 
+static void put_alarms(FILE *out, const struct fence_alarms *alarms)
+{
+    metric_gauge(out, "podfence_alarms_active", "Alarms that are raised.",
+                 alarms->engine ? (double)fence_alarm_raised(alarms->engine) : 0);
+    metric_begin(out, "podfence_alarms_total", "counter", "Alarms that were raised, by rule.");
+    for (unsigned int rule = 0; rule < FENCE_ALARM_RULES; rule++)
+        metric_sample(out, "podfence_alarms_total", "rule",
+                      fence_alarm_rule_name((enum fence_alarm_rule)rule), alarms->raised[rule]);
+    metric_counter(out, "podfence_alarm_cuts_total", "Emergency cuts that alarms have set.",
+                   alarms->cuts);
+    metric_counter(out, "podfence_alarm_cuts_refused_total",
+                   "Alarms that would have cut, and must not or could not.", alarms->cuts_refused);
+}
+
 static void put_http(FILE *out, const struct fence_http *http)
 {
     static const char *const paths[] = {"metrics", "healthz", "readyz"};
@@ -254,6 +268,7 @@ char *fence_metrics_text(struct fence_daemon *daemon, size_t *ret_size)
     put_guard(out, &daemon->guard);
     put_events(out, daemon);
     put_cuts(out, &daemon->cuts);
+    put_alarms(out, &daemon->alarms);
     put_http(out, &daemon->http);
     metrics_datapath(out, daemon);
     metrics_process(out, daemon);
