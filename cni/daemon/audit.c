@@ -2,6 +2,7 @@
 #include "cni/daemon/audit.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,17 +41,34 @@ static void tick(void *context)
     log_trouble(daemon);
 }
 
+/* The members of `details` (taken) as they may stand in the log; NULL when there are none, or out
+ * of memory. */
+static char *members_of(cJSON *details)
+{
+    FENCE_FREE char *json = details ? cJSON_PrintUnformatted(details) : NULL;
+    size_t size = json ? strlen(json) : 0, most = size * FENCE_AUDIT_ESCAPED + 1;
+    struct fence_audit_text text = {.data = json ? malloc(most) : NULL, .capacity = most - 1};
+
+    cJSON_Delete(details);
+    if (!text.data)
+        return NULL;
+    fence_audit_put_json(&text, json, size);
+    text.data[text.size] = '\0';
+    return text.data;
+}
+
 void fence_audit_note(struct fence_daemon *daemon, const char *type, cJSON *details)
 {
     struct fence_audit *audit = &daemon->audit;
-    FENCE_FREE char *members = audit->writer && details ? cJSON_PrintUnformatted(details) : NULL;
+    FENCE_FREE char *members = audit->writer ? members_of(details) : NULL;
     size_t size = members ? strlen(members) : 0;
     struct fence_audit_text *text = NULL;
     const bool fits = size < FENCE_AUDIT_LINE_MAX - NOTE_FRAME;
 
-    cJSON_Delete(details);
-    if (!audit->writer)
+    if (!audit->writer) {
+        cJSON_Delete(details);
         return;
+    }
     text = fence_audit_writer_begin(audit->writer, fence_clock_wall_ns(), type,
                                     NOTE_FRAME + (fits ? size : 0));
     if (!text)

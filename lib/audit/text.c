@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "lib/base/utf8.h"
+
 void fence_audit_put(struct fence_audit_text *text, const char *piece, size_t size)
 {
     if (size > text->capacity - text->size) {
@@ -31,7 +33,7 @@ void fence_audit_put_number(struct fence_audit_text *text, uint64_t number)
 }
 
 /* Bytes of the character at `at`, 0 when they are no UTF-8 (RFC 3629, section 4). */
-static size_t character(const unsigned char *at, size_t left)
+static size_t character(const unsigned char *at, size_t left, uint32_t *ret_point)
 {
     size_t more = at[0] < 0x80 ? 0 : at[0] < 0xe0 ? 1 : at[0] < 0xf0 ? 2 : 3;
     uint32_t point = more ? at[0] & (0x3fu >> more) : at[0];
@@ -46,6 +48,7 @@ static size_t character(const unsigned char *at, size_t left)
     }
     if (point < least[more] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
         return 0;
+    *ret_point = point;
     return more + 1;
 }
 
@@ -54,14 +57,17 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-/* What may not stand in a JSON string as it is, or would confuse who reads it on a terminal. */
-static void put_escaped(struct fence_audit_text *text, unsigned char c)
+/* What may not stand in a JSON string as it is, or would steer the terminal of who reads it: all of
+ * that is below U+10000. */
+static void put_escaped(struct fence_audit_text *text, uint32_t point)
 {
     static const char hex[] = "0123456789abcdef";
-    const char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-    const char quoted[] = {'\\', (char)c};
+    const char escape[] = {
+        '\\',           'u', hex[point >> 12 & 15], hex[point >> 8 & 15], hex[point >> 4 & 15],
+        hex[point & 15]};
+    const char quoted[] = {'\\', (char)point};
 
-    if (c == '"' || c == '\\')
+    if (point == '"' || point == '\\')
         fence_audit_put(text, quoted, sizeof(quoted));
     else
         fence_audit_put(text, escape, sizeof(escape));
@@ -69,17 +75,13 @@ static void put_escaped(struct fence_audit_text *text, unsigned char c)
 
 static size_t put_special(struct fence_audit_text *text, const char *value, size_t left)
 {
-    const unsigned char *at = (const unsigned char *)value;
-    size_t taken = character(at, left);
+    uint32_t point = 0xfffd;
+    size_t taken = character((const unsigned char *)value, left, &point);
 
-    if (taken == 0)
-        fence_audit_puts(text, "\\ufffd");
-    else if (taken == 1)
-        put_escaped(text, at[0]);
-    else if (at[0] == 0xc2 && at[1] < 0xa0)
-        put_escaped(text, at[1]); /* U+0080 to U+009F: controls too */
-    else
+    if (taken > 1 && fence_utf8_is_harmless(point))
         fence_audit_put(text, value, taken);
+    else
+        put_escaped(text, point);
     return taken ? taken : 1;
 }
 
@@ -101,6 +103,18 @@ void fence_audit_put_bytes(struct fence_audit_text *text, const char *value, siz
             at += put_special(text, value + at, size - at);
     }
     fence_audit_put(text, "\"", 1);
+}
+
+void fence_audit_put_json(struct fence_audit_text *text, const char *json, size_t size)
+{
+    size_t at = 0;
+
+    while (at < size) {
+        if (json[at] >= ' ' && json[at] < 0x7f)
+            fence_audit_put(text, json + at++, 1);
+        else
+            at += put_special(text, json + at, size - at);
+    }
 }
 
 void fence_audit_put_string(struct fence_audit_text *text, const char *value)

@@ -72,7 +72,8 @@ static void test_strings(void **state)
          "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\""},
         {"\xc2\x9b"
          "31m",
-         "\"\\u009b31m\""}, /* CSI in one character */
+         "\"\\u009b31m\""},                                 /* CSI in one character */
+        {"\xe2\x80\xae\xe2\x80\xa8", "\"\\u202e\\u2028\""}, /* an override, a line's end */
         {"\xff\xc0\x80\xe0\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\""},
         {"\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""},            /* half of a surrogate pair */
         {"\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""}, /* beyond U+10FFFF */
@@ -83,6 +84,21 @@ static void test_strings(void **state)
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(cases); i++)
         expect_escaped(cases[i].value, strlen(cases[i].value), cases[i].expected);
     expect_escaped("a\0b", 3, "\"a\\u0000b\"");
+}
+
+/* cJSON leaves all but C0 as it is. */
+static void test_json(void **state)
+{
+    static const char json[] =
+        "{\"a\":\"\\\"\\u001b\x7f\xc2\x9b\xff\xe2\x80\xae\xc3\xbc\",\"n\":1}";
+    static const char expected[] =
+        "{\"a\":\"\\\"\\u001b\\u007f\\u009b\\ufffd\\u202e\xc3\xbc\",\"n\":1}";
+    struct fence_audit_text text = {.data = buffer, .capacity = sizeof(buffer)};
+
+    (void)state;
+    fence_audit_put_json(&text, json, sizeof(json) - 1);
+    assert_int_equal(text.size, sizeof(expected) - 1);
+    assert_memory_equal(buffer, expected, text.size);
 }
 
 /* A record that does not fit leaves the chain where it was. */
@@ -287,13 +303,10 @@ static void test_key_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_hashes),
-        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_too_long),
-        cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_every_byte_keyed),
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_key),
+        cmocka_unit_test(test_known_hashes), cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_every_byte),   cmocka_unit_test(test_every_byte_keyed),
+        cmocka_unit_test(test_lines),        cmocka_unit_test(test_key),
         cmocka_unit_test(test_key_file),
     };
 
