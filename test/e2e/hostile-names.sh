@@ -41,7 +41,8 @@ lab_chain bridge
 lab_object policies <"$LAB_SOURCE/test/e2e/data/shop.yaml"
 "$judge" objects "$LAB/stage" # hostile objects and names of files
 lab_swap
-lab_daemon_start --event-log "$LAB/out/events.log" --audit-log "$LAB/out/audit.log"
+lab_daemon_start --event-log "$LAB/out/events.log" --audit-log "$LAB/out/audit.log" \
+    --metrics 127.0.0.1:9464
 lab_pods_add web api
 
 lab_say "pods whose names the runtime says"
@@ -95,6 +96,8 @@ judged_ctl text "$(printf '\033]0;x\007')"
 judged_ctl text audit verify "$LAB/out/audit.log"
 judged_ctl text audit report "$LAB/out/audit.log"
 judged_ctl json audit report "$LAB/out/audit.log" -o json
+judged text busybox wget -qO- http://127.0.0.1:9464/metrics
+promtool check metrics <"$LAB/out/judged" >"$LAB/out/promtool" 2>&1 || lab_fail "promtool: $(head -n 5 "$LAB/out/promtool")"
 judged json cat "$LAB/out/events.log"
 judged json cat "$LAB/out/audit.log"
 judged text cat "$LAB/daemon.log"
