@@ -229,6 +229,18 @@ static void judge_spoofing_to(struct fence_alarm_engine *engine, const struct si
         judge_spoofing(engine, subject, sighting);
 }
 
+/* A number of drops that were left out, of several packets: some end of theirs is not known. */
+static bool is_sum(const struct sighting *sighting)
+{
+    return sighting->event->type == FENCE_EVENT_SUPPRESSED;
+}
+
+static bool is_from_anybody(const struct sighting *sighting)
+{
+    return is_sum(sighting) && !is_workload(sighting->there) &&
+           fence_addr_is_none(&sighting->there->addr);
+}
+
 static void judge_refused(struct fence_alarm_engine *engine, struct fence_alarm_subject *actor,
                           const struct sighting *sighting)
 {
@@ -239,17 +251,19 @@ static void judge_refused(struct fence_alarm_engine *engine, struct fence_alarm_
     uint64_t sum = fence_tally_add(&actor->refused, sighting->count, sighting->now.boot_ns,
                                    config->within_ms * 1000000ull);
     bool raised = fence_alarm_raised_find(actor, finding.rule, 0) != NULL;
+    char last[FENCE_ALARM_NAME_MAX + 64] = "";
 
     if (sum < (raised ? STILL(config->threshold) : config->threshold) ||
         !fence_alarm_asks(engine, finding.rule, actor))
         return;
+    if (!is_sum(sighting))
+        snprintf(last, sizeof(last), ", the last one to %s, port %s", sighting->peer,
+                 sighting->port);
     finding.count = sum;
     finding.more = sighting->count;
-    fence_alarm_raise(engine, actor, &finding,
-                      "%llu packets refused within %u s, the last one to %s, port %s: %s%s%s",
-                      (unsigned long long)sum, config->within_ms / 1000, sighting->peer,
-                      sighting->port, fence_reason_name(sighting->event->reason),
-                      policy[0] ? " by " : "", policy);
+    fence_alarm_raise(engine, actor, &finding, "%llu packets refused within %u s%s: %s%s%s",
+                      (unsigned long long)sum, config->within_ms / 1000, last,
+                      fence_reason_name(sighting->event->reason), policy[0] ? " by " : "", policy);
 }
 
 static void judge_ports(struct fence_alarm_engine *engine, struct fence_alarm_subject *actor,
@@ -391,7 +405,7 @@ static struct fence_alarm_subject *actor_of(struct fence_alarm_engine *engine,
     *ret_counts = true;
     if (sighting->event->direction == FENCE_EGRESS)
         return here;
-    if (strcmp(sighting->there->reserved, "host") == 0)
+    if (strcmp(sighting->there->reserved, "host") == 0 || is_from_anybody(sighting))
         return NULL;
     name_end(sighting->there, true, name);
     *ret_counts = false;

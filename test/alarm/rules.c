@@ -245,6 +245,26 @@ static void test_refused_burst(void **state)
     lab_done(&lab);
 }
 
+/* Numbers of drops that were left out: those that nobody is known to have sent are nobody's. */
+static void test_refused_sums(void **state)
+{
+    struct lab_packet sum = {
+        .from = "", .to = "shop/db", .ingress = true, .deny = true, .type = FENCE_EVENT_SUPPRESSED};
+
+    (void)state;
+    lab_init(&lab, NULL);
+    sum.suppressed = 1000;
+    lab_packet(&lab, &sum);
+    assert_int_equal(lab.count, 0);
+    sum.from = "shop/web";
+    sum.to = "";
+    sum.ingress = false;
+    lab_packet(&lab, &sum);
+    assert_non_null(lab_alarm(&lab, FENCE_ALARM_REFUSED_BURST, "shop/web"));
+    assert_non_null(strstr(lab.changes[0].evidence, "1000 packets refused within 10 s: no-rule"));
+    lab_done(&lab);
+}
+
 /* Refused at the receiver's hook: the sender is to blame, on whichever node he is. */
 static void test_refused_at_the_receiver(void **state)
 {
@@ -444,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_fan_out),
         cmocka_unit_test(test_fan_out_learns),
         cmocka_unit_test(test_refused_burst),
+        cmocka_unit_test(test_refused_sums),
         cmocka_unit_test(test_refused_at_the_receiver),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_rate_learns),
