@@ -71,6 +71,8 @@ podfencectl validate fi > file.yaml
 podfencectl validate --b > --bpffs
 podfencectl diff folder - > file.yaml folder ...
 podfencectl cut - > list undo
+podfencectl graph -o - > dot mermaid svg html json yaml
+podfencectl observe --verdict D > DROPPED
 podfencectl cut un > undo
 podfencectl cut undo --al > --all
 podfencectl cut --for 1m --pe > --peer
