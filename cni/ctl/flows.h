@@ -43,7 +43,7 @@ struct ctl_flows_wanted {
 /* Its options, for a command's table. */
 #define CTL_FLOWS_OPTIONS(wanted)                                                                  \
     {.name = "namespace",                                                                          \
-     .letter = 'N',                                                                                \
+     .letter = 'n',                                                                                \
      .argument = "NS",                                                                             \
      .help = "only what has an end in this namespace",                                             \
      .text = &(wanted).namespace_name},                                                            \

@@ -108,8 +108,8 @@ static void note(const struct ctl_observation *observation, const cJSON *answer)
                 matched - sent, matched);
     else if (matched == 0 && !observation->follow)
         fprintf(stderr,
-                "none of the %.0f events that are kept; allowed connections are told only while "
-                "somebody asks for them, such as observe -f\n",
+                "none of the %.0f events that are kept fits (with podfenced --alarms off, allowed "
+                "connections are kept only while observe -f or a log wants them)\n",
                 ctl_member_number(answer, "kept"));
 }
 
@@ -212,9 +212,9 @@ static int take(struct ctl_observation *observation, const struct arguments *arg
 
 static const char about[] =
     "Shows verdicts of new connections and dropped packets: a line each, or as JSON\n"
-    "with Hubble's field names. The daemon keeps the latest 4,096 events; allowed\n"
-    "connections are told only while somebody asks for them (observe -f, the event\n"
-    "log). Without a daemon they come straight from the kernel's ring.\n"
+    "with Hubble's field names. The daemon keeps the latest 4,096 events (with\n"
+    "podfenced --alarms off, allowed connections only while observe -f or a log wants\n"
+    "them). Without a daemon they come straight from the kernel's ring.\n"
     "An END is NAMESPACE/POD, NAMESPACE/APP, NAMESPACE/SERVICE, NAMESPACE/,\n"
     "node/NAME, another identity such as world, an address or a block. Several\n"
     "values of an option are joined by commas: one of them has to fit.";

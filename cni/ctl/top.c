@@ -261,7 +261,7 @@ static void print_foot(const struct look *look, size_t left)
     char since[FENCE_FLOW_TIME];
 
     if (left)
-        printf("and %zu more: -n %zu shows them\n", left, left + ROWS_DEFAULT);
+        printf("and %zu more: -l %zu shows them\n", left, left + ROWS_DEFAULT);
     if (look->flows.lost)
         printf("%llu may be missing since %s: see \"lost\" of -o json\n",
                (unsigned long long)look->flows.lost,
@@ -423,7 +423,7 @@ int ctl_top(struct ctl *ctl, int argc, char **argv)
          .help = "count or last (seen) [count]",
          .text = &top.by},
         {.name = "lines",
-         .letter = 'n',
+         .letter = 'l',
          .argument = "N",
          .help = "so many lines [20]",
          .text = &top.limit},

@@ -110,7 +110,7 @@ class Golden(unittest.TestCase):
         lines = run(["top", "--flows", SHOP, "-n", "3"]).decode().splitlines()
         self.assertEqual(re.sub(r" +", " ", lines[0]), "SOURCE DESTINATION PORT FORWARDED DROPPED AUDIT LAST SEEN POLICY")
         self.assertRegex(lines[1], r"^world +shop/web +443/TCP +18234 +- +- +\w+ ago +NetworkPolicy/shop/web-in rule 0$")
-        self.assertEqual(lines[4], "and 12 more: -n 32 shows them")
+        self.assertEqual(lines[4], "and 12 more: -l 32 shows them")
         dropped = run(["top", "--flows", SHOP, "--verdict", "dropped", "--by", "last"]).decode().splitlines()
         self.assertEqual(len(dropped), 3)
         self.assertRegex(dropped[1], r"monitoring/prometheus +shop/db +9187/TCP +- +60 +- ")

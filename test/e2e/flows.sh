@@ -80,7 +80,7 @@ expect_match "top of what is dropped" "$(lab_ctl top --verdict dropped)" 'shop/i
 expect_equal "labels" "$(lab_ctl top -o json | jq -c '[.flows[] | select(.destination.app == "api") | .destination.labels] | unique')" '[{"app":"api"}]'
 expect_equal "addresses in it" "$(lab_ctl graph -o json | grep -c '10\.88\.' || true)" 0
 expect_equal "what may be missing" "$(lab_ctl top -o json | jq .lost)" 0
-lab_ctl top -f -n 3 >"$LAB/out/follow" &
+lab_ctl top -f -l 3 >"$LAB/out/follow" &
 follower=$!
 
 lab_say "addresses of the world"
