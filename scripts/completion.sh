@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# How bash completes the command lines of podfencectl and podfenced. The build puts the words in front of
+# How bash completes the command lines of podfence, podfenced and podfencectl. The build puts the words in front of
 # it that the program itself prints (--help=bash): for each PROGRAM two arrays, PROGRAM_words (what may stand behind a
 # command) and PROGRAM_values (behind an option). @file and @dir stand for names of files and folders.
 

@@ -6,6 +6,7 @@
 
 #include "lib/cni/netconf.h"
 #include "lib/cni/version.h"
+#include "lib/manual/completion.h"
 #include "lib/manual/page.h"
 
 #define PROGRAM "podfence"
@@ -65,12 +66,25 @@ static void print_page(void)
     fputs(".BR podfenced (8),\n.BR podfencectl (1)\n", stdout);
 }
 
+static void print_completion(void)
+{
+    const struct fence_completion place = {stdout, PROGRAM, PROGRAM};
+
+    fence_completion_begin(stdout, PROGRAM);
+    fence_completion_option(&place, &(struct fence_completion_option){
+                                        .name = "help",
+                                        .argument = "[=text|man|bash]",
+                                    });
+}
+
 bool fence_plugin_help(const char *argument)
 {
-    if (strcmp(argument, "--help") == 0)
+    if (strcmp(argument, "--help") == 0 || strcmp(argument, "--help=text") == 0)
         print_text();
     else if (strcmp(argument, "--help=man") == 0)
         print_page();
+    else if (strcmp(argument, "--help=bash") == 0)
+        print_completion();
     else
         return false;
     return true;

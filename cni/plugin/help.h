@@ -4,6 +4,6 @@
 
 #include <stdbool.h>
 
-/* --help and --help=man: the keys of the chain entry on standard output; false = `argument` is
- * another. */
+/* --help[=text|man|bash]: the keys of the chain entry as text or manual page, or what completion
+ * asks, on standard output; false = `argument` is another. */
 bool fence_plugin_help(const char *argument);

@@ -77,6 +77,8 @@ podfencectl cut un > undo
 podfencectl cut undo --al > --all
 podfencectl cut --for 1m --pe > --peer
 podfencectl cut list -o j > json
+podfence - > --help
+podfence --help = m > man
 podfenced - > --objects --attach --audit-all ...
 podfenced --attach - > auto tcx clsact
 podfenced --attach = t > tcx
