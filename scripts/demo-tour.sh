@@ -3,6 +3,8 @@
 # demo.sh --tour, sourced by it: a shop of eight services runs without policies; its policies are learned
 # from its traffic, tried in Audit mode, enforced, one service is cut off, and all of it is a picture in the end.
 # Real connections; what is expected stands beside what was measured.
+# shellcheck disable=SC2154 # dim, bold and the like are demo.sh's, lab_lines is lab-shop.sh's
+# shellcheck disable=SC2034 # columns of a table that nobody needs
 
 # shellcheck source=test/e2e/lab-shop.sh
 source "$LAB_SOURCE/test/e2e/lab-shop.sh"

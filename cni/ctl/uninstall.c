@@ -141,6 +141,25 @@ static int clear_run(struct uninstall *uninstall)
     return 0;
 }
 
+/* Cuts, and what was learned. */
+static int clear_files(struct uninstall *uninstall)
+{
+    static const char *const names[] = {FENCE_STATE_CUTS, FENCE_STATE_FLOWS, FENCE_STATE_ALARMS};
+    char text[1024];
+    int r = 0, removed = 0;
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(names) && r >= 0; i++) {
+        r = fence_state_remove(uninstall->state, names[i], &uninstall->err);
+        removed |= r;
+    }
+    if (r >= 0 && removed) {
+        snprintf(text, sizeof(text), "removed the flow book, the alarms' baseline and cuts in %s",
+                 uninstall->state);
+        did(uninstall, text);
+    }
+    return r < 0 ? r : 0;
+}
+
 static int clear_state(struct uninstall *uninstall)
 {
     FENCE_CLEANUP(fence_state_units_done) struct fence_state_units units = {0};
@@ -155,6 +174,8 @@ static int clear_state(struct uninstall *uninstall)
         snprintf(text, sizeof(text), "removed the last good objects in %s", uninstall->state);
         did(uninstall, text);
     }
+    if (r == 0)
+        r = clear_files(uninstall);
     if (r == 0)
         (void)rmdir(uninstall->state);
     return r;

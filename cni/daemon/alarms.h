@@ -26,8 +26,6 @@ struct fence_endpoint_record;
 struct fence_lost;
 struct fence_record;
 
-#define FENCE_ALARMS_FILE "alarms.json" /* in --state */
-
 /* Of options_alarms.c; the text is borrowed from argv. */
 struct fence_alarms_options {
     bool off;

@@ -11,6 +11,7 @@
 #include "cni/daemon/daemon.h"
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
+#include "lib/objects/state.h"
 
 /* ---- the configuration ---------------------------------------------------------------------- */
 
@@ -73,7 +74,7 @@ void alarms_reread(struct fence_daemon *daemon)
 
 static void path_of(const struct fence_daemon *daemon, const char *ending, char path[PATH_MAX])
 {
-    snprintf(path, PATH_MAX, "%s/" FENCE_ALARMS_FILE "%s", daemon->options.state, ending);
+    snprintf(path, PATH_MAX, "%s/" FENCE_STATE_ALARMS "%s", daemon->options.state, ending);
 }
 
 void alarms_load(struct fence_daemon *daemon)
@@ -92,7 +93,7 @@ void alarms_load(struct fence_daemon *daemon)
         r = fence_alarm_restore(daemon->alarms.engine, text, size, &err);
     if (r == 0)
         return;
-    path_of(daemon, ".broken", aside);
+    path_of(daemon, FENCE_STATE_BROKEN, aside);
     (void)rename(path, aside);
     fence_log(FENCE_LOG_WARNING,
               "alarms: %s cannot be used (%s) and is kept as %s; workloads are learned anew", path,

@@ -12,6 +12,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
 #include "lib/objects/decode.h"
+#include "lib/objects/state.h"
 
 #define NS_PER_SECOND 1000000000ull
 
@@ -305,7 +306,7 @@ int fence_cuts_init(struct fence_daemon *daemon, struct fence_err *err)
 
     if (cuts_load(daemon, &why) < 0) {
         fence_log(FENCE_LOG_ERROR, "cuts of before are not in force: %s", why.text);
-        if (fence_store_broken(daemon->store, ORDER, "cuts.json", why.text) < 0)
+        if (fence_store_broken(daemon->store, ORDER, FENCE_STATE_CUTS, why.text) < 0)
             return fence_err_set(err, -ENOMEM, "out of memory");
     }
     for (size_t i = cuts->count; i-- > 0;)

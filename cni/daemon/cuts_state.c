@@ -16,8 +16,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
+#include "lib/objects/state.h"
 
-#define FILE_NAME      "cuts.json"
 #define FILE_MAX_BYTES (4u << 20)
 #define BOOT_ID_FILE   "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_MAX    64
@@ -28,7 +28,7 @@ static char *path_of(const struct fence_daemon *daemon)
 {
     char *path = NULL;
 
-    return asprintf(&path, "%s/" FILE_NAME, daemon->options.state) < 0 ? NULL : path;
+    return asprintf(&path, "%s/" FENCE_STATE_CUTS, daemon->options.state) < 0 ? NULL : path;
 }
 
 static void read_boot_id(char id[BOOT_ID_MAX])

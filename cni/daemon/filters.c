@@ -61,7 +61,8 @@ static void note(struct fence_filters *filters, uint32_t ifindex, const char *te
     snprintf(item->text, sizeof(item->text), "%s", text);
 }
 
-/* Under the lock, so that the endpoint is not given to somebody else meanwhile. */
+/* Under the lock, so that the endpoint is not given to somebody else meanwhile. 1; 0 when the
+ * endpoint is not as it was seen any more: a DEL has taken its filters off, say. */
 static int put_back(struct fence_daemon *daemon, const struct fence_endpoint_record *seen,
                     struct fence_err *err)
 {
@@ -82,18 +83,24 @@ static int put_back(struct fence_daemon *daemon, const struct fence_endpoint_rec
         now.info.attach = attach;
         r = fence_endpoint_put(&daemon->pins, &now, err);
     }
-    return r < 0 ? r : fence_attach_check(&daemon->pins, now.ifindex, attach, err);
+    if (r >= 0)
+        r = fence_attach_check(&daemon->pins, now.ifindex, attach, err);
+    return r < 0 ? r : 1;
 }
 
 static void check(struct fence_daemon *daemon, const struct fence_endpoint_record *record)
 {
     struct fence_err why = {""};
     struct fence_err err = {""};
+    int r;
 
     if (is_being_added(record) || !is_here(record) ||
         fence_attach_check(&daemon->pins, record->ifindex, record->info.attach, &why) == 0)
         return;
-    if (put_back(daemon, record, &err) < 0) {
+    r = put_back(daemon, record, &err);
+    if (r == 0)
+        return;
+    if (r < 0) {
         note(&daemon->filters, record->ifindex, err.text);
         fence_alarms_removed(daemon, record, err.text);
         return;

@@ -19,8 +19,6 @@ struct fence_client;
 struct fence_daemon;
 struct fence_record;
 
-#define FENCE_FLOWBOOK_FILE "flows.jsonl"
-
 struct fence_flowbook {
     struct fence_flow_book *book; /* NULL = out of memory at the start: there is none */
     struct fence_timer timer;

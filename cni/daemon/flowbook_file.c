@@ -13,13 +13,14 @@
 #include "lib/base/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
+#include "lib/objects/state.h"
 
 /* A full book with the longest names. */
 #define FILE_MAX (256ul << 20)
 
 static void path_of(const struct fence_daemon *daemon, const char *ending, char path[PATH_MAX])
 {
-    snprintf(path, PATH_MAX, "%s/" FENCE_FLOWBOOK_FILE "%s", daemon->options.state, ending);
+    snprintf(path, PATH_MAX, "%s/" FENCE_STATE_FLOWS "%s", daemon->options.state, ending);
 }
 
 /* Counts of another boot, or of other pins, are not what the map counts now. */
@@ -53,7 +54,7 @@ static void set_aside(const struct fence_daemon *daemon, const char *path, const
 {
     char aside[PATH_MAX];
 
-    path_of(daemon, ".broken", aside);
+    path_of(daemon, FENCE_STATE_BROKEN, aside);
     if (rename(path, aside) < 0)
         aside[0] = '\0';
     fence_log(FENCE_LOG_WARNING, "flows: %s cannot be used (%s); %s%s; the book begins anew", path,

@@ -205,8 +205,8 @@ static int take_over(struct fence_daemon *daemon, struct fence_err *err)
 
 typedef int (*start_step)(struct fence_daemon *daemon, struct fence_err *err);
 
-/* The order matters: see the head of this file. */
-/* clang-format off: one a line */
+/* The order matters: see the head of this file. One a line. */
+/* clang-format off */
 static const start_step start_steps[] = {
     be_the_only_one,
     load,

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -226,4 +227,24 @@ int fence_state_forget(const char *dir, const char *unit, struct fence_err *err)
     if (unlink(path) < 0 && errno != ENOENT)
         return fence_err_set(err, -errno, "cannot remove %s: %s", path, strerror(errno));
     return 0;
+}
+
+static int remove_file(const char *dir, const char *name, const char *ending, struct fence_err *err)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/%s%s", dir, name, ending);
+    if (unlink(path) == 0)
+        return 1;
+    return errno == ENOENT
+               ? 0
+               : fence_err_set(err, -errno, "cannot remove %s: %s", path, strerror(errno));
+}
+
+int fence_state_remove(const char *dir, const char *name, struct fence_err *err)
+{
+    int r = remove_file(dir, name, "", err);
+    int broken = r < 0 ? r : remove_file(dir, name, FENCE_STATE_BROKEN, err);
+
+    return broken < 0 ? broken : r | broken;
 }

@@ -144,12 +144,12 @@ expect_equal "devices with a filter" "$(guarded)" ""
 
 lab_say "a policy that tells backends apart"
 policy ya yb
-mixed=some wa_drops="EGRESS  no-rule  NetworkPolicy/shop/strict-out"
+mixed=some wa_drops="EGRESS no-rule NetworkPolicy/shop/strict-out"
 if [ "$plain" ]; then
     devices="" mixed=none wa_drops=""
 fi
 eventually "all devices have a filter" 20 guards_are "$devices"
-lab_background node observe "$LAB_BIN/podfencectl" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" observe -f --verdict DROPPED
+lab_background node observe "$LAB_BIN/podfencectl" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" observe -f --verdict DROPPED -o json
 observe=$LAB_PID
 before="$(asked wa) $(lab_on node2 asked wb)"
 expect_outcomes <<TABLE
@@ -170,7 +170,8 @@ expect_equal "what wa and wb were asked by strict meanwhile" "$(asked wa) $(lab_
 # nobody else is concerned
 expect_outcomes <<<"ya > here.cluster tcp 80 all"
 kill "$observe"
-reasons=$(sed -n 's/.* -> shop\/wa .*DROPPED  \([^(]*[^( ]\).*/\1/p' "$LAB/out/observe" | sort -u)
+reasons=$(jq -r 'select(.destination.namespace == "shop" and .destination.pod_name == "wa") |
+    "\(.traffic_direction) \(.reason) \(.policy)"' "$LAB/out/observe" | sort -u)
 expect_equal "drops that name wa" "$reasons" "$wa_drops"
 
 if [ ! "$plain" ]; then

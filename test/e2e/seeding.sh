@@ -34,10 +34,10 @@ all_resolved() {
     [ "$(lab_status '.endpoints | [.enforced, .pending, .exempt]')" = '[5,0,0]' ]
 }
 
-# Remote addresses of all that was refused.
+# Remote addresses of all that was refused; entries without one are of the limit for all of an endpoint.
 refused() {
     bpftool -j map dump pinned "$LAB_BPFFS/$LAB_LAYOUT/maps/event_limits" |
-        jq -r '[.[].key[8:24] | map(sub("0x"; "")) | join("")] | unique | join(" ")'
+        jq -r '[.[].key[8:24] | map(sub("0x"; "")) | join("")] | unique | map(select(test("[^0]"))) | join(" ")'
 }
 
 # address4 ADDRESS: as refused has it.
