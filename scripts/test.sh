@@ -128,7 +128,7 @@ step "unit, bpf and kernel tests"
 run_tests build "$cores" -LE e2e
 # more of them than cores: they wait most of the time
 step "end-to-end tests"
-run_tests build $((cores + 2)) -L e2e
+run_tests build $((cores + 1)) -L e2e
 if [ -n "$lint" ]; then
     step "lint"
     lint_end
