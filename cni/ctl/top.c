@@ -390,7 +390,7 @@ static int check(struct top *top)
     top->by_last = top->by && strcmp(top->by, "last") == 0;
     top->rows = top->limit ? strtol(top->limit, &end, 10) : ROWS_DEFAULT;
     if (top->limit && (!*top->limit || *end || top->rows < 1 || top->rows > ROWS_MAX))
-        return ctl_misuse(top->ctl, "top", "-n %s: a number from 1 to %d is needed", top->limit,
+        return ctl_misuse(top->ctl, "top", "-l %s: a number from 1 to %d is needed", top->limit,
                           ROWS_MAX);
     if (top->wanted.since && ctl_since_parse(top->wanted.since, 0, &ignored, &err) < 0)
         return ctl_misuse(top->ctl, "top", "%s", err.text);

@@ -107,7 +107,7 @@ class Golden(unittest.TestCase):
         self.assertEqual(run(["graph", "-o", "svg", "--flows", "-"], turned), run(["graph", "-o", "svg", "--flows", SHOP]))
 
     def test_top(self):
-        lines = run(["top", "--flows", SHOP, "-n", "3"]).decode().splitlines()
+        lines = run(["top", "--flows", SHOP, "-l", "3"]).decode().splitlines()
         self.assertEqual(re.sub(r" +", " ", lines[0]), "SOURCE DESTINATION PORT FORWARDED DROPPED AUDIT LAST SEEN POLICY")
         self.assertRegex(lines[1], r"^world +shop/web +443/TCP +18234 +- +- +\w+ ago +NetworkPolicy/shop/web-in rule 0$")
         self.assertEqual(lines[4], "and 12 more: -l 32 shows them")
@@ -218,7 +218,7 @@ class Hostile(unittest.TestCase):
             self.assertRegex(line, "^(" + "|".join(lines) + ")$")
 
     def test_top(self):
-        text = run(["top", "--flows", "-", "-n", "100"], self.flows).decode()
+        text = run(["top", "--flows", "-", "-l", "100"], self.flows).decode()
         self.assertNotRegex(text, "[\x00-\x09\x0b-\x1f\x7f\u202e]")
         self.assertEqual(len(text.splitlines()), 1 + 2 * len(HOSTILE))
 
@@ -238,7 +238,7 @@ class Refused(unittest.TestCase):
 
     def test_usage(self):
         rows = ((["graph"], "-o is missing"), (["graph", "-o", "png"], "dot, mermaid"), (["top", "--by", "size"], "count and last"),
-                (["top", "-n", "0"], "-n 0"), (["top", "--since", "soon"], "90s, 10m"), (["top", "--verdict", "maybe"], "forwarded, dropped"),
+                (["top", "-l", "0"], "-l 0"), (["top", "--since", "soon"], "90s, 10m"), (["top", "--verdict", "maybe"], "forwarded, dropped"),
                 (["top", "-f", "--flows", SHOP], "follows the daemon"))
         for arguments, says in rows:
             with self.subTest(says):
