@@ -121,7 +121,7 @@ fence() {
 }
 
 has_same_node() {
-    "$LAB_BIN/podfenced" --help | grep -q -- --same-node
+    grep -q -- --same-node <<<"$("$LAB_BIN/podfenced" --help)"
 }
 
 # The bridge's path is what is measured, whatever the daemon's default.

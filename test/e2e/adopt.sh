@@ -37,7 +37,7 @@ unadopted() {
 }
 
 unadopted_has() {
-    unadopted status | grep -qE "$1"
+    grep -qE "$1" <<<"$(unadopted status)"
 }
 
 nobody_is_left_out() {

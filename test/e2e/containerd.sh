@@ -53,7 +53,7 @@ container() {
 }
 
 running() {
-    "${CTR[@]}" task ls | grep -qE "^$1 .*RUNNING"
+    grep -qE "^$1 .*RUNNING" <<<"$("${CTR[@]}" task ls)"
 }
 
 # The address is in podfence's own list, found by the container's ID.

@@ -92,7 +92,7 @@ YAML
 }
 
 change_is_in_force() {
-    lab_ctl policies -o json | grep -q "shop/change-$1\""
+    lab_has "shop/change-$1\"" policies -o json
 }
 
 # ---- loading -------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ pinned_views() {
     expect_match "policies" "$(lab_ctl policies)" 'SegmentPolicy/shop/db'
     expect_match "policies" "$(ctl policies)" '"NetworkPolicy/shop/web-in"'
     expect_match "status" "$(lab_ctl status)" '4 enforced'
-    lab_ctl status -o yaml | grep -q '^pins:' || lab_fail "status as YAML: $(lab_ctl status -o yaml)"
+    lab_has '^pins:' status -o yaml || lab_fail "status as YAML: $(lab_ctl status -o yaml)"
     expect_equal "connection api > db" "$(ctl connections --from shop/api --to shop/db | jq -c '[.connections[] | select(.protocol == "TCP" and .endpoint == "shop/db" and .localPort == 5432 and .state == "established")][0] | [.verdict, .reason, .policy, .openedBy]')" \
         '["allow","rule","SegmentPolicy/shop/db","peer"]'
 }

@@ -14,7 +14,7 @@ ready() {
 
 # reported PATTERN: the status shows it, in JSON and as text.
 reported() {
-    lab_ctl status -o json | grep -qE "$1" && lab_ctl status | grep -qE "$1"
+    lab_has "$1" status -o json && lab_has "$1" status
 }
 
 # What a drain and a reboot leave of the data path: nothing.

@@ -50,7 +50,7 @@ YAML
 }
 
 lab_published() {
-    lab_ctl policies -o json | grep -q "lab-mark/mark-$LAB_MARK\""
+    lab_has "lab-mark/mark-$LAB_MARK\"" policies -o json
 }
 
 # lab_pod_object NAME [LABEL=VALUE...]: what the API server would hold.

@@ -24,7 +24,7 @@ lab_prober_stop() {
 }
 
 lab_prober_ended() {
-    [ ${#LAB_PROBER[@]} -gt 0 ] || ! pgrep -x netprobe -a | grep -q ' try '
+    [ ${#LAB_PROBER[@]} -gt 0 ] || ! grep -q ' try ' <<<"$(pgrep -x netprobe -a)"
 }
 
 # What intruder wants and may not have.

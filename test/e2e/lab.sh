@@ -250,6 +250,14 @@ lab_ctl() {
     "$LAB_BIN/podfencectl" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" "$@"
 }
 
+# lab_has PATTERN ARGUMENT...: is it in what podfencectl says? Read whole: a grep that leaves after the
+# first match would end podfencectl in the middle of its answer.
+lab_has() {
+    local pattern=$1
+    shift
+    grep -qE -- "$pattern" <<<"$(lab_ctl "$@")"
+}
+
 lab_daemon_answers() {
     [ "$(lab_status .daemon.running)" = true ]
 }

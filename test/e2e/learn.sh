@@ -112,7 +112,7 @@ worlds_add() {
 # The book asks for events when it has seen that it lacks addresses.
 outside_is_told() {
     edge_lawful ok | grep -E 'outside|excepted' >"$LAB/out/outside"
-    lab_expect <"$LAB/out/outside" && ! lab_ctl learn -n edge --kind SegmentPolicy 2>/dev/null | grep -qE '(0.0.0.0|::)/0'
+    lab_expect <"$LAB/out/outside" && ! lab_has '(0.0.0.0|::)/0' learn -n edge --kind SegmentPolicy 2>/dev/null
 }
 
 learn_worlds() {

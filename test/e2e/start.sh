@@ -35,7 +35,7 @@ resolved() {
 }
 
 listed() {
-    lab_status .unresolved | grep -q "shop/$1"
+    grep -q "shop/$1" <<<"$(lab_status .unresolved)"
 }
 
 # enforced POD: what the lists say of app=api.
