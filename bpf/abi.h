@@ -310,10 +310,13 @@ struct fence_bucket {
 struct fence_usage {
     __u32 connections;
     __u32 reverse_since; /* jiffies; the second in which passes by the reverse rule are counted */
-    __u32 reverse_count;
+    __u16 reverse_count;
+    __u16 full_at; /* FENCE_FULL_TICKS of the last connection that got no entry, 0 = none */
     __u32 ifindex; /* of the endpoint, 0 = none: it is the one if it has the slot */
 };
-#define FENCE_REVERSE_A_SECOND 1000
+#define FENCE_REVERSE_A_SECOND    1000
+/* of jiffies: a quarter of a second to 2.6 s each, coarse so that 16 bits last for hours */
+#define FENCE_FULL_TICKS(jiffies) ((__u16)((jiffies) >> 8))
 
 /*
  * opened: ARRAY by a hash of (slot, remote address) -> jiffies | 1 of the last connection between

@@ -234,29 +234,34 @@ fence_inline void connection_continue(const struct packet *packet, struct fence_
     judgement->reason = FENCE_REASON_ESTABLISHED;
 }
 
-fence_inline int connection_recovers(const struct packet *packet)
+/* Answers without an entry are lawful: it is young, or one of its connections got no entry lately.
+ */
+fence_inline int connection_recovers(const struct packet *packet, const struct fence_usage *use)
 {
     __u32 ifindex = packet->ifindex;
-    struct fence_endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &ifindex);
+    struct fence_endpoint *endpoint;
+    __u16 ticks = FENCE_FULL_TICKS(packet->now);
 
+    if (use->full_at &&
+        (__u16)(ticks - use->full_at) <= FENCE_FULL_TICKS(packet->hz * FENCE_SECONDS_FULL) + 1)
+        return 1;
+    endpoint = bpf_map_lookup_elem(&endpoints, &ifindex);
     return endpoint && endpoint->recovery_until_ns &&
            bpf_ktime_get_boot_ns() < endpoint->recovery_until_ns;
 }
 
 /* So many passes by the reverse rule a second and no more: who sends bare ACKs in the hope of one
  * gets little through. */
-fence_inline int connection_within_limit(const struct packet *packet, const struct fence_pair *pair)
+fence_inline int connection_within_limit(const struct packet *packet, struct fence_usage *use)
 {
-    __u32 slot = pair->slot;
-    struct fence_usage *use = bpf_map_lookup_elem(&usage, &slot);
-
-    if (!use)
-        return 0;
     if ((__u32)packet->now - use->reverse_since >= packet->hz) {
         use->reverse_since = packet->now;
         use->reverse_count = 0;
     }
-    return use->reverse_count++ < FENCE_REVERSE_A_SECOND;
+    if (use->reverse_count >= FENCE_REVERSE_A_SECOND)
+        return 0;
+    use->reverse_count++;
+    return 1;
 }
 
 /*
@@ -268,16 +273,18 @@ fence_inline int connection_may_reverse(const struct packet *packet, const struc
                                         const struct judgement *judgement, __u8 *ret_reason)
 {
     int tcp = packet->outer.protocol == IPPROTO_TCP;
+    __u32 slot = pair->slot;
+    struct fence_usage *use = bpf_map_lookup_elem(&usage, &slot);
 
-    if (!connection_is_unlisted(judgement))
+    if (!use || !connection_is_unlisted(judgement))
         return 0;
     *ret_reason = FENCE_REASON_REVERSE_RULE;
     if (tcp && (packet->tcp_flags & TCP_BIT_ACK) && !(packet->tcp_flags & TCP_BIT_SYN))
-        return connection_within_limit(packet, pair);
+        return connection_within_limit(packet, use);
     *ret_reason = FENCE_REASON_RECOVERY;
     if (tcp && (packet->tcp_flags & TCP_BIT_SYN) && !(packet->tcp_flags & TCP_BIT_ACK))
         return 0;
-    return connection_recovers(packet);
+    return connection_recovers(packet, use);
 }
 
 /* Only these make an entry: what opens a connection, or continues one whose entry was lost. */

@@ -22,6 +22,10 @@
 /* After a datagram flow was cut, what the asked side sends for so long is an answer on its way. */
 #define FENCE_SECONDS_ANSWERS 5
 
+/* An endpoint for whose connection no entry could be made recovers for so long, rounded up to
+ * ticks. */
+#define FENCE_SECONDS_FULL 3
+
 /* A packet on another CPU may have been later than the one that looks, and here before it. */
 #define FENCE_SECONDS_AHEAD 60
 

@@ -13,10 +13,12 @@
  * from the next. Later changes (time, flags) are compare-and-swaps too: they never revive what
  * somebody else has taken.
  *
- * Who gives way to whom (rank below): free and expired entries, then the endpoint's own half-open
- * ones. An endpoint that has its share of the table gives up its own; only one that has less may
- * take an entry from one that has more. So no pod, and no flood at a pod, pushes out the entries of
- * another that stays within its share. What finds no place passes by its rule without an entry.
+ * Who gives way to whom (rank below): free and expired entries, closed ones, then the endpoint's
+ * own half-open ones. An endpoint that has its share of the table gives up its own; only one that
+ * has less may take an entry from one that has more. So no pod, and no flood at a pod, pushes out
+ * the entries of another that stays within its share. What finds no place passes by its rule
+ * without an entry, and its answers by that rule too, while the endpoint recovers
+ * (connection.bpf.h).
  */
 #pragma once
 
@@ -118,21 +120,26 @@ fence_inline int table_change(const struct found *found, __u32 seen, __u16 flags
 
 enum table_rank {
     RANK_FREE = 1,
+    RANK_CLOSED, /* anybody's: what still comes of it needs no entry */
     RANK_OWN_HALF_OPEN,
     RANK_OTHERS_HALF_OPEN, /* of somebody above his share */
     RANK_OWN,              /* when at the share */
     RANK_OTHERS,           /* of somebody above his share */
+    RANK_OWN_FOR_LIVING, /* below the share: for a connection that lives, and has lost its entry */
     RANK_NONE,
 };
 
-/* The entry that gives place, and when it is better than another. */
+/* The entry that gives place. Of two the one with the lower score does: the better rank, and among
+ * equals the older one. */
 struct table_victim {
     __u64 state;
+    __u64 score;
     __u32 bucket;
     __u32 way;
-    __u32 rank;
-    __u32 age;
 };
+
+#define TABLE_SCORE(rank, age) ((__u64)(rank) << 32 | (__u32) ~(age))
+#define TABLE_RANK(score)      ((__u32)((score) >> 32))
 
 fence_inline int has_more_than_share(const struct packet *packet, __u32 slot)
 {
@@ -146,7 +153,7 @@ fence_step int table_rank(const struct packet *packet, const struct fence_connec
                           const struct fence_connection *connection, int full_share)
 {
     __u64 state;
-    int half_open;
+    int half_open, is_own;
 
     if (!packet || !key || !connection)
         return RANK_NONE;
@@ -157,17 +164,23 @@ fence_step int table_rank(const struct packet *packet, const struct fence_connec
     if (!(state & FENCE_CONN_LIVE) || key_equal(connection, key) ||
         fence_connection_expired(connection->protocol, state, packet->now, packet->hz))
         return RANK_FREE;
-    if (connection->slot == key->slot) {
+    is_own = connection->slot == key->slot;
+    if (full_share && !is_own)
+        return RANK_NONE;
+    if ((state & (FENCE_CONN_CLOSED | FENCE_CONN_CUT)) == FENCE_CONN_CLOSED)
+        return RANK_CLOSED;
+    if (is_own) {
         if (half_open)
             return RANK_OWN_HALF_OPEN;
-        return full_share ? RANK_OWN : RANK_NONE;
+        if (full_share)
+            return RANK_OWN;
+        return packet->tcp_flags & TCP_BIT_ACK ? RANK_OWN_FOR_LIVING : RANK_NONE;
     }
-    if (full_share || !has_more_than_share(packet, connection->slot))
+    if (!has_more_than_share(packet, connection->slot))
         return RANK_NONE;
     return half_open ? RANK_OTHERS_HALF_OPEN : RANK_OTHERS;
 }
 
-/* The best, and among equals the oldest. */
 fence_step int bucket_choose(const struct packet *packet, const struct fence_connection_key *key,
                              int full_share, __u32 index, struct table_victim *victim)
 {
@@ -175,19 +188,19 @@ fence_step int bucket_choose(const struct packet *packet, const struct fence_con
 
     if (!bucket || !packet || !key || !victim)
         return -1;
-    for (__u32 i = 0; i < FENCE_BUCKET_WAYS && victim->rank != RANK_FREE; i++) {
+    for (__u32 i = 0; i < FENCE_BUCKET_WAYS && TABLE_RANK(victim->score) != RANK_FREE; i++) {
         struct fence_connection *connection = &bucket->ways[i];
         __u64 state = TABLE_STATE(connection);
         __u32 rank = table_rank(packet, key, connection, full_share);
         __u32 age = fence_jiffies_since(packet->now, FENCE_STATE_SEEN(state), packet->hz);
+        __u64 score = TABLE_SCORE(rank, age);
 
-        if (rank > victim->rank || (rank == victim->rank && age <= victim->age))
+        if (score >= victim->score)
             continue;
         victim->bucket = index;
         victim->state = state;
         victim->way = i;
-        victim->rank = rank;
-        victim->age = age;
+        victim->score = score;
     }
     return 0;
 }
@@ -257,7 +270,7 @@ fence_step int table_insert(const struct packet *packet, const struct fence_conn
     if (!packet || !key)
         return -1;
     /* not in its initialiser, which would be a constant in a map that is new at each load */
-    victim.rank = RANK_NONE;
+    victim.score = TABLE_SCORE(RANK_NONE, ~0u);
     slot = key->slot;
     mine = bpf_map_lookup_elem(&usage, &slot);
     if (!mine)
@@ -268,10 +281,13 @@ fence_step int table_insert(const struct packet *packet, const struct fence_conn
     second = fence_table_second(hash, packet->bucket_mask);
     bucket_choose(packet, key, full_share, first, &victim);
     /* who has his share gives up what comes first; everybody else looks at all that there is */
-    if (victim.rank > (full_share ? RANK_OWN : RANK_FREE)) {
+    if (TABLE_RANK(victim.score) > (full_share ? RANK_OWN : RANK_FREE)) {
         bucket_choose(packet, key, full_share, second, &victim);
-        if (victim.rank < RANK_NONE && victim.bucket != first)
+        if (TABLE_RANK(victim.score) < RANK_NONE && victim.bucket != first)
             bucket_spill(first);
     }
-    return victim.rank < RANK_NONE ? table_take(packet, key, &victim, flags) : -1;
+    if (TABLE_RANK(victim.score) < RANK_NONE && table_take(packet, key, &victim, flags) == 0)
+        return 0;
+    mine->full_at = FENCE_FULL_TICKS(packet->now);
+    return -1;
 }

@@ -43,7 +43,8 @@ static int map_array(const struct fence_pins *pins, enum fence_map map, void **r
     return 0;
 }
 
-/* Only this field: the kernel counts in the others. */
+/* Not those that the kernel counts in. Who gets the slot does not recover from what another lacked.
+ */
 static int set_slot(const struct fence_pins *pins, __u32 slot, __u32 ifindex, bool given)
 {
     struct fence_usage *usage = NULL;
@@ -52,10 +53,12 @@ static int set_slot(const struct fence_pins *pins, __u32 slot, __u32 ifindex, bo
 
     if (r < 0)
         return r;
-    if (slot < count && given)
+    if (slot < count && given) {
+        __atomic_store_n(&usage[slot].full_at, 0, __ATOMIC_RELAXED);
         __atomic_store_n(&usage[slot].ifindex, ifindex, __ATOMIC_RELAXED);
-    else if (slot < count)
+    } else if (slot < count) {
         (void)__sync_bool_compare_and_swap(&usage[slot].ifindex, ifindex, 0);
+    }
     munmap(usage, count * sizeof(*usage));
     return 0;
 }

@@ -377,7 +377,7 @@ void lab_raise_epoch(void)
 /* ---- connections ---------------------------------------------------------------------------- */
 
 struct tally {
-    bool established;
+    __u64 flag, value; /* of that flag */
     size_t count;
 };
 
@@ -385,14 +385,18 @@ static int tally_visit(void *context, const struct fence_connection *entry)
 {
     struct tally *tally = context;
 
-    tally->count += !(entry->state & FENCE_CONN_ESTABLISHED) == !tally->established;
+    tally->count += (entry->state & tally->flag) == tally->value;
     return 0;
 }
 
 size_t lab_connection_count(enum lab_connections which)
 {
-    struct tally tally = {.established = which == LAB_ESTABLISHED};
+    struct tally tally = {.flag = FENCE_CONN_ESTABLISHED};
 
+    if (which == LAB_CLOSED)
+        tally.flag = FENCE_CONN_CLOSED;
+    if (which != LAB_HALF_OPEN)
+        tally.value = tally.flag;
     (void)fence_connections_each(&tracked, tally_visit, &tally);
     return tally.count;
 }

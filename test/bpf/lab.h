@@ -76,7 +76,7 @@ void lab_raise_epoch(void);
 /* The connection table is small: so many entries, of which an endpoint may have LAB_SHARE. */
 #define LAB_CONNECTIONS 4096
 #define LAB_SHARE       1024
-enum lab_connections { LAB_HALF_OPEN, LAB_ESTABLISHED };
+enum lab_connections { LAB_HALF_OPEN, LAB_ESTABLISHED, LAB_CLOSED };
 size_t lab_connection_count(enum lab_connections which);
 /* As if the last packet of every connection had been so many seconds earlier. */
 void lab_grow_old(int seconds);

@@ -106,6 +106,21 @@ static void test_slot_leads(void **state)
     fence_pins_close(&pins);
 }
 
+/* Who gets a slot does not recover from what its last owner lacked. */
+static void test_slot_is_given_anew(void **state)
+{
+    struct fence_pins pins = node_load(NULL, 0);
+    struct fence_usage before = {.full_at = 7}, usage;
+    __u32 slot = 1;
+
+    (void)state;
+    assert_int_equal(bpf_map_update_elem(pins.maps[FENCE_MAP_USAGE], &slot, &before, BPF_ANY), 0);
+    node_add(&pins, 0, "web", "10.0.0.1");
+    assert_int_equal(bpf_map_lookup_elem(pins.maps[FENCE_MAP_USAGE], &slot, &usage), 0);
+    assert_int_equal(usage.full_at, 0);
+    fence_pins_close(&pins);
+}
+
 static void test_update(void **state)
 {
     struct fence_pins pins = node_load(NULL, 0);
@@ -184,10 +199,15 @@ static void test_unended_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_put_and_find), cmocka_unit_test(test_list),
-        cmocka_unit_test(test_slots),        cmocka_unit_test(test_update),
-        cmocka_unit_test(test_full),         cmocka_unit_test(test_too_many_addresses),
-        cmocka_unit_test(test_unended_text), cmocka_unit_test(test_slot_leads),
+        cmocka_unit_test(test_put_and_find),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_slot_is_given_anew),
+        cmocka_unit_test(test_update),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_too_many_addresses),
+        cmocka_unit_test(test_unended_text),
+        cmocka_unit_test(test_slot_leads),
     };
 
     return cmocka_run_group_tests(tests, node_setup, node_teardown);
