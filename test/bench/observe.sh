@@ -6,8 +6,9 @@
 #   2. 100,000 drops a second from a pod, to random ports and to one: what of a core podfenced takes,
 #      and whether the books balance: what was told, told as a number or counted as lost is what was
 #      dropped
-# FENCE_DAEMON_OPTIONS: more options of podfenced, such as those of its logs. Exit 1 when the books do
-# not balance; with --check also when a target is missed.
+# FENCE_DAEMON_OPTIONS: more options of those podfenced that tell, such as --event-log /tmp/events-%n
+# (%n: another one for each). Exit 1 when the books do not balance; with --check also when a target is
+# missed.
 # shellcheck source=test/e2e/lab.sh
 source "$(dirname "$0")/../e2e/lab.sh"
 
@@ -22,7 +23,7 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         *)
-            sed -n '3,11s/^# \{0,1\}//p' "$0" >&2
+            sed -n '3,12s/^# \{0,1\}//p' "$0" >&2
             exit 2
             ;;
     esac
@@ -109,7 +110,7 @@ spec: { podSelector: {}, policyTypes: [Egress] }
 YAML
 lab_swap
 read -ra options <<<"${FENCE_DAEMON_OPTIONS:-}"
-lab_daemon_start "${options[@]}"
+lab_daemon_start "${options[@]//%n/flood}"
 lab_pods_add flooder
 
 printf '%s drops a second, %s s\n' "$rate" "$seconds"

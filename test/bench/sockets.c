@@ -24,7 +24,7 @@ static const char usage[] =
     "  --rounds N       all configurations in turns, so often (41)\n"
     "  --slice SECONDS  of one test in one round (0.15)\n"
     "  --bulk N         iperf3 in each Nth round, 0 = never (2)\n"
-    "  --connections    new connections alone\n"
+    "  --connections    new connections alone, and no slice again: podfenced's own work counts\n"
     "  --json FILE, --csv FILE\n"
     "  --check          exit with 1 when a target is missed\n";
 

@@ -17,7 +17,8 @@ keys=(none none-again empty fence-1 fence-100 fence-1000 fence-10000 fence-addre
     fence-stopped fence-same-node iptables-nft-100 iptables-nft-1000 iptables-legacy-100
     iptables-legacy-1000 ipset nft-map)
 options=()
-# of every podfenced: FENCE_DAEMON_OPTIONS="--event-log /dev/null"
+# Of every podfenced, with --events of those that tell; %n is the configuration, whose file is its own:
+# FENCE_DAEMON_OPTIONS="--event-log /tmp/events-%n"
 read -ra daemon_options <<<"${FENCE_DAEMON_OPTIONS:-}"
 for argument in "$@"; do
     if [ "$argument" = --events ]; then
@@ -104,15 +105,16 @@ daemon_answers() {
 
 # fence KEY RULES ADDRESSES [OPTION...]
 fence() {
-    local key=$1 rules=$2 addresses=$3 changes=-
+    local key=$1 rules=$2 addresses=$3 changes=- more=()
     shift 3
+    [[ $key == events-off* ]] || more=("${daemon_options[@]//%n/$key}")
     mkdir -p "$LAB/objects/$key" "$LAB/state/$key"
     "$bench" objects "$rules" "$addresses" >"$LAB/objects/$key/shop.json"
     [ "$key" != fence-changes ] || changes=$LAB/objects/$key
     # no function in between: its number is to be the daemon's own
     nsenter --net="/run/netns/node-$key" -- "$LAB_BIN/podfenced" --bpffs "$LAB/bpf/$key" \
         --socket "$LAB/$key.sock" --objects "$LAB/objects/$key" --state "$LAB/state/$key" \
-        --node-name here --attach tcx "${daemon_options[@]}" "$@" 2>>"$LAB/daemon.log" &
+        --node-name here --attach tcx "${more[@]}" "$@" 2>>"$LAB/daemon.log" &
     daemon_pids[$key]=$!
     eventually "podfenced of $key answers" 60 daemon_answers "$key"
     chain "$key" "$(jq -n --arg bpffs "$LAB/bpf/$key" --arg socket "$LAB/$key.sock" \

@@ -91,8 +91,8 @@ static void show_base(struct sockets_run *run)
             printf(" %.3f %s,", noise(run, test), sockets_test_name((enum sockets_test)test));
     printf(" the further quartile of the first, again\n"
            "in %zu of %zu slices client or server waited for a core (other work, or the node's "
-           "podfenced): measured again, as a rule\n",
-           run->disturbed, run->slices);
+           "podfenced)%s\n",
+           run->disturbed, run->slices, run->connections_only ? "" : ": measured again, as a rule");
     for (unsigned int test = 0; test < SOCKETS_BULK; test++)
         if (noise(run, test) > NOISE_MOST)
             printf("! %s: a noise of more than %.2f, this run says little\n",
