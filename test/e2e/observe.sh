@@ -202,6 +202,7 @@ lab_say "$(tail -n 1 "$LAB/out/crowd")"
 lab_say "an observer that never reads"
 lab_background node sleeper "$LAB_TOOLS/crowd" "$LAB_SOCKET" 1 30 '{"op":"observe","last":4000}'
 sleeper=$LAB_PID
+eventually "it is there" 5 observers_are 1
 follow awake -o json --verdict DROPPED
 awake=$LAB_PID
 LAB_TIMEOUT_MS=100 flood
