@@ -124,7 +124,7 @@ fence_step int arrival_judge_unknown(struct packet *packet, struct fence_pair *p
         judge(pair, &question, judgement);
     }
     count(packet, FENCE_REASON_MASQUERADED);
-    count_flow(packet, identity, judgement);
+    count_flow(packet, identity, judgement, 0);
     if (judgement->verdict != FENCE_ALLOW)
         tell(packet, judgement, identity, FENCE_EVENT_DROP);
     return 0;

@@ -111,15 +111,19 @@ fence_step int connection_find(const struct packet *packet, const struct fence_c
     return 0;
 }
 
-/* Remember when the pair had a connection opened in this direction: see struct fence_opened. */
-fence_inline void connection_note(const struct packet *packet, const struct fence_pair *pair,
-                                  __u32 direction)
+/* Remember when the pair had a connection opened in this direction: see struct fence_opened. 1: it
+ * is the first one for a second. */
+fence_inline __u32 connection_note(const struct packet *packet, const struct fence_pair *pair,
+                                   __u32 direction)
 {
-    __u32 index = pair->opened;
+    __u32 index = pair->opened, now = (__u32)packet->now | 1, before;
     struct fence_opened *pair_opened = bpf_map_lookup_elem(&opened, &index);
 
-    if (pair_opened)
-        pair_opened->stamps[direction & 1] = (__u32)packet->now | 1;
+    if (!pair_opened)
+        return 1;
+    before = pair_opened->stamps[direction & 1];
+    pair_opened->stamps[direction & 1] = now;
+    return now - before >= packet->hz;
 }
 
 /* For connection_recall_source. A step of its own: its copies would deepen every packet's stack. */
@@ -137,16 +141,17 @@ fence_step int connection_keep_source(const struct packet *packet,
     return 0;
 }
 
-/* A new entry, half-open. `direction` is the opener's. */
-fence_inline void connection_open(const struct packet *packet, const struct fence_pair *pair,
-                                  const struct fence_connection_key *key,
-                                  const struct judgement *judgement, __u32 direction)
+/* A new entry, half-open. `direction` is the opener's. Returns what connection_note does. */
+fence_inline __u32 connection_open(const struct packet *packet, const struct fence_pair *pair,
+                                   const struct fence_connection_key *key,
+                                   const struct judgement *judgement, __u32 direction)
 {
     __u32 flags = judgement->flags | (direction == FENCE_INGRESS ? FENCE_CONN_INGRESS : 0);
+    __u32 fresh;
 
     if (packet->probe)
-        return;
-    connection_note(packet, pair, direction);
+        return 0;
+    fresh = connection_note(packet, pair, direction);
     /* from its beginning only */
     if (packet->is_direct &&
         (packet->outer.protocol != IPPROTO_TCP || (packet->tcp_flags & TCP_BIT_SYN)))
@@ -157,6 +162,7 @@ fence_inline void connection_open(const struct packet *packet, const struct fenc
     }
     if (table_insert(packet, key, flags) < 0)
         count(packet, FENCE_REASON_TABLE_FULL);
+    return fresh;
 }
 
 /* The entry's flags after this packet. */
@@ -415,13 +421,18 @@ fence_inline struct fence_pair *connection_true_pair(struct packet *packet, stru
     return pair_place(packet, pair_hash(packet, packet_local(packet), &packet->true_source));
 }
 
-/* A new connection is counted, and told if anybody listens. */
+/* A new connection is counted, and told if anybody wants to hear of it: enum fence_hearing. */
 fence_inline void connection_opened(const struct packet *packet, const struct fence_pair *pair,
-                                    const struct judgement *judgement)
+                                    struct judgement *judgement, __u32 fresh)
 {
-    count_flow(packet, pair->identity, judgement);
-    if (!is_unheard(packet, judgement))
-        tell(packet, judgement, pair->identity, FENCE_EVENT_VERDICT);
+    __u32 stands_for = count_flow(packet, pair->identity, judgement, fresh);
+
+    if (judgement->shadow == FENCE_ALLOW && !is_heard(packet, FENCE_HEARING_ALL)) {
+        if (!stands_for || !is_heard(packet, FENCE_HEARING_ALIKE))
+            return;
+        judgement->alike = stands_for - 1;
+    }
+    tell(packet, judgement, pair->identity, FENCE_EVENT_VERDICT);
 }
 
 /* All of step 3 to 5 for a packet with a transport tuple. */
@@ -430,7 +441,7 @@ fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
 {
     struct fence_connection_key key;
     struct found found = {};
-    __u32 direction;
+    __u32 direction, fresh;
     int is_syn;
 
     if (!packet || !pair || !judgement)
@@ -461,7 +472,7 @@ fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
     if (judgement->flags & FENCE_CONN_MASQUERADED)
         count(packet, FENCE_REASON_MASQUERADED);
     if (judgement->verdict == FENCE_DENY) {
-        count_flow(packet, pair->identity, judgement);
+        count_flow(packet, pair->identity, judgement, 0);
         tell(packet, judgement, pair->identity, FENCE_EVENT_DROP);
         return 0;
     }
@@ -470,8 +481,8 @@ fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
         return 0;
     if (!connection_may_open(packet))
         return 0;
-    connection_open(packet, pair, &key, judgement, direction);
-    connection_opened(packet, pair, judgement);
+    fresh = connection_open(packet, pair, &key, judgement, direction);
+    connection_opened(packet, pair, judgement, fresh);
     return 0;
 }
 

@@ -121,7 +121,7 @@ fence_inline void deferred_refuse(struct packet *packet, const struct way *way,
     packet->outer.protocol = way->protocol;
     packet->ethertype = address_is_ipv4(&way->sender) ? ETH_P_IP : ETH_P_IPV6;
     count(packet, judgement->reason);
-    count_flow(packet, identity, judgement);
+    count_flow(packet, identity, judgement, 0);
     tell(packet, judgement, identity, FENCE_EVENT_DROP);
 }
 

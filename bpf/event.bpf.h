@@ -52,11 +52,29 @@ fence_inline void flow_seen(struct fence_flow *flow, const struct packet *packet
     flow->shadow_reason = judgement->shadow_reason;
 }
 
-/* One map operation for each new connection or refused first packet. */
-fence_step int count_flow(const struct packet *packet, __u32 identity,
-                          const struct judgement *judgement)
+/*
+ * How many connections of the flow a record of this one stands for, itself among them: it is the
+ * first for a second, or `fresh`, the first with that remote address. 0: it need not be told.
+ */
+fence_inline __u32 flow_tells(struct fence_flow *flow, const struct packet *packet, __u32 fresh)
 {
-    struct fence_flow fresh = {};
+    __u32 untold = (__u32)flow->count - flow->told;
+
+    if ((__u32)packet->now - flow->told_at >= packet->hz) {
+        flow->told_at = packet->now;
+        flow->told = flow->count;
+        return untold;
+    }
+    flow->told += fresh;
+    return fresh;
+}
+
+/* One map operation for each new connection or refused first packet. `fresh` and the result: see
+ * flow_tells. */
+fence_step int count_flow(const struct packet *packet, __u32 identity,
+                          const struct judgement *judgement, __u32 fresh)
+{
+    struct fence_flow first = {};
     struct fence_flow_key key = {};
     struct fence_flow *flow;
     int egress;
@@ -73,13 +91,15 @@ fence_step int count_flow(const struct packet *packet, __u32 identity,
     key.shadow = judgement->shadow;
     flow = bpf_map_lookup_elem(&flows, &key);
     if (!flow) {
-        fresh.first_seen = packet->now;
-        flow_seen(&fresh, packet, judgement);
-        bpf_map_update_elem(&flows, &key, &fresh, BPF_ANY);
-        return 0;
+        first.first_seen = packet->now;
+        first.told_at = packet->now;
+        first.told = 1;
+        flow_seen(&first, packet, judgement);
+        bpf_map_update_elem(&flows, &key, &first, BPF_ANY);
+        return 1;
     }
     flow_seen(flow, packet, judgement);
-    return 0;
+    return flow_tells(flow, packet, !!fresh);
 }
 
 /* Has all that may be told in this second been told? */
@@ -184,17 +204,11 @@ fence_inline void event_fill(struct fence_event *event, const struct packet *pac
     event->pad[0] = event->pad[1] = 0;
 }
 
-/* A new connection that is allowed, and would be by audited policies too. Most are, and nobody
- * listens: no record then. */
-fence_inline int is_unheard(const struct packet *packet, const struct judgement *judgement)
+fence_inline int is_heard(const struct packet *packet, __u32 hearing)
 {
-    __u32 zero = 0;
-    __u64 *until;
+    __u64 *until = bpf_map_lookup_elem(&observed, &hearing);
 
-    if (judgement->shadow != FENCE_ALLOW)
-        return 0;
-    until = bpf_map_lookup_elem(&observed, &zero);
-    return until && packet->now >= *until;
+    return !until || packet->now < *until;
 }
 
 /*
@@ -244,7 +258,7 @@ fence_step int tell(const struct packet *packet, const struct judgement *judgeme
     }
     event_fill(event, packet, judgement);
     event->identity = identity;
-    event->suppressed = limit ? limit_take(limit, packet->direction) : 0;
+    event->suppressed = limit ? limit_take(limit, packet->direction) : judgement->alike;
     event->type = type;
     bpf_ringbuf_submit(event, event_wakes(type));
     return 0;

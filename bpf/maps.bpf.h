@@ -92,8 +92,7 @@ struct {
     __uint(max_entries, FENCE_EVENTS_BYTES);
 } events SEC(".maps");
 
-/* Jiffies until which somebody wants to hear of connections that are simply allowed. */
-FENCE_ARRAY(observed, __u64, 1, BPF_F_MMAPABLE);
+FENCE_ARRAY(observed, __u64, FENCE_HEARINGS, BPF_F_MMAPABLE);
 FENCE_LRU(event_limits, struct fence_event_key, struct fence_event_limit, FENCE_MAX_LIMITS);
 FENCE_ARRAY(settings, struct fence_settings, 1, 0);
 FENCE_ARRAY(about, struct fence_about, 1, 0);

@@ -96,6 +96,7 @@ struct judgement {
     __u8 shadow_reason;
     __u16 flags; /* FENCE_CONN_FROM_HOST, FENCE_CONN_MASQUERADED */
     __u16 pad;
+    __u32 alike; /* connections of the flow that nothing has told of, besides this one */
 };
 
 #define TCP_BIT_FIN 0x01

@@ -22,9 +22,24 @@ struct fence_flow {
     __u64 last_seen;  /* jiffies */
     __u32 rule;       /* that decided last: number in `rules`, 0 = none */
     __u32 shadow_rule;
-    __u8 reason; /* enum fence_reason, of the last */
+    __u32 told_at; /* jiffies of the last connection that was told, on this CPU */
+    __u32 told;    /* how many of `count` are told, or told with it as a number; 32 bits of it */
+    __u8 reason;   /* enum fence_reason, of the last */
     __u8 shadow_reason;
     __u8 pad[6];
+};
+
+/*
+ * observed: ARRAY by enum fence_hearing -> jiffies until which somebody wants to hear of
+ * connections that are simply allowed. Drops, cuts and what audited policies would deny are told
+ * always.
+ */
+enum fence_hearing {
+    FENCE_HEARING_ALL, /* of each of them */
+    /* Of one a second of each flow, and of the first one in a second with each remote address, with
+     * the number of others of the flow that were left out before: what alarms need. */
+    FENCE_HEARING_ALIKE,
+    FENCE_HEARINGS,
 };
 
 /* counters: PERCPU_ARRAY, index reason * FENCE_DIRECTIONS + direction. */
@@ -84,7 +99,7 @@ struct fence_event {
     __u32 set;
     __u32 rule;
     __u32 shadow_rule;
-    __u32 suppressed;       /* equal drops left out before this one */
+    __u32 suppressed;       /* equal drops, or connections of the flow, left out before this one */
     __u16 source_port;      /* ICMP: 0 */
     __u16 destination_port; /* ICMP: type << 8 | code, of this packet */
     __u16 ethertype;
@@ -100,7 +115,7 @@ struct fence_event {
 };
 
 FENCE_ASSERT_SIZE(fence_flow_key, 16);
-FENCE_ASSERT_SIZE(fence_flow, 40);
+FENCE_ASSERT_SIZE(fence_flow, 48);
 FENCE_ASSERT_SIZE(fence_counter, 16);
 FENCE_ASSERT_SIZE(fence_event_key, 28);
 FENCE_ASSERT_SIZE(fence_event_limit, 56);

@@ -104,7 +104,7 @@ static int drain(struct ring *ring, struct fence_events *events)
 
     do {
         refresh(&ring->resolver);
-        r = fence_events_listen(ring->resolver.pins);
+        r = fence_events_listen(ring->resolver.pins, FENCE_HEARING_ALL);
         if (r == 0)
             r = fence_events_flush(ring->resolver.pins, 0);
         if (r >= 0)

@@ -16,11 +16,11 @@
 
 /* One row each. Every record goes to all, in this order. */
 static const struct fence_consumer consumers[] = {
-    {fence_observers_record, fence_observers_lost, fence_observers_wanted},
-    {fence_event_log_record, fence_event_log_lost, fence_event_log_wanted},
-    {fence_flowbook_record, NULL, fence_flowbook_wants_records},
-    {fence_audit_record, fence_audit_lost, fence_audit_wanted},
-    {fence_alarms_record, fence_alarms_lost, fence_alarms_wanted},
+    {fence_observers_record, fence_observers_lost, fence_observers_wanted, FENCE_HEARING_ALL},
+    {fence_event_log_record, fence_event_log_lost, fence_event_log_wanted, FENCE_HEARING_ALL},
+    {fence_flowbook_record, NULL, fence_flowbook_wants_records, FENCE_HEARING_ALL},
+    {fence_audit_record, fence_audit_lost, fence_audit_wanted, FENCE_HEARING_ALL},
+    {fence_alarms_record, fence_alarms_lost, fence_alarms_wanted, FENCE_HEARING_ALIKE},
 };
 
 /* The maps and objects may have other names since the last apply. */
@@ -105,18 +105,16 @@ void fence_observe_drain(struct fence_daemon *daemon)
             return;
 }
 
-bool fence_observe_wanted(const struct fence_daemon *daemon)
-{
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(consumers); i++)
-        if (consumers[i].wanted && consumers[i].wanted(daemon))
-            return true;
-    return false;
-}
-
 void fence_observe_listen(struct fence_daemon *daemon)
 {
-    if (fence_observe_wanted(daemon))
-        (void)fence_events_listen(&daemon->pins);
+    bool wanted[FENCE_HEARINGS] = {false};
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(consumers); i++)
+        if (consumers[i].wanted && consumers[i].wanted(daemon))
+            wanted[consumers[i].hearing] = true;
+    for (unsigned int hearing = 0; hearing < FENCE_HEARINGS; hearing++)
+        if (wanted[hearing])
+            (void)fence_events_listen(&daemon->pins, (enum fence_hearing)hearing);
 }
 
 static void timer_fired(void *context)

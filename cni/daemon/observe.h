@@ -24,8 +24,9 @@ struct fence_consumer {
     void (*record)(struct fence_daemon *daemon, const struct fence_record *record);
     /* Some events could not be told. NULL: it does not matter. */
     void (*lost)(struct fence_daemon *daemon, const struct fence_lost *lost);
-    /* Does it have to hear of every new connection that is allowed? NULL: never. */
+    /* Does it have to hear of new connections that are allowed? NULL: never. */
     bool (*wanted)(const struct fence_daemon *daemon);
+    enum fence_hearing hearing; /* of which of them, then */
 };
 
 /* The record that was wanted as JSON last. */
@@ -52,8 +53,6 @@ struct fence_observe {
 int fence_observe_init(struct fence_daemon *daemon, struct fence_err *err);
 /* Take what is in the ring: before the maps have other names for its numbers. */
 void fence_observe_drain(struct fence_daemon *daemon);
-/* Allowed connections are to be told by the kernel: a consumer wants them. */
-bool fence_observe_wanted(const struct fence_daemon *daemon);
 /* Go on hearing of allowed connections as long as they are wanted: at least every
  * FENCE_LISTEN_SECONDS, and at once when somebody begins to want them. */
 void fence_observe_listen(struct fence_daemon *daemon);

@@ -67,9 +67,9 @@ int fence_events_fd(const struct fence_events *events)
     return ring_buffer__epoll_fd(events->ring);
 }
 
-int fence_events_listen(const struct fence_pins *pins)
+int fence_events_listen(const struct fence_pins *pins, enum fence_hearing hearing)
 {
-    const __u32 zero = 0;
+    const __u32 index = hearing;
     struct fence_settings settings;
     __u64 until = 0;
     int r = fence_settings_read(pins, &settings);
@@ -79,7 +79,7 @@ int fence_events_listen(const struct fence_pins *pins)
     if (r < 0)
         return r;
     until += (__u64)FENCE_LISTEN_SECONDS * settings.hz;
-    return bpf_map_update_elem(pins->maps[FENCE_MAP_OBSERVED], &zero, &until, BPF_ANY);
+    return bpf_map_update_elem(pins->maps[FENCE_MAP_OBSERVED], &index, &until, BPF_ANY);
 }
 
 int fence_events_consume(struct fence_events *events)

@@ -33,7 +33,7 @@ int fence_events_fd(const struct fence_events *events); /* epoll descriptor */
  * FENCE_LISTEN_SECONDS from now. Drops, cuts and what audited policies would deny are always told.
  */
 #define FENCE_LISTEN_SECONDS 10
-int fence_events_listen(const struct fence_pins *pins);
+int fence_events_listen(const struct fence_pins *pins, enum fence_hearing hearing);
 /* Hand over what is there, at most some 1,000; never blocks. Returns how many. */
 int fence_events_consume(struct fence_events *events);
 

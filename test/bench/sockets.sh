@@ -22,7 +22,7 @@ options=()
 read -ra daemon_options <<<"${FENCE_DAEMON_OPTIONS:-}"
 for argument in "$@"; do
     if [ "$argument" = --events ]; then
-        keys=(events-off events-off-again events-told events-shown)
+        keys=(events-off events-off-again events-alarms events-told events-shown)
         options+=(--connections)
     elif [ "$argument" = --quick ] && [ "${keys[0]}" = events-off ]; then
         options+=(--rounds 25 --slice 0.1)
@@ -209,6 +209,7 @@ set_up() {
             kill -STOP "${daemon_pids[$key]}"
             ;;
         fence-same-node) fence "$key" 1 250 --same-node on ;;
+        events-off*) fence_on_bridge "$key" 1 250 --alarms off ;;
         events-*) fence_on_bridge "$key" 1 250 ;;
         *)
             chain "$key"

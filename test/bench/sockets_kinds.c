@@ -18,6 +18,7 @@ static const struct sockets_kind kinds[] = {
     {"fence-same-node", "podfence, same-node path", SOCKETS_SAME_NODE},
     {"events-off", "nobody listens", SOCKETS_FENCE},
     {"events-off-again", "nobody listens, again", SOCKETS_FENCE},
+    {"events-alarms", "alarms listen, the default", SOCKETS_FENCE},
     {"events-told", "every connection is told", SOCKETS_FENCE},
     {"events-shown", "and shown by podfencectl observe", SOCKETS_FENCE},
     {"iptables-nft-100", "iptables-nft, 100 rules", SOCKETS_OTHER},

@@ -2,8 +2,10 @@
 /* bpf/event.bpf.h: what is told of connections and drops, and that the books balance. */
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "lib/datapath/events.h"
 #include "test/bpf/lab.h"
@@ -66,8 +68,8 @@ static void begin(void)
         assert_int_equal(fence_events_new(&pins, remember, NULL, &events, NULL), 0);
     }
     lab_reset();
-    assert_int_equal(
-        bpf_map_update_elem(lab_map(FENCE_MAP_OBSERVED), &(__u32){0}, &(__u64){0}, BPF_ANY), 0);
+    for (__u32 i = 0; i < FENCE_HEARINGS; i++)
+        assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_OBSERVED), &i, &(__u64){0}, 0), 0);
     (void)told();
 }
 
@@ -122,7 +124,7 @@ static void test_one_connection_gives_one_event(void **state)
 
     (void)state;
     begin();
-    assert_int_equal(fence_events_listen(&pins), 0);
+    assert_int_equal(fence_events_listen(&pins, FENCE_HEARING_ALL), 0);
     in.tcp_flags = FENCE_TCP_SYN;
     lab_run(FENCE_INGRESS, in);
     lab_run(FENCE_INGRESS, in);
@@ -173,7 +175,7 @@ static void test_same_node_is_told_at_both_ends(void **state)
     (void)state;
     begin();
     neighbours();
-    assert_int_equal(fence_events_listen(&pins), 0);
+    assert_int_equal(fence_events_listen(&pins, FENCE_HEARING_ALL), 0);
     packet.tcp_flags = FENCE_TCP_SYN;
     assert_true(lab_run(FENCE_EGRESS, packet).passed);
     assert_true(lab_run(FENCE_EGRESS, packet).passed); /* again, for want of an answer */
@@ -331,7 +333,7 @@ static void test_full_ring_is_counted(void **state)
     lab_use_set(LAB_SET_OPEN);
     poller.fd = fence_events_fd(events);
     before = books();
-    assert_int_equal(fence_events_listen(&pins), 0);
+    assert_int_equal(fence_events_listen(&pins, FENCE_HEARING_ALL), 0);
     for (unsigned int i = 0; i < TOO_MANY; i++) {
         packet.source_port = 1 + i;
         run_quietly(packet, true);
@@ -348,6 +350,101 @@ static void test_full_ring_is_counted(void **state)
     assert_true(books().lost > before.lost);
     assert_int_equal(fence_events_flush(&pins, lab_ifindex()), 1);
     assert_int_equal(got.records + told().suppressed + books().lost - before.lost, TOO_MANY + 50);
+}
+
+/* ---- connections that are alike ------------------------------------------------------------- */
+
+/* Flows are counted on each CPU for itself. */
+static void stay_on_one_cpu(void)
+{
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
+/* As if a second had passed since any flow was told of. */
+static void flows_a_second_later(void)
+{
+    struct fence_flow cpus[256];
+    struct fence_flow_key key, *before = NULL;
+    int fd = lab_map(FENCE_MAP_FLOWS);
+
+    assert_true(libbpf_num_possible_cpus() <= 256);
+    for (struct fence_flow_key next; bpf_map_get_next_key(fd, before, &next) == 0; before = &key) {
+        key = next;
+        assert_int_equal(bpf_map_lookup_elem(fd, &key, cpus), 0);
+        for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+            cpus[i].told_at -= 1000;
+        assert_int_equal(bpf_map_update_elem(fd, &key, cpus, BPF_EXIST), 0);
+    }
+}
+
+static void connect_from(struct fence_addr source, unsigned int source_port, unsigned int port)
+{
+    struct fence_packet packet = lab_packet(FENCE_INGRESS, source, IPPROTO_TCP, source_port, port);
+
+    packet.tcp_flags = FENCE_TCP_SYN;
+    run_quietly(packet, true);
+}
+
+/* Who listens for alarms hears of one connection a second of each flow, with the number of the
+ * others: records and numbers are what was opened. */
+static void test_alike_are_told_as_a_number(void **state)
+{
+    struct seen got;
+
+    (void)state;
+    begin();
+    stay_on_one_cpu();
+    lab_use_set(LAB_SET_OPEN);
+    for (unsigned int i = 0; i < 20; i++)
+        connect_from(lab_friend(4), 30000 + i, 80);
+    assert_int_equal(told().records, 0); /* nobody listens */
+    flows_a_second_later();
+    assert_int_equal(fence_events_listen(&pins, FENCE_HEARING_ALIKE), 0);
+    connect_from(lab_friend(4), 30100, 80);
+    got = told();
+    assert_int_equal(got.records, 1);
+    assert_int_equal(got.suppressed, 19); /* the first of the flow counts as told */
+    for (unsigned int i = 0; i < 50; i++)
+        connect_from(lab_friend(4), 31000 + i, 80);
+    assert_int_equal(told().records, 0);
+    flows_a_second_later();
+    connect_from(lab_friend(4), 32000, 80);
+    got = told();
+    assert_int_equal(got.records, 1);
+    assert_int_equal(got.last.type, FENCE_EVENT_VERDICT);
+    assert_int_equal(got.suppressed, 50);
+    /* and who wants all of them gets them */
+    assert_int_equal(fence_events_listen(&pins, FENCE_HEARING_ALL), 0);
+    for (unsigned int i = 0; i < 10; i++)
+        connect_from(lab_friend(4), 33000 + i, 80);
+    got = told();
+    assert_int_equal(got.records, 10);
+    assert_int_equal(got.suppressed, 0);
+}
+
+/* A scan, of ports or of addresses, is heard connection by connection all the same. */
+static void test_what_is_new_is_no_number(void **state)
+{
+    struct fence_addr source = lab_world(4);
+
+    (void)state;
+    begin();
+    stay_on_one_cpu();
+    lab_use_set(LAB_SET_OPEN);
+    assert_int_equal(fence_events_listen(&pins, FENCE_HEARING_ALIKE), 0);
+    for (unsigned int port = 100; port < 100 + SCAN_PORTS; port++)
+        connect_from(source, 40000, port);
+    assert_int_equal(told().records, SCAN_PORTS);
+    for (unsigned int i = 1; i <= SCAN_PORTS; i++) {
+        source.bytes[15] = (__u8)(lab_world(4).bytes[15] + i);
+        connect_from(source, 40000, 100);
+    }
+    /* addresses that share a place in `opened` are few */
+    assert_in_range(told().records, SCAN_PORTS * 9 / 10, SCAN_PORTS);
 }
 
 static void test_forged_source_is_named(void **state)
@@ -380,6 +477,8 @@ int main(void)
         cmocka_unit_test(test_end_of_a_flood_is_told),
         cmocka_unit_test(test_flush_of_one_endpoint),
         cmocka_unit_test(test_full_ring_is_counted),
+        cmocka_unit_test(test_alike_are_told_as_a_number),
+        cmocka_unit_test(test_what_is_new_is_no_number),
         cmocka_unit_test(test_forged_source_is_named),
     };
 

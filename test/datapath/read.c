@@ -297,7 +297,7 @@ static void test_many_events(void **state)
     node_check(fence_events_new(&pins, remember, &seen, &events, &err), &err);
     knock("10.0.0.1", 60000, 5432);
     assert_int_equal(fence_events_consume(events), 0); /* nobody listens to what is allowed */
-    assert_int_equal(fence_events_listen(&pins), 0);
+    assert_int_equal(fence_events_listen(&pins, FENCE_HEARING_ALL), 0);
     for (unsigned int i = 0; i < 3000; i++)
         knock("10.0.0.1", 1 + i, 5432);
     do {
