@@ -173,6 +173,10 @@ show() {
     lab_ctl "$@" 2>&1 | awk '/^$/ { ended = 1 } NR <= 9 && !ended { print "  " substr($0, 1, 118) }'
 }
 
+# This machine's own pins are out of reach.
+mount --bind "$LAB/bpf" /sys/fs/bpf
+mkdir -p /run/podfence
+
 if [ -n "$tour" ]; then
     # shellcheck source=scripts/demo-tour.sh
     source "$source_dir/scripts/demo-tour.sh"
@@ -182,8 +186,6 @@ fi
 
 # ---- the demo ------------------------------------------------------------------------------------
 
-mount --bind "$LAB/bpf" /sys/fs/bpf
-mkdir -p /run/podfence
 lab_chain bridge
 lab_object policies <"$data/shop.yaml"
 lab_swap

@@ -155,8 +155,14 @@ static void changed(void *context, struct fence_alarm *alarm, enum fence_alarm_c
 
 void fence_alarms_record(struct fence_daemon *daemon, const struct fence_record *record)
 {
-    if (daemon->alarms.engine)
-        fence_alarm_record(daemon->alarms.engine, record);
+    struct fence_alarms *alarms = &daemon->alarms;
+    struct fence_record taken = *record;
+    struct fence_event event;
+
+    if (!alarms->engine || !fence_alike_take(&alarms->alike, record->event, &event))
+        return;
+    taken.event = &event;
+    fence_alarm_record(alarms->engine, &taken);
 }
 
 void fence_alarms_lost(struct fence_daemon *daemon, const struct fence_lost *lost)

@@ -19,6 +19,7 @@
 
 #include "cni/daemon/loop.h"
 #include "lib/alarm/alarm.h"
+#include "lib/alarm/alike.h"
 
 struct fence_client;
 struct fence_daemon;
@@ -37,6 +38,7 @@ struct fence_alarms_options {
 
 struct fence_alarms {
     struct fence_alarm_engine *engine; /* NULL: --alarms off */
+    struct fence_alike alike;
     struct fence_alarm_config config;
     struct fence_timer tick;
     struct fence_timer answer;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Private to alarms: alarms.c feeds and tells, alarms_answer.c cuts, alarms_file.c reads and
- * writes, alarms_requests.c serves. */
+/* Private to alarms: alarms.c feeds and tells, alarms_answer.c cuts,
+ * alarms_file.c reads and writes, alarms_requests.c serves. */
 #pragma once
 
 #include "cni/daemon/alarms.h"

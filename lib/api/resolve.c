@@ -3,6 +3,7 @@
 
 #include <linux/if_ether.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/hash.h"
@@ -85,6 +86,7 @@ static void forget(struct fence_resolver *resolver)
     fence_intern_done(&resolver->numbers);
     resolver->numbers = (struct fence_intern){0};
     resolver->count = 0;
+    memset(resolver->latest, 0, sizeof(resolver->latest));
 }
 
 /* NULL when out of memory. */
@@ -125,17 +127,33 @@ static bool is_fresh(const struct fence_resolver *resolver,
            (entry->name || fence_clock_boot_ns() - entry->read_ns < ABSENT_NS);
 }
 
+/* Its entry, new when there was none; NULL when out of memory. Most records are about what others
+ * were about a moment ago: that is found without hashing. */
+static struct fence_resolver_entry *entry_of(struct fence_resolver *resolver, const struct key *key)
+{
+    struct fence_resolver_latest *latest =
+        &resolver->latest[(key->number * 4 + key->kind) % FENCE_RESOLVER_LATEST];
+    struct fence_resolver_entry *entry;
+    uint32_t found;
+
+    if (latest->place && latest->kind == key->kind && latest->number == key->number)
+        return &resolver->entries[latest->place - 1];
+    if (fence_intern_find(&resolver->numbers, key, sizeof(*key), &found))
+        entry = &resolver->entries[found];
+    else
+        entry = add(resolver, key);
+    if (entry)
+        *latest = (struct fence_resolver_latest){key->kind, key->number,
+                                                 (uint32_t)(entry - resolver->entries) + 1};
+    return entry;
+}
+
 /* A reference, or NULL. */
 static struct fence_name *find(struct fence_resolver *resolver, enum kind kind, uint32_t number)
 {
     const struct key key = {.kind = kind, .number = number};
-    struct fence_resolver_entry *entry;
-    uint32_t found;
+    struct fence_resolver_entry *entry = entry_of(resolver, &key);
 
-    if (fence_intern_find(&resolver->numbers, &key, sizeof(key), &found))
-        entry = &resolver->entries[found];
-    else
-        entry = add(resolver, &key);
     if (!entry)
         return NULL;
     if (!is_fresh(resolver, entry))

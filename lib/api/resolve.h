@@ -30,6 +30,14 @@ struct fence_resolver_entry {
     uint64_t read_ns; /* CLOCK_BOOTTIME */
 };
 
+/* Which entry a number has led to. */
+#define FENCE_RESOLVER_LATEST 256u
+struct fence_resolver_latest {
+    uint32_t kind;
+    uint32_t number;
+    uint32_t place; /* in entries, from 1; 0 = nothing is here */
+};
+
 /* Zeroed but for the first members = empty. */
 struct fence_resolver {
     const struct fence_pins *pins; /* may be NULL: numbers and addresses only */
@@ -41,6 +49,7 @@ struct fence_resolver {
     uint64_t secret;             /* of this process: what makes the UUIDs of records unique */
     uint64_t resolved;           /* how many events so far */
     struct fence_intern numbers; /* to an index into entries */
+    struct fence_resolver_latest latest[FENCE_RESOLVER_LATEST];
     struct fence_resolver_entry *entries;
     size_t count;
     size_t capacity;
