@@ -212,9 +212,10 @@ static int take(struct ctl_observation *observation, const struct arguments *arg
 
 static const char about[] =
     "Shows verdicts of new connections and dropped packets: a line each, or as JSON\n"
-    "with Hubble's field names. The daemon keeps the latest 4,096 events (with\n"
-    "podfenced --alarms off, allowed connections only while observe -f or a log wants\n"
-    "them). Without a daemon they come straight from the kernel's ring.\n"
+    "with Hubble's field names. The daemon keeps the latest 4,096 events. Of allowed\n"
+    "connections that are alike it keeps one a second, with the number of the others,\n"
+    "unless observe -f or a log wants them all (with podfenced --alarms off none then).\n"
+    "Without a daemon they come straight from the kernel's ring.\n"
     "An END is NAMESPACE/POD, NAMESPACE/APP, NAMESPACE/SERVICE, NAMESPACE/,\n"
     "node/NAME, another identity such as world, an address or a block. Several\n"
     "values of an option are joined by commas: one of them has to fit.";
