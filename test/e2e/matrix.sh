@@ -40,11 +40,6 @@ lab_pod_object intruder app=intruder
 lab_publish
 lab_expect <"$data/shop.table"
 
-# What was dropped for another reason than the Denylist, whoever sent it.
-other_drops() {
-    lab_ctl status -o json | jq -c '[.pins.counters[] | select(.drop and .reason != "denylist") | {reason, direction, packets}]'
-}
-
 # shown FROM TO: how many drops between the two the observer has shown.
 shown() {
     jq -s --arg from "$1" --arg to "$2" 'map(select(.verdict == "DROPPED"
@@ -72,7 +67,6 @@ observes() {
     [ "$(shown intruder db)" -gt 0 ]
 }
 LAB_TIMEOUT_MS=50 eventually "the observer runs" 5 observes
-before=$(other_drops)
 lab_object cut <"$data/cut.yaml"
 lab_publish
 for stream in tcp4 tcp6; do
@@ -85,13 +79,13 @@ for stream in tcp4 tcp6; do
     eventually "$stream goes on" 10 goes_on "$stream"
     kill -0 "${LAB_STREAM[$stream]}"
 done
-expect_equal "packets dropped for another reason than the Denylist" "$(other_drops)" "$before"
 lab_try intruder "tcp,${LAB_POD_IP6[web]},5432" >/dev/null
 seen_last() {
     [ "$(shown intruder web)" -gt 0 ]
 }
 eventually "the observer has shown all" 5 seen_last
 [ "$(shown api db)" -gt 0 ] || lab_fail "the observer has not seen what the Denylist cut"
+# of refused probes a packet may still be on its way: drops are asked by who sent them
 expect_equal "drops of the streams that no policy forbids" "$(jq -c 'select(.source.pod_name == "web" or .destination.pod_name == "web")
     | select(.source.pod_name != "intruder" and .destination.pod_name != "intruder") | del(.Summary)' "$LAB/out/events")" ""
 kill "$observer"
