@@ -6,17 +6,9 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/objects/decode_internal.h"
 #include "lib/objects/decoders.h"
 #include "lib/objects/object.h"
-
-/* One stream on its way into a list. */
-struct reader {
-    struct fence_decoded_list list;
-    char *lines; /* canonical texts */
-    size_t lines_size;
-    size_t lines_capacity;
-    bool inside_config_map;
-};
 
 static struct fence_decode_options options;
 
@@ -35,18 +27,19 @@ static int no_memory(struct fence_err *err)
     return fence_err_set(err, -ENOMEM, "out of memory");
 }
 
-static void decoded_done(struct fence_decoded *decoded)
+void fence_decoded_done(struct fence_decoded *decoded)
 {
     fence_object_free(&decoded->object);
     free(decoded->id);
     free(decoded->error);
     free(decoded->warning);
+    *decoded = (struct fence_decoded){0};
 }
 
 void fence_decoded_list_done(struct fence_decoded_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
-        decoded_done(&list->items[i]);
+        fence_decoded_done(&list->items[i]);
     free(list->items);
     fence_texts_done(&list->texts);
     *list = (struct fence_decoded_list){0};
@@ -69,8 +62,7 @@ static const char *text_of(const struct fence_doc *doc, const char *key)
 
 /* ---- one object ----------------------------------------------------------------------------- */
 
-/* As fence_object_id would have it, as far as that can be read. */
-static int refused_id(struct fence_doc *doc, const struct fence_object_kind *kind, char **ret_id)
+int fence_reader_id(struct fence_doc *doc, const struct fence_object_kind *kind, char **ret_id)
 {
     const struct fence_doc *metadata = fence_doc_get(doc, "metadata");
     const char *name = text_of(metadata, "name");
@@ -102,7 +94,7 @@ static enum fence_refused refused_scope(struct fence_doc *doc, const struct fenc
 }
 
 /* NULL when out of memory. */
-static struct fence_decoded *add_decoded(struct reader *reader, const struct fence_doc *doc)
+static struct fence_decoded *add_decoded(struct fence_reader *reader, const struct fence_doc *doc)
 {
     struct fence_decoded_list *list = &reader->list;
 
@@ -114,7 +106,7 @@ static struct fence_decoded *add_decoded(struct reader *reader, const struct fen
 
 /* All texts in one piece: a cluster's pods are read in a row, and what is freed between those that
  * stay would be lost. */
-static int add_line(struct reader *reader, const char *text)
+static int add_line(struct fence_reader *reader, const char *text)
 {
     size_t size = strlen(text);
     size_t needed = reader->lines_size + size + 1;
@@ -134,7 +126,7 @@ static int add_line(struct reader *reader, const char *text)
     return 0;
 }
 
-static int add_refused(struct reader *reader, struct fence_doc *doc,
+static int add_refused(struct fence_reader *reader, struct fence_doc *doc,
                        const struct fence_object_kind *kind, const struct fence_err *reason,
                        struct fence_err *err)
 {
@@ -144,7 +136,7 @@ static int add_refused(struct reader *reader, struct fence_doc *doc,
         return no_memory(err);
     decoded->refused = refused_scope(doc, kind);
     decoded->error = strdup(reason->text);
-    if (!decoded->error || refused_id(doc, kind, &decoded->id) < 0) {
+    if (!decoded->error || fence_reader_id(doc, kind, &decoded->id) < 0) {
         decoded->id = NULL;
         return no_memory(err);
     }
@@ -176,7 +168,7 @@ static void set_version(struct fence_object *object, const struct fence_doc *doc
     object->policy.content = fence_hash_bytes(key, text, strlen(text)).words[0];
 }
 
-static int finish_object(struct reader *reader, struct fence_doc *doc,
+static int finish_object(struct fence_reader *reader, struct fence_doc *doc,
                          const struct fence_object_kind *kind, struct fence_err *err)
 {
     FENCE_FREE char *text = fence_object_canonical(doc, kind);
@@ -202,8 +194,8 @@ static int set_namespace(struct fence_doc *doc, const struct fence_object_kind *
     return r;
 }
 
-static int read_object(struct reader *reader, struct fence_doc *doc,
-                       const struct fence_object_kind *kind, struct fence_err *err)
+int fence_reader_object(struct fence_reader *reader, struct fence_doc *doc,
+                        const struct fence_object_kind *kind, struct fence_err *err)
 {
     struct fence_warnings warnings = {0};
     struct fence_field root = {
@@ -229,10 +221,9 @@ static int read_object(struct reader *reader, struct fence_doc *doc,
 
 /* ---- lists, ConfigMaps, streams ------------------------------------------------------------- */
 
-static int read_document(struct reader *reader, struct fence_doc *doc, struct fence_err *err);
+static int read_document(struct fence_reader *reader, struct fence_doc *doc, struct fence_err *err);
 
-/* Items of a list of one kind need not repeat what they are. */
-static int name_item(struct fence_doc *item, const char *api_version, const char *name)
+int fence_reader_name(struct fence_doc *item, const char *api_version, const char *name)
 {
     int r;
 
@@ -243,7 +234,7 @@ static int name_item(struct fence_doc *item, const char *api_version, const char
 }
 
 /* `name` is the kind of the items, NULL when they are of any kind. */
-static int read_list(struct reader *reader, struct fence_doc *doc, const char *api_version,
+static int read_list(struct fence_reader *reader, struct fence_doc *doc, const char *api_version,
                      const char *name, struct fence_err *err)
 {
     struct fence_field root = {.doc = doc};
@@ -254,7 +245,7 @@ static int read_list(struct reader *reader, struct fence_doc *doc, const char *a
     if (fence_field_allow(&items, FENCE_DOC_LIST, &reason) < 0)
         return add_refused(reader, doc, NULL, &reason, err);
     for (size_t i = 0; r == 0 && i < fence_field_count(&items); i++) {
-        r = name_item(items.doc->items[i], api_version, name);
+        r = fence_reader_name(items.doc->items[i], api_version, name);
         if (r < 0)
             return no_memory(err);
         r = read_document(reader, items.doc->items[i], err);
@@ -276,7 +267,7 @@ static int prefix_text(char **text, const char *key)
 }
 
 /* Tell where those from `first` on came from. */
-static int place_values(struct reader *reader, size_t first, const struct fence_doc *value,
+static int place_values(struct fence_reader *reader, size_t first, const struct fence_doc *value,
                         struct fence_err *err)
 {
     for (size_t i = first; i < reader->list.count; i++) {
@@ -292,7 +283,8 @@ static int place_values(struct reader *reader, size_t first, const struct fence_
     return 0;
 }
 
-static int read_stream(struct reader *reader, const char *data, size_t size, struct fence_err *err)
+static int read_stream(struct fence_reader *reader, const char *data, size_t size,
+                       struct fence_err *err)
 {
     struct fence_docs docs = {0};
     int r = fence_docs_parse(data, size, &docs, err);
@@ -304,7 +296,7 @@ static int read_stream(struct reader *reader, const char *data, size_t size, str
 }
 
 /* It or a value of it: what that held before must not be taken for deleted. */
-static int refuse_config_map(struct reader *reader, struct fence_doc *config_map,
+static int refuse_config_map(struct fence_reader *reader, struct fence_doc *config_map,
                              const struct fence_err *reason, struct fence_err *err)
 {
     int r = add_refused(reader, config_map, NULL, reason, err);
@@ -315,7 +307,7 @@ static int refuse_config_map(struct reader *reader, struct fence_doc *config_map
 }
 
 /* One that does not parse withholds nothing of the values beside it. */
-static int read_value(struct reader *reader, struct fence_doc *config_map,
+static int read_value(struct fence_reader *reader, struct fence_doc *config_map,
                       const struct fence_doc *value, struct fence_err *err)
 {
     size_t first = reader->list.count;
@@ -332,7 +324,7 @@ static int read_value(struct reader *reader, struct fence_doc *config_map,
     return r < 0 ? r : place_values(reader, first, value, err);
 }
 
-static int check_config_map(const struct reader *reader, const struct fence_field *root,
+static int check_config_map(const struct fence_reader *reader, const struct fence_field *root,
                             const struct fence_field *data, struct fence_err *err)
 {
     int r = fence_field_allow(data, FENCE_DOC_MAP, err);
@@ -347,7 +339,8 @@ static int check_config_map(const struct reader *reader, const struct fence_fiel
     return r;
 }
 
-static int read_config_map(struct reader *reader, struct fence_doc *doc, struct fence_err *err)
+int fence_reader_config_map(struct fence_reader *reader, struct fence_doc *doc,
+                            struct fence_err *err)
 {
     struct fence_field root = {.doc = doc};
     struct fence_field data = fence_field_get(&root, "data");
@@ -365,7 +358,7 @@ static int read_config_map(struct reader *reader, struct fence_doc *doc, struct 
     return r;
 }
 
-static int read_unknown(struct reader *reader, struct fence_doc *doc, struct fence_err *err)
+static int read_unknown(struct fence_reader *reader, struct fence_doc *doc, struct fence_err *err)
 {
     struct fence_field root = {.doc = doc};
     struct fence_field api_version = fence_field_get(&root, "apiVersion");
@@ -401,7 +394,7 @@ static const char *kind_in_list(const char *api_version, const char *name)
     return kind ? fence_kind_name(fence_object_kind_number(kind)) : NULL;
 }
 
-static int read_document(struct reader *reader, struct fence_doc *doc, struct fence_err *err)
+static int read_document(struct fence_reader *reader, struct fence_doc *doc, struct fence_err *err)
 {
     const char *api_version = text_of(doc, "apiVersion");
     const char *name = text_of(doc, "kind");
@@ -409,29 +402,35 @@ static int read_document(struct reader *reader, struct fence_doc *doc, struct fe
     const struct fence_object_kind *kind = fence_object_kind_find(api_version, name, strlen(name));
 
     if (kind)
-        return read_object(reader, doc, kind, err);
+        return fence_reader_object(reader, doc, kind, err);
     if (in_list)
         return read_list(reader, doc, api_version, in_list, err);
     if (strcmp(api_version, "v1") == 0 && strcmp(name, "List") == 0)
         return read_list(reader, doc, NULL, NULL, err);
     if (strcmp(api_version, "v1") == 0 && strcmp(name, "ConfigMap") == 0)
-        return read_config_map(reader, doc, err);
+        return fence_reader_config_map(reader, doc, err);
     return read_unknown(reader, doc, err);
+}
+
+int fence_reader_end(struct fence_reader *reader, int r, struct fence_decoded_list *ret_list,
+                     struct fence_err *err)
+{
+    if (r == 0 && fence_texts_make(reader->lines, reader->lines_size, &reader->list.texts) < 0)
+        r = no_memory(err);
+    free(reader->lines);
+    if (r < 0)
+        fence_decoded_list_done(&reader->list);
+    else
+        *ret_list = reader->list;
+    *reader = (struct fence_reader){0};
+    return r;
 }
 
 int fence_decode_stream(const char *data, size_t size, struct fence_decoded_list *ret_list,
                         struct fence_err *err)
 {
-    struct reader reader = {0};
+    struct fence_reader reader = {0};
     int r = read_stream(&reader, data, size, err);
 
-    if (r == 0 && fence_texts_make(reader.lines, reader.lines_size, &reader.list.texts) < 0)
-        r = no_memory(err);
-    free(reader.lines);
-    if (r < 0) {
-        fence_decoded_list_done(&reader.list);
-        return r;
-    }
-    *ret_list = reader.list;
-    return 0;
+    return fence_reader_end(&reader, r, ret_list, err);
 }

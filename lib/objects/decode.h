@@ -23,10 +23,12 @@ enum fence_refused {
 
 /* What became of one object of a file. */
 struct fence_decoded {
-    struct fence_object *object; /* NULL when it was refused */
-    enum fence_refused refused;
-    unsigned int line; /* in the file; for what a ConfigMap holds, where the value begins */
-    char *id;          /* refused: Kind/namespace/name, "?" for a part that could not be read */
+    struct fence_object *object; /* NULL when it was refused, or is gone */
+    enum fence_refused refused : 8;
+    bool gone : 1;     /* its source says so (fence_decode_gone) */
+    unsigned int line; /* in the file; for what a ConfigMap holds, where the value begins; 0 = of
+                          the API, where nothing has lines */
+    char *id;          /* refused or gone: Kind/namespace/name, "?" for what could not be read */
     char *error;   /* "line 12: spec.ingress[0].ports[1].port: 70000 is not a port (1 to 65535)" */
     char *warning; /* one or several, "; " between; NULL when none */
     __u64 text;    /* fence_hash_text of its canonical one: equal hash, equal object */
@@ -68,3 +70,27 @@ struct fence_decode_options {
     bool audit_all;
 };
 void fence_decode_set_options(const struct fence_decode_options *options);
+
+/* ---- objects of the API --------------------------------------------------------------------- */
+
+/*
+ * One object that is of `kind` when it does not say what it is. Its canonical text is not kept,
+ * only the hash of it. One that is refused is the one of its name (FENCE_REFUSED_ONE). The caller
+ * frees it with fence_decoded_done. -EINVAL, -EFBIG: it is no JSON, has no name, or is another
+ * thing; -ENOMEM.
+ */
+int fence_decode_json(enum fence_kind kind, const struct fence_json *json,
+                      struct fence_decoded *ret_decoded, struct fence_err *err);
+/* The same of an object that is gone: nothing but its name is looked at. */
+int fence_decode_gone(enum fence_kind kind, const struct fence_json *json,
+                      struct fence_decoded *ret_decoded, struct fence_err *err);
+/* The namespace and name of a ConfigMap, new strings, and all that its values hold, as the files of
+ * a folder. `ret_list` NULL: its name is all. */
+struct fence_config_map {
+    char *namespace_name;
+    char *name;
+};
+int fence_decode_config_map(const struct fence_json *json, struct fence_config_map *ret_config_map,
+                            struct fence_decoded_list *ret_list, struct fence_err *err);
+void fence_config_map_done(struct fence_config_map *config_map);
+void fence_decoded_done(struct fence_decoded *decoded);

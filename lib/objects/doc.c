@@ -8,6 +8,7 @@
 #include <yaml.h>
 
 #include "lib/base/memory.h"
+#include "lib/objects/doc_internal.h"
 #include "lib/objects/json.h"
 
 /* Up to here duplicate keys are looked for one by one, above by sorting. */
@@ -58,6 +59,16 @@ const struct fence_doc *fence_doc_get(const struct fence_doc *doc, const char *k
         if (strcmp(doc->items[i]->key, key) == 0)
             return doc->items[i];
     return NULL;
+}
+
+int fence_doc_append(struct fence_doc *parent, struct fence_doc *child)
+{
+    if (grow(&parent->items, &parent->capacity, parent->count) < 0) {
+        fence_doc_free(&child);
+        return -ENOMEM;
+    }
+    parent->items[parent->count++] = child;
+    return 0;
 }
 
 int fence_doc_set_default(struct fence_doc *map, const char *key, const char *text)
@@ -125,11 +136,8 @@ static int attach(struct builder *builder, struct fence_doc *node, struct fence_
         return 0;
     }
     node->key = TAKE_PTR(builder->key);
-    if (grow(&parent->items, &parent->capacity, parent->count) < 0) {
-        fence_doc_free(&node);
+    if (fence_doc_append(parent, node) < 0)
         return fence_err_set(err, -ENOMEM, "out of memory");
-    }
-    parent->items[parent->count++] = node;
     return 0;
 }
 
@@ -242,6 +250,8 @@ static int compare_keys(const void *a, const void *b)
 static int duplicate(const struct fence_doc *first, const struct fence_doc *second,
                      struct fence_err *err)
 {
+    if (!second->line)
+        return fence_err_set(err, -EINVAL, "the key %.80s is given twice", second->key);
     return fence_err_set(err, -EINVAL, "line %u: the key %.80s is given twice, first in line %u",
                          second->line, second->key, first->line);
 }
@@ -255,7 +265,7 @@ static int check_few_keys(const struct fence_doc *map, struct fence_err *err)
     return 0;
 }
 
-static int check_keys(const struct fence_doc *map, struct fence_err *err)
+int fence_doc_check_keys(const struct fence_doc *map, struct fence_err *err)
 {
     FENCE_FREE struct fence_doc **sorted = NULL;
 
@@ -279,7 +289,7 @@ static int on_end(struct builder *builder, struct fence_err *err)
     if (!node)
         return 0;
     builder->depth--;
-    return node->type == FENCE_DOC_MAP ? check_keys(node, err) : 0;
+    return node->type == FENCE_DOC_MAP ? fence_doc_check_keys(node, err) : 0;
 }
 
 static int on_document_end(struct builder *builder, struct fence_err *err)

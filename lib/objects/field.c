@@ -72,7 +72,7 @@ static size_t put_path(const struct fence_field *field, char path[PATH_TEXT])
     return strlen(path);
 }
 
-/* Of the field, or of what should contain it. */
+/* Of the field, or of what should contain it; 0 when nobody knows. */
 static unsigned int line_of(const struct fence_field *field)
 {
     while (field && !field->doc)
@@ -80,12 +80,16 @@ static unsigned int line_of(const struct fence_field *field)
     return field ? field->doc->line : 1;
 }
 
-static int put_place(const struct fence_field *field, char *place, size_t size)
+static void put_place(const struct fence_field *field, char *place, size_t size)
 {
+    unsigned int line = line_of(field);
     char path[PATH_TEXT];
 
     put_path(field, path);
-    return snprintf(place, size, "line %u%s%s", line_of(field), *path ? ": " : "", path);
+    if (line)
+        snprintf(place, size, "line %u%s%s", line, *path ? ": " : "", path);
+    else
+        snprintf(place, size, "%s", path);
 }
 
 int fence_field_prefix(const struct fence_field *field, int code, struct fence_err *err)
@@ -93,7 +97,7 @@ int fence_field_prefix(const struct fence_field *field, int code, struct fence_e
     char place[PATH_TEXT + 32];
 
     put_place(field, place, sizeof(place));
-    return fence_err_prefix(err, code, "%s", place);
+    return *place ? fence_err_prefix(err, code, "%s", place) : code;
 }
 
 int fence_field_refuse(const struct fence_field *field, struct fence_err *err, const char *format,

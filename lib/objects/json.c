@@ -45,17 +45,31 @@ static bool is_surrogate(int32_t unit)
     return unit >= 0xd800 && unit <= 0xdfff;
 }
 
-/* Write what stands for the escape of a surrogate; returns the bytes of input it took. */
-static size_t put_surrogate(FILE *out, int32_t unit, const char *text, size_t left)
+size_t fence_json_escape(const char *text, size_t left, uint32_t *ret_point)
 {
-    int32_t low = escape_unit(text + 6, left - 6);
+    int32_t unit = escape_unit(text, left), low;
 
-    if (unit > 0xdbff || low < 0xdc00 || low > 0xdfff) {
-        fputs("\\uFFFD", out);
+    if (unit < 0)
+        return 0;
+    *ret_point = (uint32_t)unit;
+    if (!is_surrogate(unit))
         return 6;
-    }
-    fprintf(out, "\\U%08X", (unsigned int)(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)));
+    low = escape_unit(text + 6, left - 6);
+    *ret_point = 0xfffd;
+    if (unit > 0xdbff || low < 0xdc00 || low > 0xdfff)
+        return 6;
+    *ret_point = (uint32_t)(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00));
     return 12;
+}
+
+/* Write what stands for the escape of a surrogate; returns the bytes of input it took. */
+static size_t put_surrogate(FILE *out, const char *text, size_t left)
+{
+    uint32_t point = 0xfffd;
+    size_t taken = fence_json_escape(text, left, &point);
+
+    fprintf(out, point > 0xffff ? "\\U%08X" : "\\u%04X", point);
+    return taken;
 }
 
 static void copy_converted(FILE *out, const char *data, size_t size)
@@ -66,7 +80,7 @@ static void copy_converted(FILE *out, const char *data, size_t size)
         int32_t unit = escape_unit(data + at, size - at);
 
         if (is_surrogate(unit)) {
-            at += put_surrogate(out, unit, data + at, size - at);
+            at += put_surrogate(out, data + at, size - at);
             continue;
         }
         /* an escaped backslash must not be taken for the start of an escape */
@@ -140,7 +154,7 @@ static void put_string(FILE *out, const char *text)
 }
 
 /* A number of YAML that JSON does not know (0x1f, .inf, 1_000) is written as a text. */
-static bool is_json_number(const char *text)
+bool fence_json_is_number(const char *text)
 {
     size_t whole;
 
@@ -171,7 +185,7 @@ static void put_scalar(FILE *out, const struct fence_doc *doc)
         fputs("null", out);
     else if (doc->type == FENCE_DOC_BOOL)
         fputs(fence_doc_is_true(doc) ? "true" : "false", out);
-    else if (doc->type == FENCE_DOC_NUMBER && is_json_number(doc->text))
+    else if (doc->type == FENCE_DOC_NUMBER && fence_json_is_number(doc->text))
         fputs(doc->text, out);
     else
         put_string(out, doc->text);

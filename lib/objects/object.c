@@ -12,69 +12,74 @@
 typedef int decode_fn(const struct fence_field *field, struct fence_object *object,
                       struct fence_err *err);
 
+/*
+ * What is kept of an object for its canonical text, and what is read of it: what the decoders look
+ * at besides, be it to refuse it.
+ */
 #define KEPT_METADATA "apiVersion", "kind", "metadata.name", "metadata.namespace"
+#define READ_METADATA "metadata.generation", "metadata.labels", "metadata.annotations.*"
 
-static const char *const kept_of_policy[] = {
-    KEPT_METADATA, "metadata.annotations.podfence.io/enforcement", "spec", NULL};
-static const char *const kept_of_namespace[] = {KEPT_METADATA, "metadata.labels", NULL};
-static const char *const kept_of_node[] = {KEPT_METADATA,   "metadata.labels",  "spec.podCIDR",
-                                           "spec.podCIDRs", "status.addresses", NULL};
-static const char *const kept_of_pod[] = {KEPT_METADATA,
-                                          "metadata.labels",
-                                          "metadata.uid",
-                                          "metadata.annotations.podfence.io/container-id",
-                                          "metadata.ownerReferences",
-                                          "spec.nodeName",
-                                          "spec.hostNetwork",
-                                          "spec.containers.ports",
-                                          "spec.initContainers.ports",
-                                          "spec.initContainers.restartPolicy",
-                                          "status.phase",
-                                          "status.podIP",
-                                          "status.podIPs",
-                                          NULL};
+#define KEPT_OF_POLICY    KEPT_METADATA, "metadata.annotations.podfence.io/enforcement", "spec"
+#define KEPT_OF_NAMESPACE KEPT_METADATA, "metadata.labels"
+#define KEPT_OF_NODE                                                                               \
+    KEPT_METADATA, "metadata.labels", "spec.podCIDR", "spec.podCIDRs", "status.addresses"
+#define KEPT_OF_POD                                                                                \
+    KEPT_METADATA, "metadata.labels", "metadata.uid",                                              \
+        "metadata.annotations.podfence.io/container-id", "metadata.ownerReferences",               \
+        "spec.nodeName", "spec.hostNetwork", "spec.containers.ports", "spec.initContainers.ports", \
+        "spec.initContainers.restartPolicy", "status.phase", "status.podIP", "status.podIPs"
+#define KEPT_OF_SERVICE                                                                            \
+    KEPT_METADATA, "spec.type", "spec.clusterIP", "spec.clusterIPs", "spec.externalIPs",           \
+        "spec.ports.name", "spec.ports.protocol", "spec.ports.port", "spec.ports.nodePort",        \
+        "status.loadBalancer.ingress.ip", "status.loadBalancer.ingress.ipMode"
+#define KEPT_OF_SLICE                                                                              \
+    KEPT_METADATA, "metadata.labels.kubernetes.io/service-name", "addressType",                    \
+        "endpoints.addresses", "endpoints.conditions", "ports.name", "ports.protocol",             \
+        "ports.port"
 
-static const char *const kept_of_service[] = {KEPT_METADATA,
-                                              "spec.type",
-                                              "spec.clusterIP",
-                                              "spec.clusterIPs",
-                                              "spec.externalIPs",
-                                              "spec.ports.name",
-                                              "spec.ports.protocol",
-                                              "spec.ports.port",
-                                              "spec.ports.nodePort",
-                                              "status.loadBalancer.ingress.ip",
-                                              "status.loadBalancer.ingress.ipMode",
+static const char *const kept_of_policy[] = {KEPT_OF_POLICY, NULL};
+static const char *const kept_of_namespace[] = {KEPT_OF_NAMESPACE, NULL};
+static const char *const kept_of_node[] = {KEPT_OF_NODE, NULL};
+static const char *const kept_of_pod[] = {KEPT_OF_POD, NULL};
+static const char *const kept_of_service[] = {KEPT_OF_SERVICE, NULL};
+static const char *const kept_of_slice[] = {KEPT_OF_SLICE, NULL};
+
+/* of policies all members, since unknown ones are told */
+static const char *const read_of_policy[] = {KEPT_OF_POLICY, READ_METADATA, "*", NULL};
+static const char *const read_of_namespace[] = {KEPT_OF_NAMESPACE, READ_METADATA, NULL};
+static const char *const read_of_node[] = {KEPT_OF_NODE, READ_METADATA, NULL};
+static const char *const read_of_pod[] = {KEPT_OF_POD, READ_METADATA, NULL};
+static const char *const read_of_service[] = {KEPT_OF_SERVICE,
+                                              READ_METADATA,
+                                              "spec.ports.targetPort",
+                                              "spec.selector.*",
+                                              "spec.externalTrafficPolicy",
+                                              "spec.internalTrafficPolicy",
                                               NULL};
-static const char *const kept_of_slice[] = {KEPT_METADATA,
-                                            "metadata.labels.kubernetes.io/service-name",
-                                            "addressType",
-                                            "endpoints.addresses",
-                                            "endpoints.conditions",
-                                            "ports.name",
-                                            "ports.protocol",
-                                            "ports.port",
-                                            NULL};
+static const char *const read_of_slice[] = {KEPT_OF_SLICE, READ_METADATA, NULL};
 
 static const struct fence_object_kind {
     const char *api_version;
     const char *const *kept; /* for the canonical text */
+    const char *const *read;
     decode_fn *decode;
     bool custom; /* a custom resource: null is a value there */
 } kinds[] = {
-    [FENCE_OBJECT_POD] = {"v1", kept_of_pod, fence_decode_pod, false},
-    [FENCE_OBJECT_NAMESPACE] = {"v1", kept_of_namespace, fence_decode_namespace, false},
-    [FENCE_OBJECT_NODE] = {"v1", kept_of_node, fence_decode_node, false},
-    [FENCE_OBJECT_SERVICE] = {"v1", kept_of_service, fence_decode_service, false},
-    [FENCE_OBJECT_ENDPOINT_SLICE] = {"discovery.k8s.io/v1", kept_of_slice,
+    [FENCE_OBJECT_POD] = {"v1", kept_of_pod, read_of_pod, fence_decode_pod, false},
+    [FENCE_OBJECT_NAMESPACE] = {"v1", kept_of_namespace, read_of_namespace, fence_decode_namespace,
+                                false},
+    [FENCE_OBJECT_NODE] = {"v1", kept_of_node, read_of_node, fence_decode_node, false},
+    [FENCE_OBJECT_SERVICE] = {"v1", kept_of_service, read_of_service, fence_decode_service, false},
+    [FENCE_OBJECT_ENDPOINT_SLICE] = {"discovery.k8s.io/v1", kept_of_slice, read_of_slice,
                                      fence_decode_endpoint_slice, false},
-    [FENCE_OBJECT_NETWORK_POLICY] = {"networking.k8s.io/v1", kept_of_policy,
+    [FENCE_OBJECT_NETWORK_POLICY] = {"networking.k8s.io/v1", kept_of_policy, read_of_policy,
                                      fence_decode_network_policy, false},
     [FENCE_OBJECT_CLUSTER_NETWORK_POLICY] = {"policy.networking.k8s.io/v1alpha2", kept_of_policy,
-                                             fence_decode_cluster_network_policy, true},
-    [FENCE_OBJECT_SEGMENT_POLICY] = {"podfence.io/v1alpha1", kept_of_policy,
+                                             read_of_policy, fence_decode_cluster_network_policy,
+                                             true},
+    [FENCE_OBJECT_SEGMENT_POLICY] = {"podfence.io/v1alpha1", kept_of_policy, read_of_policy,
                                      fence_decode_segment_policy, true},
-    [FENCE_OBJECT_CLUSTER_SEGMENT_POLICY] = {"podfence.io/v1alpha1", kept_of_policy,
+    [FENCE_OBJECT_CLUSTER_SEGMENT_POLICY] = {"podfence.io/v1alpha1", kept_of_policy, read_of_policy,
                                              fence_decode_segment_policy, true},
 };
 
@@ -258,6 +263,16 @@ char *fence_object_canonical(const struct fence_doc *doc, const struct fence_obj
 const char *fence_object_kind_version(const struct fence_object_kind *kind)
 {
     return kind->api_version;
+}
+
+const char *const *fence_object_kind_read(const struct fence_object_kind *kind)
+{
+    return kind->read;
+}
+
+const struct fence_object_kind *fence_object_kind_get(enum fence_kind kind)
+{
+    return &kinds[kind];
 }
 
 bool fence_object_kind_is_custom(const struct fence_object_kind *kind)

@@ -10,8 +10,11 @@ struct fence_object_kind; /* opaque, static */
 /* `api_version` NULL: whatever it is. `name` has `length` characters. NULL when it is not read. */
 const struct fence_object_kind *fence_object_kind_find(const char *api_version, const char *name,
                                                        size_t length);
+const struct fence_object_kind *fence_object_kind_get(enum fence_kind kind);
 enum fence_kind fence_object_kind_number(const struct fence_object_kind *kind);
 const char *fence_object_kind_version(const struct fence_object_kind *kind);
+/* The paths that the decoder looks at, for fence_doc_parse_json. */
+const char *const *fence_object_kind_read(const struct fence_object_kind *kind);
 /* A custom resource, where null is a value like others. */
 bool fence_object_kind_is_custom(const struct fence_object_kind *kind);
 /* Say that this apiVersion and kind are not read, and what is. Returns -EINVAL. */

@@ -15,6 +15,7 @@
 #include "lib/objects/decode.h"
 #include "test/cmocka.h"
 #include "test/objects/dump.h"
+#include "test/objects/same.h"
 
 #define FILE_MAX_BYTES (1u << 20)
 #define DEPTH_MAX      32
@@ -80,13 +81,19 @@ static void outcome_done(struct outcome *outcome)
     free(outcome->id);
 }
 
+/* And by the API the same. */
 static void read_as(const struct fence_doc *object, struct outcome *ret_outcome)
 {
     FENCE_FREE char *json = fence_doc_to_json(object);
+    FENCE_FREE char *differs = NULL;
+    bool read;
     struct fence_decoded_list list = {0};
     struct fence_err err;
 
     assert_non_null(json);
+    differs = same_decoding(json, &read);
+    if (differs)
+        fail_msg("%s\n%s", json, differs);
     if (fence_decode_stream(json, strlen(json), &list, &err) < 0)
         fail_msg("%s\ndoes not parse: %s", json, err.text);
     assert_int_equal(list.count, 1);
