@@ -102,6 +102,21 @@ struct fence_entry *fence_entry_index_find(const struct fence_entry_index *index
     return first;
 }
 
+struct fence_entry *fence_entry_index_find_in(const struct fence_entry_index *index,
+                                              const struct fence_entry_key *key,
+                                              const struct fence_unit *unit)
+{
+    if (!index->size)
+        return NULL;
+    for (size_t i = begin_of(index, key); index->slots[i]; i = after(index, i)) {
+        struct fence_entry *entry = index->slots[i];
+
+        if (entry != &removed && entry->unit == unit && has_key(entry, key))
+            return entry;
+    }
+    return NULL;
+}
+
 void fence_entry_index_add(struct fence_entry_index *index, struct fence_entry *entry)
 {
     put(index, entry);

@@ -32,6 +32,10 @@ int fence_entry_index_reserve(struct fence_entry_index *index, size_t more);
 /* That of the unit that counts, NULL when there is none. */
 struct fence_entry *fence_entry_index_find(const struct fence_entry_index *index,
                                            const struct fence_entry_key *key);
+/* That of this unit, NULL when there is none. */
+struct fence_entry *fence_entry_index_find_in(const struct fence_entry_index *index,
+                                              const struct fence_entry_key *key,
+                                              const struct fence_unit *unit);
 /* There is room. */
 void fence_entry_index_add(struct fence_entry_index *index, struct fence_entry *entry);
 void fence_entry_index_remove(struct fence_entry_index *index, const struct fence_entry *entry);

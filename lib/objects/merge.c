@@ -26,6 +26,7 @@ struct worker {
     struct fence_merge merge;
     struct fence_unit *unit;
     const struct fence_decoded_list *list;
+    const struct fence_store_rest *rest;
     char **old_ids;           /* of the unit's entries */
     struct candidate *sorted; /* by id, then place in the file */
     size_t count;
@@ -96,6 +97,18 @@ static int add_note(struct fence_merge *merge, const struct candidate *candidate
     return 0;
 }
 
+/* A new string; below 0 for want of memory. */
+static int twin_text(const struct candidate *twin, const struct candidate *first, char **ret_text)
+{
+    if (!twin->decoded->line)
+        return asprintf(ret_text, "%s is defined twice and differently: the first one counts",
+                        twin->id);
+    return asprintf(ret_text,
+                    "line %u: %s is defined differently in line %u of the same file, which comes "
+                    "first",
+                    twin->decoded->line, twin->id, first->decoded->line);
+}
+
 static int note_twin(struct fence_merge *merge, const struct candidate *twin,
                      const struct candidate *first)
 {
@@ -104,11 +117,10 @@ static int note_twin(struct fence_merge *merge, const struct candidate *twin,
 
     if (twin->decoded->text == first->decoded->text)
         return 0;
-    if (asprintf(&text,
-                 "line %u: %s is defined differently in line %u of the same file, which comes "
-                 "first",
-                 twin->decoded->line, twin->id, first->decoded->line) < 0)
+    if (twin_text(twin, first, &text) < 0) {
+        text = NULL;
         return -ENOMEM;
+    }
     return add_note(merge, twin, text, &note);
 }
 
@@ -143,6 +155,14 @@ static void choose(struct fence_merge *merge, struct fence_decoded *decoded,
     merge->choices[merge->count++] = (struct fence_choice){.decoded = decoded, .old = old};
 }
 
+/* One that is not named stays all the same? */
+static bool is_rest(const struct worker *worker, const char *id)
+{
+    const struct fence_store_rest *rest = worker->rest;
+
+    return rest && (!rest->stays || rest->stays(rest->context, id));
+}
+
 /* All of the file with one id, from `from` up to `to`; `old` is NULL when it is new. */
 static int choose_of_group(struct worker *worker, size_t from, size_t to, struct fence_entry *old)
 {
@@ -157,17 +177,19 @@ static int choose_of_group(struct worker *worker, size_t from, size_t to, struct
     if (first)
         choose(&worker->merge, first->decoded,
                old && old->text == first->decoded->text ? old : NULL);
-    else if (old)
+    else if (old && !worker->sorted[to - 1].decoded->gone)
         choose(&worker->merge, NULL, old);
     return r;
 }
 
 static void choose_vanished(struct worker *worker, size_t old)
 {
-    if (!is_suspect(&worker->suspects, worker->old_ids[old]))
+    bool suspect = is_suspect(&worker->suspects, worker->old_ids[old]);
+
+    if (!suspect && !is_rest(worker, worker->old_ids[old]))
         return;
     choose(&worker->merge, NULL, &worker->unit->entries[old]);
-    worker->suspect_kept = true;
+    worker->suspect_kept = worker->suspect_kept || suspect;
 }
 
 /* Walk the file's and the unit's objects side by side, both sorted by id. */
@@ -201,6 +223,35 @@ static void mark_suspects(struct worker *worker)
     for (size_t i = 0; worker->suspect_kept && i < worker->merge.note_count; i++)
         if (worker->merge.notes[i].nameless)
             worker->merge.notes[i].kept = true;
+}
+
+static int compare_id(const void *id, const void *candidate)
+{
+    return strcmp(id, ((const struct candidate *)candidate)->id);
+}
+
+/* Where all of the rest stays, so does what there is to tell about it. */
+static int copy_notes(struct worker *worker)
+{
+    struct fence_merge *merge = &worker->merge;
+
+    if (!worker->rest || worker->rest->stays)
+        return 0;
+    for (size_t i = 0; i < worker->unit->note_count; i++) {
+        const struct fence_note *old = &worker->unit->notes[i];
+        struct fence_note note = *old;
+
+        if (bsearch(old->id, worker->sorted, worker->count, sizeof(*worker->sorted), compare_id))
+            continue;
+        if (FENCE_GROW(merge->notes, merge->note_capacity, merge->note_count) < 0)
+            return -ENOMEM;
+        note.id = strdup(old->id);
+        note.text = strdup(old->text);
+        merge->notes[merge->note_count++] = note;
+        if (!note.id || !note.text)
+            return -ENOMEM;
+    }
+    return 0;
 }
 
 static int find_suspects(struct worker *worker)
@@ -314,19 +365,23 @@ static int finish(struct worker *worker)
     if (merge->unchanged)
         return 0;
     merge->entries = calloc(merge->count + 1, sizeof(*merge->entries));
-    return merge->entries ? make_texts(worker) : -ENOMEM;
+    if (!merge->entries)
+        return -ENOMEM;
+    return worker->unit->part ? 0 : make_texts(worker);
 }
 
 int fence_merge_new(struct fence_unit *unit, struct fence_decoded_list *list,
-                    struct fence_merge *ret_merge)
+                    const struct fence_store_rest *rest, struct fence_merge *ret_merge)
 {
-    struct worker worker = {.unit = unit, .list = list};
+    struct worker worker = {.unit = unit, .list = list, .rest = rest};
     int r = prepare(&worker);
 
     if (r == 0)
         r = name_old(&worker);
     if (r == 0)
         r = choose_all(&worker);
+    if (r == 0)
+        r = copy_notes(&worker);
     if (r == 0) {
         mark_suspects(&worker);
         r = finish(&worker);

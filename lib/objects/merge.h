@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "lib/objects/decode.h"
+#include "lib/objects/store.h"
 #include "lib/objects/unit.h"
 
 /* One entry to be: from the file, kept from before, or both when they are the same. */
@@ -25,9 +25,12 @@ struct fence_merge {
     bool unchanged;              /* every old entry is still there, and nothing else */
 };
 
-/* -ENOMEM. Borrows from `unit` and `list` until it is committed or done. */
+/*
+ * What of the unit stays that `list` does not name; NULL: only what a refused object may have been.
+ * -ENOMEM. Borrows from `unit` and `list` until it is committed or done.
+ */
 int fence_merge_new(struct fence_unit *unit, struct fence_decoded_list *list,
-                    struct fence_merge *ret_merge);
+                    const struct fence_store_rest *rest, struct fence_merge *ret_merge);
 void fence_merge_done(struct fence_merge *merge);
 /*
  * Make it the unit's content, taking objects out of the list. When it is unchanged, the unit's

@@ -43,11 +43,11 @@ static void add_unit_problems(struct fence_store *store, const struct fence_unit
 {
     if (unit->problem)
         store->problems[store->problem_count++] = (struct fence_problem){
-            .unit = unit->path, .id = "", .text = unit->problem, .kept = unit->count > 0};
+            .unit = unit->shown, .id = "", .text = unit->problem, .kept = unit->count > 0};
     for (size_t i = 0; i < unit->note_count; i++) {
         const struct fence_note *note = &unit->notes[i];
 
-        store->problems[store->problem_count++] = (struct fence_problem){.unit = unit->path,
+        store->problems[store->problem_count++] = (struct fence_problem){.unit = unit->shown,
                                                                          .line = note->line,
                                                                          .id = note->id,
                                                                          .text = note->text,
@@ -56,26 +56,49 @@ static void add_unit_problems(struct fence_store *store, const struct fence_unit
     }
 }
 
+/* "a.yaml, line 3", or what has no lines by its name alone. */
+static void put_place(const struct fence_entry *entry, char *place, size_t size)
+{
+    if (entry->object->line)
+        snprintf(place, size, "%.900s, line %u", entry->unit->shown, entry->object->line);
+    else
+        snprintf(place, size, "%.900s", entry->unit->shown);
+}
+
+/* A new string, NULL when out of memory. */
+static char *conflict_text(const char *id, const struct fence_entry *loser,
+                           const struct fence_entry *winner)
+{
+    char begin[32] = "", place[1024];
+    char *text;
+
+    put_place(winner, place, sizeof(place));
+    if (loser->object->line)
+        snprintf(begin, sizeof(begin), "line %u: ", loser->object->line);
+    if (asprintf(&text, "%s%s is defined differently in %s, which comes first", begin, id, place) <
+        0)
+        return NULL;
+    return text;
+}
+
 /* `id` and the text are freed with the next look. */
 static void add_conflict(struct fence_store *store, const struct fence_entry *loser,
                          const struct fence_entry *winner)
 {
     struct fence_problem problem = {
-        .unit = loser->unit->path,
+        .unit = loser->unit->shown,
         .line = loser->object->line,
         .id = "",
         .text = "is defined differently elsewhere, and that one counts",
     };
     char *id = fence_object_id(loser->object);
-    char *text = NULL;
+    char *text = id ? conflict_text(id, loser, winner) : NULL;
 
     if (id) {
         store->conflict_texts[store->conflict_text_count++] = id;
         problem.id = id;
     }
-    if (id &&
-        asprintf(&text, "line %u: %s is defined differently in %s, line %u, which comes first",
-                 problem.line, id, winner->unit->path, winner->object->line) >= 0) {
+    if (text) {
         store->conflict_texts[store->conflict_text_count++] = text;
         problem.text = text;
     }

@@ -148,17 +148,17 @@ static void insert_unit(struct fence_store *store, struct fence_unit *unit)
 }
 
 /* The unit, made when it is new. */
-static struct fence_unit *obtain_unit(struct fence_store *store, unsigned int order,
-                                      const char *path)
+static struct fence_unit *obtain_unit(struct fence_store *store,
+                                      const struct fence_store_part *part)
 {
-    struct fence_unit *unit = fence_unit_find(store->by_path, path);
+    struct fence_unit *unit = fence_unit_find(store->by_path, part->unit);
 
     if (unit)
         return unit;
     if (fence_array_grow((void **)&store->units, &store->unit_capacity, store->unit_count,
                          sizeof(void *)) < 0)
         return NULL;
-    unit = fence_unit_new(order, path);
+    unit = fence_unit_new(part->order, part->unit, part->source);
     if (!unit)
         return NULL;
     if (fence_unit_link(&store->by_path, unit) < 0) {
@@ -249,21 +249,40 @@ static void commit(struct fence_store *store, struct fence_unit *unit, struct fe
     free(old);
 }
 
-int fence_store_put(struct fence_store *store, unsigned int order, const char *unit_path,
-                    struct fence_decoded_list *list, struct fence_err *err)
+/* Objects that do not count, since they are in another unit too. */
+static bool has_hidden(const struct fence_store *store)
 {
-    struct fence_unit *unit = obtain_unit(store, order, unit_path);
+    size_t in_force = 0;
+
+    for (unsigned int kind = 0; kind < FENCE_OBJECT_KINDS; kind++)
+        in_force += store->count_of_kind[kind];
+    return store->index.count > in_force;
+}
+
+/* What is wrong is worked out again only where that may have changed: a part of a source changes
+ * all the time. */
+static bool has_problems(const struct fence_store *store, const struct fence_unit *unit)
+{
+    return unit->note_count || unit->problem || has_hidden(store);
+}
+
+static int put_unit(struct fence_store *store, const struct fence_store_part *part,
+                    struct fence_decoded_list *list, const struct fence_store_rest *rest,
+                    struct fence_err *err)
+{
+    struct fence_unit *unit = obtain_unit(store, part);
     struct fence_entry *nothing;
     struct fence_merge merge;
     size_t none;
     bool changed;
 
-    if (!unit || fence_merge_new(unit, list, &merge) < 0)
+    if (!unit || fence_merge_new(unit, list, rest, &merge) < 0)
         return no_memory(err);
     if (reserve(store, unit, merge.count, merge.note_count) < 0) {
         fence_merge_done(&merge);
         return no_memory(err);
     }
+    store->problems_old = store->problems_old || has_problems(store, unit);
     store->entry_total -= unit->count;
     store->note_total -= unit->note_count;
     changed = !merge.unchanged;
@@ -273,12 +292,47 @@ int fence_store_put(struct fence_store *store, unsigned int order, const char *u
         fence_merge_commit(&merge, unit, &nothing, &none);
     store->entry_total += unit->count;
     store->note_total += unit->note_count;
+    store->problems_old = store->problems_old || has_problems(store, unit);
     free(unit->problem);
     unit->problem = NULL;
-    store->problems_old = true;
     if (changed)
         store->listed = 0;
     return changed;
+}
+
+int fence_store_put(struct fence_store *store, unsigned int order, const char *unit,
+                    struct fence_decoded_list *list, struct fence_err *err)
+{
+    const struct fence_store_part part = {.order = order, .unit = unit};
+
+    return put_unit(store, &part, list, NULL, err);
+}
+
+int fence_store_update(struct fence_store *store, const struct fence_store_part *part,
+                       struct fence_decoded_list *list, const struct fence_store_rest *rest,
+                       struct fence_err *err)
+{
+    if (list->count == 0 && !fence_unit_find(store->by_path, part->unit))
+        return 0;
+    return put_unit(store, part, list, rest, err);
+}
+
+bool fence_store_has(const struct fence_store *store, const char *unit_path,
+                     const struct fence_decoded *decoded)
+{
+    const struct fence_unit *unit = fence_unit_find(store->by_path, unit_path);
+    const struct fence_object *object = decoded->object;
+    const struct fence_entry *entry = NULL;
+
+    if (unit && object) {
+        const struct fence_entry_key key = fence_entry_key_of(object);
+
+        entry = fence_entry_index_find_in(&store->index, &key, unit);
+    }
+    if (!entry || unit->note_count || entry->text != decoded->text)
+        return false;
+    return !fence_kind_is_policy(object->kind) ||
+           entry->object->policy.generation == object->policy.generation;
 }
 
 int fence_store_restore(struct fence_store *store, unsigned int order, const char *unit,
@@ -290,7 +344,8 @@ int fence_store_restore(struct fence_store *store, unsigned int order, const cha
 int fence_store_broken(struct fence_store *store, unsigned int order, const char *unit_path,
                        const char *problem)
 {
-    struct fence_unit *unit = obtain_unit(store, order, unit_path);
+    const struct fence_store_part part = {.order = order, .unit = unit_path};
+    struct fence_unit *unit = obtain_unit(store, &part);
     char *text = strdup(problem);
 
     if (!unit || !text || reserve(store, unit, unit->count, unit->note_count) < 0) {
@@ -423,5 +478,5 @@ const char *fence_store_unit_of(const struct fence_store *store, const struct fe
     struct fence_entry_key key = fence_entry_key_of(object);
     const struct fence_entry *entry = fence_entry_index_find(&store->index, &key);
 
-    return entry ? entry->unit->path : NULL;
+    return entry ? entry->unit->shown : NULL;
 }

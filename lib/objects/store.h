@@ -28,6 +28,31 @@ void fence_store_free(struct fence_store **store);
 int fence_store_put(struct fence_store *store, unsigned int order, const char *unit,
                     struct fence_decoded_list *list, struct fence_err *err);
 
+/* A unit that is one of the many parts of a source. */
+struct fence_store_part {
+    unsigned int order;
+    const char *unit;   /* "kubernetes/Pod/0a3" */
+    const char *source; /* what people are told instead: "kubernetes" */
+};
+
+/* Which objects of a unit stay that a list does not name. */
+struct fence_store_rest {
+    bool (*stays)(void *context, const char *id); /* NULL: all, and what is to tell about them */
+    void *context;
+};
+
+/*
+ * Change what a part contributes: what `list` names is put, or taken out where it is gone, each
+ * object once. Texts are not kept, so there is no fence_store_unit_json. As fence_store_put else.
+ */
+int fence_store_update(struct fence_store *store, const struct fence_store_part *part,
+                       struct fence_decoded_list *list, const struct fence_store_rest *rest,
+                       struct fence_err *err);
+/* Does a unit contribute this very object, be it in force or not, and is there nothing to tell
+ * about any of the unit's? */
+bool fence_store_has(const struct fence_store *store, const char *unit,
+                     const struct fence_decoded *decoded);
+
 /*
  * Last good objects of a unit from before the daemon started (--state): in force until the next
  * fence_store_put of the unit, which takes them as its last good ones. Only for a unit that has
@@ -75,8 +100,8 @@ void fence_store_changes_done(struct fence_store *store);
 
 /* What is wrong now. */
 struct fence_problem {
-    const char *unit;  /* file, or folder */
-    unsigned int line; /* 0 = the whole unit */
+    const char *unit;  /* file, folder, or source */
+    unsigned int line; /* 0 = the whole unit, or there are no lines */
     const char *id;    /* object, or "" */
     const char *text;  /* reason */
     bool kept;         /* a last good version is in force */

@@ -7,20 +7,21 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/base/shared.h"
 #include "lib/objects/model.h"
 
-struct fence_unit *fence_unit_new(unsigned int order, const char *path)
+struct fence_unit *fence_unit_new(unsigned int order, const char *path, const char *shown)
 {
     struct fence_unit *unit = calloc(1, sizeof(*unit));
 
     if (!unit)
         return NULL;
     unit->order = order;
+    unit->part = shown != NULL;
     unit->path = strdup(path);
-    if (!unit->path) {
-        free(unit);
-        return NULL;
-    }
+    unit->shown = fence_shared_string(shown ? shown : path);
+    if (!unit->path || !unit->shown)
+        fence_unit_free(&unit);
     return unit;
 }
 
@@ -44,6 +45,7 @@ void fence_unit_free(struct fence_unit **unit)
     free(gone->entries);
     fence_texts_done(&gone->texts);
     fence_notes_free(gone->notes, gone->note_count);
+    fence_shared_string_unref(&gone->shown);
     free(gone->path);
     free(gone->problem);
     free(gone);
@@ -85,7 +87,7 @@ char *fence_unit_json(const struct fence_unit *unit)
     size_t size = 0;
     FILE *out;
 
-    if (fence_texts_read(&unit->texts, &lines) < 0)
+    if (unit->part || fence_texts_read(&unit->texts, &lines) < 0)
         return NULL;
     out = open_memstream(&text, &size);
     if (!out)

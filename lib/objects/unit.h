@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one file contributes to the store. */
+/* What one file contributes to the store, or one of the parts of a source that has many. */
 #pragma once
 
 #include <stdbool.h>
@@ -34,6 +34,8 @@ struct fence_note {
 struct fence_unit {
     unsigned int order;
     char *path;
+    const char *shown;           /* what it is called: shared; the path of a file */
+    bool part;                   /* of a source; no texts are kept */
     char *problem;               /* why the whole file could not be read; NULL when it could */
     struct fence_entry *entries; /* sorted by id, ids unique */
     size_t count;
@@ -43,11 +45,12 @@ struct fence_unit {
     UT_hash_handle hh; /* of the store, by path */
 };
 
-struct fence_unit *fence_unit_new(unsigned int order, const char *path);
+/* `shown` NULL: the path. */
+struct fence_unit *fence_unit_new(unsigned int order, const char *path, const char *shown);
 void fence_unit_free(struct fence_unit **unit);
 /* By order, then path. */
 int fence_unit_compare(const struct fence_unit *a, const struct fence_unit *b);
-/* As fence_store_unit_json. */
+/* As fence_store_unit_json; NULL for a part of a source too. */
 char *fence_unit_json(const struct fence_unit *unit);
 
 /* The units of a store by path, a uthash. -ENOMEM. */
