@@ -22,7 +22,8 @@ void fence_live_free(struct fence_live **live);
 /*
  * `json`, ended by NUL: one object. Items of lists name neither their kind nor its version: those
  * of `kind` count then. Between fence_live_begin and fence_live_end of the kind it counts at the
- * end, else at once. An object that is refused keeps its last good version, and is a problem.
+ * end, else at once. An object that is refused keeps its last good version, and is a problem; so
+ * is one that cannot be read at all, until a whole list comes.
  * Returns 1 when what is in force changed, 0, or -ENOMEM (then nothing changed).
  */
 int fence_live_object(struct fence_live *live, enum fence_kind kind, char *json, size_t size,
@@ -31,17 +32,25 @@ int fence_live_object(struct fence_live *live, enum fence_kind kind, char *json,
 int fence_live_deleted(struct fence_live *live, enum fence_kind kind, char *json, size_t size,
                        struct fence_err *err);
 /* A list of all objects of the kind begins. One that has begun already is forgotten. Objects that
- * are told meanwhile and have not changed take no memory. */
+ * are told meanwhile and have not changed take the memory of a number each. */
 void fence_live_begin(struct fence_live *live, enum fence_kind kind);
-/* It is complete: what it did not have is gone. As fence_live_object. */
+/*
+ * It is complete: what it did not have is gone, unless something in it could not be read. As
+ * fence_live_object, but after -ENOMEM a part of it may be in force: the kind is to be listed
+ * again.
+ */
 int fence_live_end(struct fence_live *live, enum fence_kind kind, struct fence_err *err);
 
 /*
  * The same for ConfigMaps that hold policies: each is a unit "NAME: ConfigMap/ns/name", whose keys
- * are read as files.
+ * are read as files. Each counts at once, in a list too. Whoever may write a ConfigMap in a
+ * namespace must not be able to write policies elsewhere by it, so that one counts for policies of
+ * its own namespace; what else it holds is refused, unless it is in the trusted namespace.
  */
 int fence_live_config_map(struct fence_live *live, char *json, size_t size, struct fence_err *err);
 int fence_live_config_map_deleted(struct fence_live *live, char *json, size_t size,
                                   struct fence_err *err);
 void fence_live_config_maps_begin(struct fence_live *live);
 int fence_live_config_maps_end(struct fence_live *live, struct fence_err *err);
+/* ConfigMaps of this namespace may hold policies of all kinds, for everywhere. -ENOMEM. */
+int fence_live_trust(struct fence_live *live, const char *namespace_name, struct fence_err *err);
