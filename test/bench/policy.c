@@ -16,6 +16,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
 #include "lib/objects/folder.h"
+#include "test/bench/api.h"
+#include "test/bench/resident.h"
 
 #define LOCALS          110u
 #define OWN_PAGES_BYTES (128 * 1024) /* as cni/daemon/main.c */
@@ -23,6 +25,7 @@
 /* What is there while it runs. */
 struct bench {
     struct bench_run run;
+    bool api; /* objects one at a time instead of files */
     struct fence_pins pins;
     struct fence_store *store;
     struct fence_folder *folder;
@@ -38,30 +41,6 @@ static double user_ms(void)
 
     getrusage(RUSAGE_SELF, &usage);
     return (double)usage.ru_utime.tv_sec * 1e3 + (double)usage.ru_utime.tv_usec / 1e3;
-}
-
-/* Megabytes of a line of /proc/self/status. */
-static double memory_of(const char *what)
-{
-    FENCE_FCLOSE FILE *status = fopen("/proc/self/status", "r");
-    char line[256];
-    unsigned long kilobytes = 0;
-
-    while (status && fgets(line, sizeof(line), status))
-        if (strncmp(line, what, strlen(what)) == 0)
-            kilobytes = strtoul(line + strlen(what), NULL, 10);
-    return (double)kilobytes / 1024;
-}
-
-/* What writing the files took does not count. */
-static void forget_peak(void)
-{
-    FENCE_FCLOSE FILE *refs = NULL;
-
-    malloc_trim(0);
-    refs = fopen("/proc/self/clear_refs", "w");
-    if (refs)
-        fputs("5", refs);
 }
 
 /* ---- preparing ------------------------------------------------------------------------------ */
@@ -126,7 +105,8 @@ static int read_objects(struct bench *bench, struct fence_err *err)
     struct bench_run *run = &bench->run;
     double user = user_ms();
     uint64_t begin = fence_clock_boot_ns();
-    int r = fence_folder_read(bench->folder, bench->store, err);
+    int r = bench->api ? bench_api_read(bench->store, BENCH_OBJECTS, err)
+                       : fence_folder_read(bench->folder, bench->store, err);
 
     if (r >= 0)
         r = bench_changes_load(&run->changes, err);
@@ -190,18 +170,19 @@ static int load(struct bench *bench, struct fence_err *err)
     run->changes.locals = &bench->locals;
     if (r == 0)
         r = add_locals(bench, err);
-    forget_peak();
+    /* what writing the files took does not count */
+    bench_resident_forget_peak();
     if (r == 0)
         r = read_objects(bench, err);
     if (r == 0)
         r = put_in_force(bench, err);
     if (r < 0)
         return r;
-    run->resident_mb = memory_of("VmRSS:");
-    run->peak_mb = memory_of("VmHWM:");
+    run->resident_mb = bench_resident_mb("VmRSS:");
+    run->peak_mb = bench_resident_mb("VmHWM:");
     bench_maps_read(&bench->pins, &run->maps);
     malloc_trim(0);
-    run->trimmed_mb = memory_of("VmRSS:");
+    run->trimmed_mb = bench_resident_mb("VmRSS:");
     return 0;
 }
 
@@ -216,7 +197,7 @@ static int run(struct bench *bench, struct fence_err *err)
         r = load(bench, err);
     if (r == 0)
         r = bench_changes_run(&run->changes, bench->engine, run->seconds, err);
-    run->changed_mb = memory_of("VmRSS:");
+    run->changed_mb = bench_resident_mb("VmRSS:");
     if (r == 0)
         r = bench_verify(&bench->parts, &run->changes, &run->verdict, err);
     return r;
@@ -236,27 +217,27 @@ static const char usage[] = "bench-policy [OPTION...], as root\n"
                             "  --pods N, --policies N  the cluster (100000, 10000)\n"
                             "  --services N            each with a slice (0)\n"
                             "  --dual-stack            IPv4 and IPv6\n"
+                            "  --api                   objects one at a time, not by a folder\n"
                             "  --rounds N              how often each change is made (101)\n"
                             "  --seconds N             but not for longer than that (300)\n"
                             "  --csv FILE              append a line of figures\n"
                             "  --check                 exit with 1 when a target is missed\n";
 
-static int parse(struct bench_run *run, int argc, char **argv)
+static int parse(struct bench *bench, int argc, char **argv)
 {
-    static const struct option options[] = {{"pods", required_argument, NULL, 'p'},
-                                            {"policies", required_argument, NULL, 'q'},
-                                            {"rounds", required_argument, NULL, 'r'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {"csv", required_argument, NULL, 'c'},
-                                            {"dual-stack", no_argument, NULL, 'd'},
-                                            {"check", no_argument, NULL, 'k'},
-                                            {"services", required_argument, NULL, 'v'},
-                                            {NULL, 0, NULL, 0}};
+    struct bench_run *run = &bench->run;
+    static const struct option options[] = {
+        {"pods", required_argument, NULL, 'p'},     {"policies", required_argument, NULL, 'q'},
+        {"rounds", required_argument, NULL, 'r'},   {"seconds", required_argument, NULL, 's'},
+        {"csv", required_argument, NULL, 'c'},      {"dual-stack", no_argument, NULL, 'd'},
+        {"check", no_argument, NULL, 'k'},          {"api", no_argument, NULL, 'a'},
+        {"services", required_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
         unsigned int number = optarg ? (unsigned int)strtoul(optarg, NULL, 10) : 0;
 
+        bench->api |= option == 'a';
         run->check |= option == 'k';
         run->world.dual_stack |= option == 'd';
         if (option == 'p')
@@ -289,7 +270,7 @@ int main(int argc, char **argv)
     bool good;
     int r;
 
-    if (parse(&bench.run, argc, argv) < 0) {
+    if (parse(&bench, argc, argv) < 0) {
         fputs(usage, stderr);
         return 2;
     }

@@ -363,7 +363,7 @@ static int write_file(const struct files *files, unsigned int first, unsigned in
         files->write(out, files->world, i);
         separator = ",\n";
     }
-    fprintf(out, "]}\n");
+    fprintf(out, "\n]}\n");
     return fflush(out) == 0 && !ferror(out) ? 0 : -EIO;
 }
 
