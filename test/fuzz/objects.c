@@ -2,11 +2,13 @@
 /*
  * Any bytes as a file of objects. What is taken has a canonical text that is taken again and is its
  * own; the store takes the same file twice without a change, and gives back all that it was given.
+ * And as an object of the API, of its kind or any: what both readers take is the same object, and a
+ * list that has it once more is no change.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/objects/store.h"
+#include "lib/objects/live.h"
 #include "test/fuzz/fuzz.h"
 
 static void check_canonical(const struct fence_decoded *decoded, const char *text)
@@ -79,11 +81,75 @@ static void check_store(const uint8_t *data, size_t size)
     fence_store_free(&store);
 }
 
+/* ---- as the API tells it -------------------------------------------------------------------- */
+
+static void check_live(enum fence_kind kind, char *text, size_t size)
+{
+    struct fence_store *store = NULL;
+    struct fence_live *live = NULL;
+    int first;
+
+    FUZZ_HOLDS(fence_store_new(&store) == 0);
+    FUZZ_HOLDS(fence_live_new(store, 0, "api", &live, NULL) == 0);
+    first = fence_live_object(live, kind, text, size, NULL);
+    FUZZ_HOLDS(first == (int)fence_store_count(store, kind));
+    fence_live_begin(live, kind);
+    FUZZ_HOLDS(fence_live_object(live, kind, text, size, NULL) == 0);
+    FUZZ_HOLDS(fence_live_end(live, kind, NULL) == 0);
+    FUZZ_HOLDS(fence_live_deleted(live, kind, text, size, NULL) == first);
+    FUZZ_HOLDS(fence_store_count(store, kind) == 0);
+    fence_live_config_map(live, text, size, NULL);
+    fence_live_config_map_deleted(live, text, size, NULL);
+    for (unsigned int each = 0; each < FENCE_OBJECT_KINDS; each++)
+        FUZZ_HOLDS(fence_store_count(store, (enum fence_kind)each) == 0);
+    fence_live_free(&live);
+    fence_store_free(&store);
+}
+
+/* `list` is what it is as a file, which need not be JSON. */
+static void check_json(const struct fence_decoded_list *list, const char *text, size_t size)
+{
+    const struct fence_json json = {text, size};
+    struct fence_decoded decoded = {0};
+    char *id, *id_of_file;
+
+    if (list->count != 1 || !list->items[0].object ||
+        fence_decode_json(list->items[0].object->kind, &json, &decoded, NULL) < 0)
+        return;
+    id = fence_decoded_id(&decoded);
+    id_of_file = fence_decoded_id(&list->items[0]);
+    FUZZ_HOLDS(decoded.object ? decoded.text == list->items[0].text
+                              : strncmp(decoded.error, "not valid JSON: ", 16) == 0);
+    FUZZ_HOLDS(strcmp(id, id_of_file) == 0);
+    free(id);
+    free(id_of_file);
+    fence_decoded_done(&decoded);
+}
+
+static void check_api(const struct fence_decoded_list *list, const uint8_t *data, size_t size)
+{
+    enum fence_kind kind = (enum fence_kind)(size % FENCE_OBJECT_KINDS);
+    char *text = malloc(size + 1);
+
+    FUZZ_HOLDS(text);
+    memcpy(text, data, size);
+    text[size] = '\0';
+    check_json(list, text, size);
+    if (list->count && list->items[0].object)
+        kind = list->items[0].object->kind;
+    check_live(kind, text, size);
+    free(text);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fence_decoded_list list = {0};
+    int r = fence_decode_stream((const char *)data, size, &list, NULL);
 
-    if (fence_decode_stream((const char *)data, size, &list, NULL) < 0)
+    check_api(&list, data, size);
+    if (r < 0)
         return 0;
     check_items(&list);
     fence_decoded_list_done(&list);
