@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks, as root: bench.sh policy|datapath|add|observe [--quick] [--check]
-#   policy    the policy engine at 100,000 pods and 10,000 policies against its targets, then its
-#             growth as a table, build/bench/policy.csv and build/bench/policy.svg
+#   policy    the policy engine at 100,000 pods and 10,000 policies against its targets, also with
+#             objects as an API tells them, then its growth as a table, build/bench/policy.csv and
+#             build/bench/policy.svg
 #   datapath  ns per packet of each hook (build/bench/datapath-ns.json), then what a policy costs
 #             through real sockets beside other ways of enforcing one (build/bench/datapath.json,
 #             .csv, .svg); a quarter of an hour, and both cores are taken from everybody else
@@ -20,7 +21,7 @@ cd "$(dirname "$0")/.."
 out=build/bench
 
 usage() {
-    sed -n '3,16s/^# \{0,1\}//p' "$0" >&2
+    sed -n '3,17s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -58,6 +59,10 @@ bench_policy() {
     printf '\nwith %s services\n' "${policies[-1]}"
     "$bench" --pods "${pods[-1]}" --policies "${policies[-1]}" --services "${policies[-1]}" "${check[@]}" ||
         status=1
+    printf '\nwith the objects of an API instead of files\n'
+    "$bench" --api --pods "${pods[-1]}" --policies "${policies[-1]}" "${check[@]}" || status=1
+    printf '\nthe source alone\n'
+    build/test/bench-live "${pods[-1]}" || status=1
     for pod_count in "${pods[@]}"; do
         for policy_count in "${policies[@]}"; do
             [ "$pod_count $policy_count" != "${pods[-1]} ${policies[-1]}" ] || continue
