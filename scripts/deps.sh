@@ -11,6 +11,7 @@ packages=(
     shellcheck git
     python3-yaml python3-jsonschema systemd buildah
     nettle-dev prometheus chromium mandoc bash-completion
+    libmicrohttpd-dev libgnutls28-dev openssl
 )
 # The folder that CMake looks in (FENCE_CJSON_DIR).
 cjson_dir=${FENCE_CJSON_DIR:-/usr/local/src/podfence/cjson}
