@@ -26,7 +26,9 @@
 #define DEFAULT_SECONDS  1800
 
 struct watch {
-    struct exchange *exchange;
+    struct exchange *exchange; /* gone before the watch is freed */
+    struct server *server;
+    struct counter *counter;
     struct resource *resource;
     struct watch *next;
     struct selector selector;
@@ -39,7 +41,8 @@ struct watch {
     uint64_t cursor;   /* in the history, counted from its very beginning */
     int64_t end_ms, bookmark_ms;
     enum watch_ending ending;
-    char *line; /* being sent */
+    bool failed; /* its error was the last that it says */
+    char *line;  /* being sent */
     size_t size, sent;
     uint64_t total;
 };
@@ -47,14 +50,14 @@ struct watch {
 static void watch_free(void *context)
 {
     struct watch *watch = context;
-    struct server *server = watch->exchange->server;
+    struct server *server = watch->server;
 
     pthread_mutex_lock(&server->lock);
     for (struct watch **at = &watch->resource->watches; *at; at = &(*at)->next)
         if (*at == watch) {
             *at = watch->next;
-            if (watch->exchange->counter)
-                watch->exchange->counter->open--;
+            if (watch->counter)
+                watch->counter->open--;
             break;
         }
     pthread_mutex_unlock(&server->lock);
@@ -159,6 +162,7 @@ static void too_old_line(struct watch *watch, uint64_t asked)
                                   "too old resource version: %" PRIu64 " (%" PRIu64 ")", asked,
                                   watch->resource->history.forgotten));
     watch->ending = WATCH_ENDS;
+    watch->failed = true;
 }
 
 /* ---- what comes next: under the lock -------------------------------------------------------- */
@@ -195,7 +199,7 @@ static void next_change(struct watch *watch)
 
 static void next_bookmark(struct watch *watch)
 {
-    const struct server *server = watch->exchange->server;
+    const struct server *server = watch->server;
     const int64_t now = now_ms();
 
     if (!watch->bookmarks || now < watch->bookmark_ms || now >= watch->end_ms)
@@ -227,7 +231,7 @@ static void next_line(struct watch *watch)
         next_cut(watch);
         return;
     }
-    if (watch->ending != WATCH_GOES_ON && watch->ending != WATCH_ENDS)
+    if (watch->failed || watch->ending == WATCH_CUT)
         return;
     next_initial(watch);
     if (!watch->line)
@@ -272,7 +276,7 @@ static long wait_ms(const struct watch *watch)
 static ssize_t read_watch(void *context, uint64_t position, char *buffer, size_t max)
 {
     struct watch *watch = context;
-    struct server *server = watch->exchange->server;
+    struct server *server = watch->server;
     enum watch_ending ending;
     uint64_t events;
 
@@ -383,6 +387,8 @@ static int watch_new(struct exchange *exchange, struct watch **ret_watch, struct
     if (!watch)
         return -ENOMEM;
     watch->exchange = exchange;
+    watch->server = exchange->server;
+    watch->counter = exchange->counter;
     watch->resource = exchange->target.resource;
     watch->bookmarks = exchange_flag(exchange, "allowWatchBookmarks");
     watch->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -393,7 +399,7 @@ static int watch_new(struct exchange *exchange, struct watch **ret_watch, struct
         seconds = DEFAULT_SECONDS;
     watch->end_ms = now_ms() + (int64_t)seconds * 1000;
     watch->bookmark_ms = now_ms() + exchange->server->bookmark_ms;
-    if (watch->bookmark_ms > watch->end_ms - LAST_BOOKMARK_MS)
+    if (watch->bookmark_ms > watch->end_ms - LAST_BOOKMARK_MS && seconds * 1000 > LAST_BOOKMARK_MS)
         watch->bookmark_ms = watch->end_ms - LAST_BOOKMARK_MS;
     if (result < 0 || watch->wake_fd < 0) {
         watch_free(watch);
@@ -406,7 +412,7 @@ static int watch_new(struct exchange *exchange, struct watch **ret_watch, struct
 /* Under the lock: from here on nothing is missed. */
 static int begin(struct watch *watch, uint64_t version)
 {
-    struct server *server = watch->exchange->server;
+    struct server *server = watch->server;
     struct resource *resource = watch->resource;
     const bool initial = exchange_flag(watch->exchange, "sendInitialEvents") || !version;
 
@@ -420,8 +426,8 @@ static int begin(struct watch *watch, uint64_t version)
     watch->initial_end = initial && watch->bookmarks;
     watch->next = resource->watches;
     resource->watches = watch;
-    if (watch->exchange->counter)
-        watch->exchange->counter->open++;
+    if (watch->counter)
+        watch->counter->open++;
     return 0;
 }
 
