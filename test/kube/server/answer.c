@@ -205,8 +205,8 @@ enum MHD_Result answer_plain(struct exchange *exchange, unsigned int status, con
 
 /* ---- Status --------------------------------------------------------------------------------- */
 
-static cJSON *status_va(unsigned int code, const char *reason, cJSON *details, const char *format,
-                        va_list args)
+__attribute__((format(printf, 4, 0))) static cJSON *
+status_va(unsigned int code, const char *reason, cJSON *details, const char *format, va_list args)
 {
     cJSON *status = cJSON_CreateObject();
     FENCE_FREE char *message = NULL;

@@ -19,7 +19,8 @@ struct counter *counters_get(struct counters *counters, const char *verb, const 
         if (!strcmp(counters->items[i]->name, name))
             return counters->items[i];
     counter = calloc(1, sizeof(*counter));
-    if (!counter || FENCE_GROW(counters->items, counters->capacity, counters->count) < 0) {
+    if (!counter || fence_array_grow((void **)&counters->items, &counters->capacity,
+                                     counters->count, sizeof(void *)) < 0) {
         free(counter);
         return NULL;
     }

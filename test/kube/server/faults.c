@@ -123,7 +123,8 @@ int faults_add(struct faults *faults, const cJSON *definition, const char *fixtu
 
     if (result < 0)
         return result;
-    if (FENCE_GROW(faults->items, faults->capacity, faults->count) < 0 ||
+    if (fence_array_grow((void **)&faults->items, &faults->capacity, faults->count,
+                         sizeof(void *)) < 0 ||
         !(fault = calloc(1, sizeof(*fault))))
         return fence_err_set(err, -ENOMEM, "out of memory");
     effect_init(&fault->effect);

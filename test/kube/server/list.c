@@ -111,8 +111,10 @@ static char *token_of(int64_t number, const char *last)
         return NULL;
     base64_encode_raw(token, (size_t)size, (const uint8_t *)json);
     for (char *c = token; *c; c++) {
-        *c = *c == '+' ? '-' : *c;
-        *c = *c == '/' ? '_' : *c;
+        if (*c == '+')
+            *c = '-';
+        if (*c == '/')
+            *c = '_';
         if (*c == '=')
             *c = '\0';
     }

@@ -8,8 +8,6 @@
 #include "lib/base/memory.h"
 #include "test/kube/server/server.h"
 
-#define TEXT(text) ((char *)(uintptr_t)(text))
-
 struct known {
     const char *group, *version, *plural, *singular, *kind, *short_name;
     bool namespaced, custom, generations, has_status;
@@ -41,34 +39,35 @@ static void resource_free(struct resource *resource)
     objects_done(&resource->objects);
     history_forget(&resource->history, UINT64_MAX);
     free(resource->history.changes);
-    free(resource->group);
-    free(resource->version);
-    free(resource->plural);
-    free(resource->singular);
-    free(resource->kind);
-    free(resource->short_name);
+    free(resource->texts);
     free(resource);
 }
 
 static struct resource *resource_copy(const struct resource *definition)
 {
-    struct resource *copy = calloc(1, sizeof(*copy));
+    struct resource own = *definition, *copy = malloc(sizeof(own));
+    const char **const texts[] = {&own.group,    &own.version, &own.plural,
+                                  &own.singular, &own.kind,    &own.short_name};
+    size_t size = 0;
+    char *at;
 
-    if (!copy)
-        return NULL;
-    *copy = *definition;
-    copy->group = strdup(definition->group);
-    copy->version = strdup(definition->version);
-    copy->plural = strdup(definition->plural);
-    copy->singular = strdup(definition->singular);
-    copy->kind = strdup(definition->kind);
-    copy->short_name = strdup(definition->short_name);
-    copy->installed = true;
-    if (!copy->group || !copy->version || !copy->plural || !copy->singular || !copy->kind ||
-        !copy->short_name) {
-        resource_free(copy);
+    own.installed = true;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(texts); i++)
+        size += strlen(*texts[i]) + 1;
+    own.texts = malloc(size);
+    if (!copy || !own.texts) {
+        free(own.texts);
+        free(copy);
         return NULL;
     }
+    at = own.texts;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(texts); i++) {
+        const size_t length = strlen(*texts[i]) + 1;
+
+        *texts[i] = memcpy(at, *texts[i], length);
+        at += length;
+    }
+    *copy = own;
     return copy;
 }
 
@@ -83,7 +82,8 @@ int resources_add(struct server *server, const struct resource *definition)
     resource = resource_copy(definition);
     if (!resource)
         return -ENOMEM;
-    if (FENCE_GROW(server->resources, server->resources_capacity, server->resource_count) < 0) {
+    if (fence_array_grow((void **)&server->resources, &server->resources_capacity,
+                         server->resource_count, sizeof(void *)) < 0) {
         resource_free(resource);
         return -ENOMEM;
     }
@@ -95,12 +95,12 @@ int resources_init(struct server *server)
 {
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(known); i++) {
         const struct resource definition = {
-            .group = TEXT(known[i].group),
-            .version = TEXT(known[i].version),
-            .plural = TEXT(known[i].plural),
-            .singular = TEXT(known[i].singular),
-            .kind = TEXT(known[i].kind),
-            .short_name = TEXT(known[i].short_name),
+            .group = known[i].group,
+            .version = known[i].version,
+            .plural = known[i].plural,
+            .singular = known[i].singular,
+            .kind = known[i].kind,
+            .short_name = known[i].short_name,
             .namespaced = known[i].namespaced,
             .custom = known[i].custom,
             .generations = known[i].generations,

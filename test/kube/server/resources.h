@@ -12,12 +12,13 @@ struct server;
 struct watch;
 
 struct resource {
-    char *group; /* "" = core */
-    char *version;
-    char *plural;
-    char *singular;
-    char *kind;
-    char *short_name; /* "" = none */
+    const char *group; /* "" = core */
+    const char *version;
+    const char *plural;
+    const char *singular;
+    const char *kind;
+    const char *short_name; /* "" = none */
+    char *texts;            /* what they point into */
     bool namespaced;
     bool custom;      /* by a CRD: lists have their keys in another order, items say their kind */
     bool generations; /* metadata.generation counts changes of the spec */

@@ -159,7 +159,8 @@ int objects_put(struct objects *objects, struct version *version, struct version
         objects->items[index] = version;
         return 0;
     }
-    if (FENCE_GROW(objects->items, objects->capacity, objects->count) < 0)
+    if (fence_array_grow((void **)&objects->items, &objects->capacity, objects->count,
+                         sizeof(void *)) < 0)
         return -ENOMEM;
     memmove(objects->items + index + 1, objects->items + index,
             (objects->count - index) * sizeof(struct version *));
