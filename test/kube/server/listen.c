@@ -18,6 +18,7 @@
 /* A chunk is as long as what libmicrohttpd has room for: a big event is sent in some of them. */
 #define MEMORY_EACH ((size_t)128 << 10)
 #define CONNECTIONS 20000
+#define STACK       ((size_t)512 << 10)
 
 int64_t now_ms(void)
 {
@@ -229,7 +230,12 @@ struct MHD_Daemon *server_listen(struct server *server, bool control, uint16_t p
         fence_err_set(err, -EIO, "libmicrohttpd cannot serve at port %u", port);
         return NULL;
     }
-    *(control ? &server->control_port : &server->https_port) = port_of(fd);
+    if (!port) /* else it is known, and others may be reading it */
+        port = port_of(fd);
+    if (control && !server->control_port)
+        server->control_port = port;
+    if (!control && !server->https_port)
+        server->https_port = port;
     return daemon;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/base/file.h"
@@ -246,6 +247,17 @@ static void stop(struct server *server)
     close(server->stop_fd);
 }
 
+/* Two descriptors for each watch: as many as there may be. */
+static void allow_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct server server = {
@@ -270,6 +282,7 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* of all threads */
     signal(SIGPIPE, SIG_IGN);
+    allow_files();
     server.stop_fd = eventfd(0, EFD_CLOEXEC);
     if (fill(&server, &options, &err) < 0 || start(&server, &options, &err) < 0) {
         fprintf(stderr, "test-apiserver: %s\n", err.text);

@@ -289,14 +289,14 @@ static ssize_t read_watch(void *context, uint64_t position, char *buffer, size_t
         if (watch->line && watch->sent < watch->size)
             return send_line(watch, buffer, max);
         pthread_mutex_lock(&server->lock);
-        ending = watch->ending; /* as it was before: its last line is still to be sent */
         next_line(watch);
+        ending = watch->ending; /* with no line, all that was before this end has been told */
         pthread_mutex_unlock(&server->lock);
         if (watch->line)
             continue;
-        if (ending == WATCH_ENDS || watch->ending == WATCH_ENDS)
+        if (ending == WATCH_ENDS)
             return MHD_CONTENT_READER_END_OF_STREAM;
-        if (watch->ending != WATCH_GOES_ON ||
+        if (ending != WATCH_GOES_ON ||
             exchange_wait(watch->exchange, wait_ms(watch), watch->wake_fd) == WOKEN_GONE)
             return MHD_CONTENT_READER_END_WITH_ERROR;
         (void)!read(watch->wake_fd, &events, sizeof(events));
