@@ -177,7 +177,7 @@ def check_selectors(server):
         answer = server.get("/api/v1/namespaces/shop/pods?fieldSelector=metadata.name!%3Dcache-0&labelSelector=" +
                             selector.replace(" ", "%20").replace("=", "%3D").replace("!", "%21"))
         measured = len(answer.json()["items"]) if answer.status == 200 else None
-        expect(f"labelSelector={selector} ({answer.status})", measured, expected if selector != "app," else measured)
+        expect(f"labelSelector={selector} ({answer.status})", measured, expected)
 
 
 def check_compaction(server):
@@ -200,8 +200,8 @@ def check_compaction(server):
            (410, sorted(shape(json.loads(fixture("410-continue", "body"))))))
     expect("its words", gone.json()["message"], json.loads(fixture("410-continue", "body"))["message"])
     rest = server.get(f"/api/v1/pods?limit=500&continue={gone.json()['metadata']['continue']}")
-    expect("the rest as it is now", (rest.status, [item["metadata"]["name"] for item in rest.json()["items"]]),
-           (200, [item["metadata"]["name"] for item in server.get("/api/v1/pods").json()["items"][-len(rest.json()["items"]):]]))
+    names, there = ([item["metadata"]["name"] for item in answer.json()["items"]] for answer in (rest, server.get("/api/v1/pods")))
+    expect("the rest as it is now", (rest.status, len(names) > 5, names), (200, True, there[-len(names):]))
     expect("the newest is not too old", server.watch(
         f"/api/v1/pods?watch=1&timeoutSeconds=1&resourceVersion={server.state()['resourceVersion']}").events(), [])
     expect("from the future", server.watch("/api/v1/pods?watch=1&timeoutSeconds=1&resourceVersion=99999999").events(), [])
@@ -260,7 +260,8 @@ def check_custom_resources():
             check_recording(server, name, True)
         server.control("POST", "/rights", {"refuse": [{"verb": "patch", "group": "test.example.org", "resource": "gadgets"}]})
         check_recording(server, "crd-spec-403", True)
-        expect("its status may be", server.patch(f"{GADGETS}/g1/status", {"status": {"a": 1}, "spec": {"size": 1}}).json()["spec"]["size"], 3)
+        patched = server.patch(f"{GADGETS}/g1/status", {"status": {"a": 1}, "spec": {"size": 1}}).json()
+        expect("its status may be, and nothing else is", (patched["status"]["a"], patched["spec"]["size"]), (1, 3))
         server.control("POST", "/rights", {"refuse": []})
         check_generation(server)
         watch = server.watch(f"{GADGETS}?watch=1&resourceVersion={server.state()['resourceVersion']}")
@@ -302,6 +303,9 @@ def check_writes():
         applied = server.ask("PATCH", f"{POLICIES}/new?fieldManager=x&force=true", json.dumps(POLICY | {"metadata": {"name": "new"}}),
                              {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/apply-patch+yaml"})
         expect("applied", applied.status, 201)
+        yaml = "# as people write it\nkind: NetworkPolicy\nspec:\n  policyTypes: [Ingress] # one\n"
+        applied = server.patch(f"{POLICIES}/new?force=true", yaml, "application/apply-patch+yaml").json()
+        expect("applied in YAML", applied["spec"], POLICY["spec"] | {"policyTypes": ["Ingress"]})
         expect("json patch", server.patch(f"{POLICIES}/tmp", [], "application/json-patch+json").status // 100, 4)
         expect("DELETE of all", server.ask("DELETE", POLICIES).status, 405)
         expect("DELETE of a namespace", server.ask("DELETE", "/api/v1/namespaces/lab").json()["status"]["phase"], "Terminating")
@@ -343,7 +347,8 @@ def check_bodies_that_fail(server):
         expect(f"cut after {cut}", (answer.cut, answer.body == whole[:cut]), (True, True))
     server.fault(match="pods", length=100)
     answer = server.get("/api/v1/pods")
-    expect("a length too long", (answer.headers["Content-Length"], answer.cut, len(answer.body)), (str(len(whole) + 100), True, len(whole)))
+    expect("a length too long", (answer.headers["Content-Length"], answer.cut, len(answer.body)),
+           (str(len(whole) + 100), True, len(whole)))
     server.fault(match="pods", length=-100)
     answer = server.get("/api/v1/pods")
     expect("a length too short", (answer.headers["Content-Length"], answer.body == whole[:-100]), (str(len(whole) - 100), True))
@@ -379,8 +384,7 @@ def check_watches_that_fail(server):
     line = server.watch("/api/v1/pods?watch=1").line()
     for cut in (0, 1, len(line) - 1, len(line), len(line) + 1):
         server.fault(match="watch=1", cutAfter=cut)
-        expect(f"cut after {cut} of a line of {len(line)}", server.get("/api/v1/pods?watch=1").body, (line * 2)[:cut] if
-               cut <= len(line) else line + b"{")
+        expect(f"cut after {cut} of a line of {len(line)}", server.get("/api/v1/pods?watch=1").body, (line + b"{")[:cut])
     server.fault(match="watch=1", piece=3)
     expect("in pieces", server.watch("/api/v1/pods?watch=1&timeoutSeconds=1").events(), whole)
 

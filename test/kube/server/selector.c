@@ -126,7 +126,7 @@ static int parse_labels(struct selector *selector, const char *text)
         result = parse_requirement(requirement, &at);
         if (result < 0)
             return result;
-        if (*at && !take(&at, ","))
+        if (*at && (!take(&at, ",") || !*at))
             return -EINVAL;
     }
     return 0;
