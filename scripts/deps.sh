@@ -11,12 +11,14 @@ packages=(
     shellcheck git
     python3-yaml python3-jsonschema systemd buildah
     nettle-dev prometheus chromium mandoc bash-completion
-    libmicrohttpd-dev libgnutls28-dev openssl
+    libmicrohttpd-dev libgnutls28-dev openssl libssl-dev libnghttp2-dev nghttp2-proxy
 )
 # The folder that CMake looks in (FENCE_CJSON_DIR).
 cjson_dir=${FENCE_CJSON_DIR:-/usr/local/src/podfence/cjson}
 # And for libmicrohttpd (FENCE_MICROHTTPD_DIR).
 microhttpd_dir=${FENCE_MICROHTTPD_DIR:-/usr/local/src/podfence/microhttpd}
+# And for libcurl (FENCE_CURL_DIR).
+curl_dir=${FENCE_CURL_DIR:-/usr/local/src/podfence/curl}
 # Where test/conf/manifests.py looks (FENCE_KUBECTL).
 kubectl_dir=/usr/local/src/podfence/kubernetes-client
 
@@ -85,6 +87,30 @@ if [ ! -f "$microhttpd_dir/MHD_config.h" ]; then
     cp "$work"/source/libmicrohttpd-*/src/microhttpd/*.[ch] "$work"/source/libmicrohttpd-*/src/include/*.h \
         "$work"/source/libmicrohttpd-*/COPYING "$microhttpd_dir/"
     cp "$work"/source/libmicrohttpd-*/MHD_config.h "$microhttpd_dir/"
+    rm -rf "$work"
+fi
+
+# And libcurl: Debian's libraries of it bring LDAP, SSH, Kerberos and more along, 15 libraries, none of which is used.
+# TLS is Debian's OpenSSL, shared. Its configuration too is the same on every 64-bit machine with glibc.
+if [ ! -f "$curl_dir/lib/curl_config.h" ]; then
+    echo "fetching and configuring Debian's curl source"
+    work=$(mktemp -d)
+    fetch_source "$work" curl
+    protocols=()
+    for protocol in ftp file ldap ldaps rtsp proxy dict telnet tftp pop3 imap smb smtp gopher mqtt; do
+        protocols+=("--disable-$protocol")
+    done
+    (cd "$work"/source/curl-*/ && ./configure --disable-shared --with-openssl --with-nghttp2 --with-zlib \
+        --with-ca-bundle=/etc/ssl/certs/ca-certificates.crt --without-ca-path --enable-threaded-resolver \
+        --without-brotli --without-zstd --without-libpsl --without-libidn2 --without-librtmp --without-libssh2 \
+        --without-libgsasl "${protocols[@]}" --disable-manual --disable-libcurl-option --disable-ntlm --disable-tls-srp \
+        --disable-unix-sockets --disable-cookies --disable-doh --disable-mime --disable-netrc --disable-progress-meter \
+        --disable-alt-svc --disable-hsts --disable-aws --disable-crypto-auth --disable-headers-api \
+        --disable-get-easy-options --disable-dependency-tracking >/dev/null 2>&1)
+    rm -rf "$curl_dir"
+    mkdir -p "$curl_dir/lib"
+    (cd "$work"/source/curl-*/ && mv lib/curl_config.h . && cp -r include COPYING "$curl_dir/" &&
+        cp -r lib/*.[ch] lib/vauth lib/vtls lib/vquic lib/vssh "$curl_dir/lib/" && cp curl_config.h "$curl_dir/lib/")
     rm -rf "$work"
 fi
 

@@ -18,7 +18,8 @@ declare -A processor=([amd64]=x86_64 [arm64]=aarch64)
 declare -A interpreter=([amd64]=lib64/ld-linux-x86-64.so.2 [arm64]=lib/ld-linux-aarch64.so.1)
 # What scripts/deps.sh installs for this machine, without what only builds and tests.
 packages=(libc6 libc6-dev linux-libc-dev libcrypt-dev libgcc-s1 libbpf1 libbpf-dev libelf1 libelf-dev zlib1g zlib1g-dev
-    libnl-3-200 libnl-3-dev libnl-route-3-200 libnl-route-3-dev libyaml-0-2 libyaml-dev uthash-dev nettle-dev)
+    libnl-3-200 libnl-3-dev libnl-route-3-200 libnl-route-3-dev libyaml-0-2 libyaml-dev uthash-dev nettle-dev
+    libssl3 libssl-dev libnghttp2-dev)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
