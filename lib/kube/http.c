@@ -7,31 +7,29 @@
 
 #include <errno.h>
 #include <string.h>
-
-#include <utlist.h>
+#include <sys/queue.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
 #include "lib/kube/http_end.h"
 #include "lib/kube/http_loop.h"
+#include "lib/kube/http_retry.h"
 #include "lib/kube/http_setup.h"
 #include "lib/kube/token.h"
 
-#define HEAD_MAX          (256u << 10)
-#define MS_NS             1000000ull
-/* What a server asks for beyond is cut: a day. */
-#define RETRY_AFTER_MAX_S 86400L
+#define HEAD_MAX (256u << 10)
+#define MS_NS    1000000ull
 
 struct fence_http {
     struct fence_http_setup setup;
     struct fence_token token;
     struct fence_http_loop loop;
     uint64_t heard_ns; /* anything, of any exchange */
-    struct fence_http_exchange *exchanges;
+    LIST_HEAD(, fence_http_exchange) exchanges;
 };
 
 struct fence_http_exchange {
-    struct fence_http_exchange *prev, *next;
+    LIST_ENTRY(fence_http_exchange) place;
     struct fence_http *http;
     const struct fence_http_ops *ops;
     void *context;
@@ -69,7 +67,7 @@ static void set_timer(struct fence_http *http)
     const struct fence_http_exchange *exchange;
     uint64_t at = FENCE_HTTP_NEVER;
 
-    DL_FOREACH(http->exchanges, exchange)
+    LIST_FOREACH(exchange, &http->exchanges, place)
     if (deadline_of(exchange) < at)
         at = deadline_of(exchange);
     fence_http_loop_set_timer(&http->loop, at);
@@ -81,35 +79,6 @@ static void set_timer(struct fence_http *http)
 static bool starts_with(const char *data, size_t size, const char *prefix)
 {
     return size >= strlen(prefix) && strncasecmp(data, prefix, strlen(prefix)) == 0;
-}
-
-/* Seconds or a date; `text` is not longer than a header may be, and is cut to what a date has. */
-static long read_retry_after(const char *data, size_t size)
-{
-    char text[64];
-    char *end;
-    long seconds;
-
-    while (size > 0 && (*data == ' ' || *data == '\t'))
-        data++, size--;
-    while (size > 0 && strchr(" \t\r\n", data[size - 1]))
-        size--;
-    if (size == 0 || size >= sizeof(text))
-        return -1;
-    memcpy(text, data, size);
-    text[size] = '\0';
-    errno = 0;
-    seconds = strtol(text, &end, 10);
-    if (*end != '\0' || errno != 0) {
-        time_t at = curl_getdate(text, NULL);
-
-        if (at == -1)
-            return -1;
-        seconds = (long)(at - (time_t)(fence_clock_wall_ns() / 1000000000u));
-    }
-    if (seconds > RETRY_AFTER_MAX_S)
-        seconds = RETRY_AFTER_MAX_S;
-    return seconds < 0 ? 0 : seconds * 1000;
 }
 
 static bool goes_on(struct fence_http_exchange *exchange, int r)
@@ -161,7 +130,7 @@ static size_t take_header(char *data, size_t one, size_t count, void *context)
         exchange->retry_after_ms = -1;
     else if (starts_with(data, size, retry_after))
         exchange->retry_after_ms =
-            read_retry_after(data + strlen(retry_after), size - strlen(retry_after));
+            fence_http_retry_after_ms(data + strlen(retry_after), size - strlen(retry_after));
     else if (size <= 2 && (*data == '\r' || *data == '\n') && !tell_head(exchange))
         return 0;
     return size;
@@ -303,7 +272,7 @@ int fence_http_start(struct fence_http *http, const struct fence_http_request *r
         !set_headers(exchange, request, token) || (!http->loop.is_inside && !add(exchange)))
         return fence_err_set(err, -ENOMEM, "%s %s: no memory", request->method, request->path);
     *ret_exchange = TAKE_PTR(exchange);
-    DL_APPEND(http->exchanges, *ret_exchange);
+    LIST_INSERT_HEAD(&http->exchanges, *ret_exchange, place);
     set_timer(http);
     return 0;
 }
@@ -323,7 +292,7 @@ static void tell_end(struct fence_http_exchange *exchange, int code, const char 
     curl_easy_getinfo(exchange->easy, CURLINFO_SIZE_DOWNLOAD_T, &body);
     end.bytes = (uint64_t)head + (uint64_t)body;
     exchange->is_ended = true;
-    DL_DELETE(exchange->http->exchanges, exchange);
+    LIST_REMOVE(exchange, place);
     exchange->ops->end(exchange->context, &end);
     exchange_free(exchange);
 }
@@ -350,8 +319,8 @@ static void end_by_curl(struct fence_http_exchange *exchange, CURLcode result)
 }
 
 /*
- * A connection on which nothing is heard at all may be dead, and would take the next exchange too:
- * it is shut, which ends what else is on it.
+ * Connections may be dead when nothing is heard at all, and would take the next exchange too: they
+ * are shut, which ends what else is on them. One that was just opened is given its time.
  */
 static void end_by_time(struct fence_http_exchange *exchange, uint64_t now)
 {
@@ -361,11 +330,17 @@ static void end_by_time(struct fence_http_exchange *exchange, uint64_t now)
     struct fence_err message;
 
     if (now - http->heard_ns >= limit)
-        fence_http_loop_shut(&http->loop, now - limit);
+        fence_http_loop_shut(&http->loop, now - limit / 2);
     fence_err_set(&message, 0,
                   is_total ? "%s: no whole answer in %llu ms" : "%s: nothing heard for %llu ms",
                   http->setup.where, (unsigned long long)(limit / MS_NS));
     tell_end(exchange, -ETIMEDOUT, message.text);
+}
+
+static void drop(struct fence_http_exchange *exchange)
+{
+    LIST_REMOVE(exchange, place);
+    exchange_free(exchange);
 }
 
 void fence_http_cancel(struct fence_http *http, struct fence_http_exchange **exchange)
@@ -377,8 +352,7 @@ void fence_http_cancel(struct fence_http *http, struct fence_http_exchange **exc
     one->is_cancelled = true;
     if (http->loop.is_inside)
         return;
-    DL_DELETE(http->exchanges, one);
-    exchange_free(one);
+    drop(one);
     set_timer(http);
 }
 
@@ -390,22 +364,20 @@ static void catch_up(struct fence_http *http)
 {
     struct fence_http_exchange *exchange, *next;
 
-    DL_FOREACH_SAFE(http->exchanges, exchange, next)
-    {
-        if (!exchange->is_cancelled)
-            continue;
-        DL_DELETE(http->exchanges, exchange);
-        exchange_free(exchange);
+    for (exchange = LIST_FIRST(&http->exchanges); exchange; exchange = next) {
+        next = LIST_NEXT(exchange, place);
+        if (exchange->is_cancelled)
+            drop(exchange);
     }
     /* from the start again after each end, whose handler may change the list */
-    exchange = http->exchanges;
+    exchange = LIST_FIRST(&http->exchanges);
     while (exchange) {
         if (exchange->is_added || add(exchange)) {
-            exchange = exchange->next;
+            exchange = LIST_NEXT(exchange, place);
             continue;
         }
         end_by_curl(exchange, CURLE_OUT_OF_MEMORY);
-        exchange = http->exchanges;
+        exchange = LIST_FIRST(&http->exchanges);
     }
 }
 
@@ -428,15 +400,15 @@ static void collect_ends(struct fence_http *http)
 static void end_the_late(struct fence_http *http)
 {
     uint64_t now = fence_clock_boot_ns();
-    struct fence_http_exchange *exchange = http->exchanges;
+    struct fence_http_exchange *exchange = LIST_FIRST(&http->exchanges);
 
     while (exchange) {
         if (deadline_of(exchange) > now) {
-            exchange = exchange->next;
+            exchange = LIST_NEXT(exchange, place);
             continue;
         }
         end_by_time(exchange, now);
-        exchange = http->exchanges; /* its handler may have changed the list */
+        exchange = LIST_FIRST(&http->exchanges); /* its handler may have changed the list */
     }
 }
 
@@ -474,10 +446,9 @@ void fence_http_free(struct fence_http **http)
 
     if (!old)
         return;
-    DL_FOREACH_SAFE(old->exchanges, exchange, next)
-    {
-        DL_DELETE(old->exchanges, exchange);
-        exchange_free(exchange);
+    for (exchange = LIST_FIRST(&old->exchanges); exchange; exchange = next) {
+        next = LIST_NEXT(exchange, place);
+        drop(exchange);
     }
     fence_http_loop_done(&old->loop);
     fence_http_setup_done(&old->setup);

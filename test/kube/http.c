@@ -181,8 +181,9 @@ static void client_certificate(void **state)
     https_ask(config, "/ok", &texts);
     assert_int_equal(texts.end.code, 0);
     https_ask(https_config(NULL, "client"), "/ok", &none);
-    assert_int_equal(none.end.code, -EACCES);
-    https_expect(none.message, "certificate required");
+    /* the server hangs up, and its alert may be lost by that */
+    assert_true(none.end.code == -EACCES || none.end.code == -ECONNRESET);
+    assert_int_equal(none.heads, 0);
     (void)state;
 }
 
@@ -215,8 +216,9 @@ static void http2(void **state)
     for (int i = 0; i < 8; i++)
         https_wait(http, &answers[i]);
     assert_int_equal(fence_http_connections(http), 1);
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 8; i++)
         assert_int_equal(drips[i].ends, 0);
+    for (int i = 0; i < 8; i++) {
         https_wait(http, &drips[i]);
         assert_string_equal(drips[i].body, "xxxxxxxx");
         assert_string_equal(answers[i].body, "{\"a\":1}\n");

@@ -39,7 +39,8 @@ static void become_server(int in, int out)
 int https_start(void **state)
 {
     int in[2], out[2];
-    ssize_t size;
+    size_t size = 0;
+    ssize_t got;
 
     (void)state;
     if (!mkdtemp(folder) || pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
@@ -50,9 +51,11 @@ int https_start(void **state)
     close(in[0]);
     close(out[1]);
     hold = in[1];
-    size = read(out[0], ports, sizeof(ports) - 1);
+    while (!strchr(ports, '\n') && size < sizeof(ports) - 1 &&
+           (got = read(out[0], ports + size, sizeof(ports) - 1 - size)) > 0)
+        size += (size_t)got;
     close(out[0]);
-    return size > 0 ? 0 : -1;
+    return strchr(ports, '\n') ? 0 : -1;
 }
 
 int https_stop(void **state)
