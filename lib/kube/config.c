@@ -35,6 +35,12 @@ void fence_kube_config_done(struct fence_kube_config *config)
     *config = (struct fence_kube_config){0};
 }
 
+static void hand_over(struct fence_kube_config *config, struct fence_kube_config *ret_config)
+{
+    *ret_config = *config;
+    *config = (struct fence_kube_config){0};
+}
+
 /* ---- the service account of a pod ------------------------------------------------------------ */
 
 static int no_pod(struct fence_err *err, const char *what)
@@ -117,8 +123,7 @@ int fence_kube_config_in_cluster(const char *folder, struct fence_kube_config *r
     config.origin = strdup("the service account of this pod");
     if (!config.origin)
         return fence_err_set(err, -ENOMEM, "no memory");
-    *ret_config = config;
-    config = (struct fence_kube_config){0};
+    hand_over(&config, ret_config);
     return 0;
 }
 
@@ -472,7 +477,6 @@ int fence_kube_config_file(const char *path, struct fence_kube_config *ret_confi
         r = read_document(path, docs.items[0], &config, err);
     if (r < 0)
         return fence_err_prefix(err, r, "%s", path);
-    *ret_config = config;
-    config = (struct fence_kube_config){0};
+    hand_over(&config, ret_config);
     return 0;
 }

@@ -244,6 +244,30 @@ static bool add(struct fence_http_exchange *exchange)
     return exchange->is_added;
 }
 
+/* NULL: no memory. */
+static struct fence_http_exchange *
+exchange_new(struct fence_http *http, const struct fence_http_request *request, const char *token)
+{
+    FENCE_CLEANUP(exchange_free_p) struct fence_http_exchange *exchange = NULL;
+
+    exchange = calloc(1, sizeof(*exchange));
+    if (!exchange)
+        return NULL;
+    *exchange = (struct fence_http_exchange){
+        .http = http,
+        .idle_ns = request->idle_ms * MS_NS,
+        .total_ns = request->total_ms * MS_NS,
+        .started_ns = fence_clock_boot_ns(),
+        .retry_after_ms = -1,
+    };
+    exchange->heard_ns = exchange->started_ns;
+    exchange->easy = curl_easy_duphandle(http->setup.easy);
+    if (!exchange->easy || !set_request(exchange, request) || !set_handlers(exchange) ||
+        !set_headers(exchange, request, token))
+        return NULL;
+    return TAKE_PTR(exchange);
+}
+
 int fence_http_start(struct fence_http *http, const struct fence_http_request *request,
                      const struct fence_http_ops *ops, void *context,
                      struct fence_http_exchange **ret_exchange, struct fence_err *err)
@@ -254,25 +278,13 @@ int fence_http_start(struct fence_http *http, const struct fence_http_request *r
 
     if (r < 0)
         return r;
-    exchange = calloc(1, sizeof(*exchange));
-    if (!exchange)
-        return fence_err_set(err, -ENOMEM, "no memory");
-    *exchange = (struct fence_http_exchange){
-        .http = http,
-        .ops = ops,
-        .context = context,
-        .idle_ns = request->idle_ms * MS_NS,
-        .total_ns = request->total_ms * MS_NS,
-        .started_ns = fence_clock_boot_ns(),
-        .retry_after_ms = -1,
-    };
-    exchange->heard_ns = exchange->started_ns;
-    exchange->easy = curl_easy_duphandle(http->setup.easy);
-    if (!exchange->easy || !set_request(exchange, request) || !set_handlers(exchange) ||
-        !set_headers(exchange, request, token) || (!http->loop.is_inside && !add(exchange)))
+    exchange = exchange_new(http, request, token);
+    if (!exchange || (!http->loop.is_inside && !add(exchange)))
         return fence_err_set(err, -ENOMEM, "%s %s: no memory", request->method, request->path);
+    exchange->ops = ops;
+    exchange->context = context;
+    LIST_INSERT_HEAD(&http->exchanges, exchange, place);
     *ret_exchange = TAKE_PTR(exchange);
-    LIST_INSERT_HEAD(&http->exchanges, *ret_exchange, place);
     set_timer(http);
     return 0;
 }

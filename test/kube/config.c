@@ -57,51 +57,50 @@ static void same(const char *is, const char *expected)
         assert_string_equal(is, expected);
 }
 
-/* "hello" in PEM's clothes: -----BEGIN X----- */
+/* Enough to be taken for PEM. */
 #define PEM        "-----BEGIN X-----\n"
 #define PEM_BASE64 "LS0tLS1CRUdJTiBYLS0tLS0K"
 #define SERVER     "server: 'https://10.0.0.1:6443'"
 
+static const struct {
+    const char *cluster, *user;
+    struct expected config;
+} good_parts[] = {
+    {SERVER, "token: abc", {.server = "https://10.0.0.1:6443", .token = "abc"}},
+    {"server: 'https://api.test/'", "", {.server = "https://api.test"}},
+    {"server: 'https://[fd00::1]:6443///'", "", {.server = "https://[fd00::1]:6443"}},
+    {"server: 'https://rancher.test/k8s/clusters/c-1/'",
+     "",
+     {.server = "https://rancher.test/k8s/clusters/c-1"}},
+    {"server: 'http://127.0.0.1:8001'", "", {.server = "http://127.0.0.1:8001"}},
+    {SERVER ", certificate-authority: pki/ca.crt",
+     "tokenFile: token",
+     {.server = "https://10.0.0.1:6443", .ca_file = "@/pki/ca.crt", .token_file = "@/token"}},
+    {SERVER ", certificate-authority: /etc/ca.crt",
+     "tokenFile: /run/token, token: unused",
+     {.server = "https://10.0.0.1:6443", .ca_file = "/etc/ca.crt", .token_file = "/run/token"}},
+    {SERVER ", certificate-authority-data: " PEM_BASE64 ", certificate-authority: unused",
+     "client-certificate-data: " PEM_BASE64 ", client-key-data: \"LS0tLS1CRUdJ\\nTiBYLS0tLS0K\\n\"",
+     {.server = "https://10.0.0.1:6443", .ca_pem = PEM, .cert_pem = PEM, .key_pem = PEM}},
+    {SERVER,
+     "client-certificate: a.crt, client-key: ../a.key",
+     {.server = "https://10.0.0.1:6443", .cert_file = "@/a.crt", .key_file = "@/../a.key"}},
+    {SERVER ", tls-server-name: api.test, insecure-skip-tls-verify: true",
+     "exec: null, username: ''",
+     {.server = "https://10.0.0.1:6443", .server_name = "api.test", .insecure = true}},
+};
+
 static void good(void **state)
 {
-    static const struct {
-        const char *cluster, *user;
-        struct expected config;
-    } cases[] = {
-        {SERVER, "token: abc", {.server = "https://10.0.0.1:6443", .token = "abc"}},
-        {"server: 'https://api.test/'", "", {.server = "https://api.test"}},
-        {"server: 'https://[fd00::1]:6443///'", "", {.server = "https://[fd00::1]:6443"}},
-        {"server: 'https://rancher.test/k8s/clusters/c-1/'",
-         "",
-         {.server = "https://rancher.test/k8s/clusters/c-1"}},
-        {"server: 'http://127.0.0.1:8001'", "", {.server = "http://127.0.0.1:8001"}},
-        {SERVER ", certificate-authority: pki/ca.crt",
-         "tokenFile: token",
-         {.server = "https://10.0.0.1:6443", .ca_file = "@/pki/ca.crt", .token_file = "@/token"}},
-        {SERVER ", certificate-authority: /etc/ca.crt",
-         "tokenFile: /run/token, token: unused",
-         {.server = "https://10.0.0.1:6443", .ca_file = "/etc/ca.crt", .token_file = "/run/token"}},
-        {SERVER ", certificate-authority-data: " PEM_BASE64 ", certificate-authority: unused",
-         "client-certificate-data: " PEM_BASE64
-         ", client-key-data: \"LS0tLS1CRUdJ\\nTiBYLS0tLS0K\\n\"",
-         {.server = "https://10.0.0.1:6443", .ca_pem = PEM, .cert_pem = PEM, .key_pem = PEM}},
-        {SERVER,
-         "client-certificate: a.crt, client-key: ../a.key",
-         {.server = "https://10.0.0.1:6443", .cert_file = "@/a.crt", .key_file = "@/../a.key"}},
-        {SERVER ", tls-server-name: api.test, insecure-skip-tls-verify: true",
-         "exec: null, username: ''",
-         {.server = "https://10.0.0.1:6443", .server_name = "api.test", .insecure = true}},
-    };
-
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(cases); i++) {
-        const struct expected *expected = &cases[i].config;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(good_parts); i++) {
+        const struct expected *expected = &good_parts[i].config;
         const char *const paths[] = {expected->ca_file, expected->token_file, expected->cert_file,
                                      expected->key_file};
         FENCE_CLEANUP(fence_kube_config_done) struct fence_kube_config config = {0};
         struct fence_err err = {0};
         char *found[4];
 
-        if (read_parts(cases[i].cluster, cases[i].user, &config, &err) < 0)
+        if (read_parts(good_parts[i].cluster, good_parts[i].user, &config, &err) < 0)
             fail_msg("%zu: %s", i, err.text);
         assert_string_equal(config.origin, path);
         same(config.server, expected->server);
@@ -125,55 +124,55 @@ static void good(void **state)
     (void)state;
 }
 
+static const struct {
+    const char *cluster, *user, *text;
+} refused_parts[] = {
+    {SERVER, "exec: {command: aws}",
+     "users[1].user.exec: podfence runs no plugins; use a token, tokenFile or a client "
+     "certificate"},
+    {SERVER, "auth-provider: {name: gcp}",
+     "users[1].user[\"auth-provider\"]: podfence runs no plugins"},
+    {SERVER, "username: admin", "user.username: podfence sends no passwords"},
+    {SERVER, "password: secret", "user.password: podfence sends no passwords"},
+    {SERVER, "as: someone", "user.as: podfence speaks as itself alone"},
+    {SERVER, "as-groups: [a]", "user[\"as-groups\"]: podfence speaks as itself alone"},
+    {SERVER, "token: \"a\\r\\nX-Evil: 1\"", "user.token: has characters that no token has"},
+    {SERVER, "token: [a]", "user.token: "},
+    {SERVER, "tokenFile: {a: b}", "user.tokenFile: "},
+    {SERVER, "client-certificate: a.crt", "user: a client certificate needs its key"},
+    {SERVER, "client-certificate: a, client-key-data: " PEM_BASE64, "needs its key"},
+    {SERVER, "client-key-data: '%%%'",
+     "user[\"client-key-data\"]: is not base64: give the file's name in client-key instead"},
+    {SERVER, "client-key-data: aGVsbG8=", "user[\"client-key-data\"]: holds no PEM text"},
+    {SERVER, "client-key-data: LS0tLS1CRUdJTiBYLS0tLS0KAA==", "holds no PEM text"},
+    {SERVER ", proxy-url: 'http://p'", "",
+     "clusters[0].cluster[\"proxy-url\"]: podfence uses no proxies"},
+    {SERVER ", certificate-authority-data: YQ", "",
+     "cluster[\"certificate-authority-data\"]: is not base64: give the file's name in "
+     "certificate-authority instead"},
+    {SERVER ", tls-server-name: 'a/b'", "", "cluster[\"tls-server-name\"]: is no host name"},
+    {SERVER ", insecure-skip-tls-verify: 3", "", "cluster[\"insecure-skip-tls-verify\"]: "},
+    {"", "", "clusters[0].cluster.server: is missing"},
+    {"server: '10.0.0.1:6443'", "", "cluster.server: is no URL: it begins with https://"},
+    {"server: 'ftp://a'", "", "cluster.server: is no URL: it begins with https://"},
+    {"server: 'https://'", "", "cluster.server: names no host"},
+    {"server: 'https:///x'", "", "cluster.server: names no host"},
+    {"server: 'https://user:pw@a'", "", "cluster.server: is no URL of a server"},
+    {"server: 'https://a?x=1'", "", "cluster.server: is no URL of a server"},
+    {"server: \"https://a\\nb\"", "", "cluster.server: is no URL of a server"},
+    {"server: 'http://a'", "token: abc", "user: is not sent to http://a"},
+    {"server: 'http://a'", "tokenFile: abc", "user: is not sent to http://a"},
+};
+
 static void refused(void **state)
 {
-    static const struct {
-        const char *cluster, *user, *text;
-    } cases[] = {
-        {SERVER, "exec: {command: aws}",
-         "users[1].user.exec: podfence runs no plugins; use a token, tokenFile or a client "
-         "certificate"},
-        {SERVER, "auth-provider: {name: gcp}",
-         "users[1].user[\"auth-provider\"]: podfence runs no plugins"},
-        {SERVER, "username: admin", "user.username: podfence sends no passwords"},
-        {SERVER, "password: secret", "user.password: podfence sends no passwords"},
-        {SERVER, "as: someone", "user.as: podfence speaks as itself alone"},
-        {SERVER, "as-groups: [a]", "user[\"as-groups\"]: podfence speaks as itself alone"},
-        {SERVER, "token: \"a\\r\\nX-Evil: 1\"", "user.token: has characters that no token has"},
-        {SERVER, "token: [a]", "user.token: "},
-        {SERVER, "tokenFile: {a: b}", "user.tokenFile: "},
-        {SERVER, "client-certificate: a.crt", "user: a client certificate needs its key"},
-        {SERVER, "client-certificate: a, client-key-data: " PEM_BASE64, "needs its key"},
-        {SERVER, "client-key-data: '%%%'",
-         "user[\"client-key-data\"]: is not base64: give the file's name in client-key instead"},
-        {SERVER, "client-key-data: aGVsbG8=", "user[\"client-key-data\"]: holds no PEM text"},
-        {SERVER, "client-key-data: LS0tLS1CRUdJTiBYLS0tLS0KAA==", "holds no PEM text"},
-        {SERVER ", proxy-url: 'http://p'", "",
-         "clusters[0].cluster[\"proxy-url\"]: podfence uses no proxies"},
-        {SERVER ", certificate-authority-data: YQ", "",
-         "cluster[\"certificate-authority-data\"]: is not base64: give the file's name in "
-         "certificate-authority instead"},
-        {SERVER ", tls-server-name: 'a/b'", "", "cluster[\"tls-server-name\"]: is no host name"},
-        {SERVER ", insecure-skip-tls-verify: 3", "", "cluster[\"insecure-skip-tls-verify\"]: "},
-        {"", "", "clusters[0].cluster.server: is missing"},
-        {"server: '10.0.0.1:6443'", "", "cluster.server: is no URL: it begins with https://"},
-        {"server: 'ftp://a'", "", "cluster.server: is no URL: it begins with https://"},
-        {"server: 'https://'", "", "cluster.server: names no host"},
-        {"server: 'https:///x'", "", "cluster.server: names no host"},
-        {"server: 'https://user:pw@a'", "", "cluster.server: is no URL of a server"},
-        {"server: 'https://a?x=1'", "", "cluster.server: is no URL of a server"},
-        {"server: \"https://a\\nb\"", "", "cluster.server: is no URL of a server"},
-        {"server: 'http://a'", "token: abc", "user: is not sent to http://a"},
-        {"server: 'http://a'", "tokenFile: abc", "user: is not sent to http://a"},
-    };
-
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(cases); i++) {
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(refused_parts); i++) {
         struct fence_kube_config config = {.server = path};
         struct fence_err err = {0};
 
-        if (read_parts(cases[i].cluster, cases[i].user, &config, &err) != -EINVAL)
+        if (read_parts(refused_parts[i].cluster, refused_parts[i].user, &config, &err) != -EINVAL)
             fail_msg("%zu is not refused", i);
-        if (!strstr(err.text, cases[i].text) || strncmp(err.text, path, strlen(path)) != 0)
+        if (!strstr(err.text, refused_parts[i].text) || strncmp(err.text, path, strlen(path)) != 0)
             fail_msg("%zu: %s", i, err.text);
         assert_null(strstr(err.text, "secret"));
         assert_null(strstr(err.text, "X-Evil"));

@@ -185,7 +185,9 @@ static void dead_connection(void **state)
     HTTP struct fence_http *http = https_open(https_config(NULL, "http2"));
     struct https_answer silent = {0}, other = {0}, next = {0};
 
-    https_get(http, "/silent", &other); /* waits for ever */
+    https_get(http, "/stall", &other); /* waits for ever, once begun */
+    while (other.size == 0)
+        https_run_for(http, 10);
     https_begin(http, &get, &silent);
     https_wait(http, &silent);
     assert_int_equal(silent.end.code, -ETIMEDOUT);
