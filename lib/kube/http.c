@@ -268,6 +268,7 @@ exchange_new(struct fence_http *http, const struct fence_http_request *request, 
     return TAKE_PTR(exchange);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): who is told, and with what, is one thing */
 int fence_http_start(struct fence_http *http, const struct fence_http_request *request,
                      const struct fence_http_ops *ops, void *context,
                      struct fence_http_exchange **ret_exchange, struct fence_err *err)
