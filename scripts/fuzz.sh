@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# fuzz.sh [alarm|cache|chain|cut|objects|policy] [SECONDS]: build the fuzz targets with clang, and run one or all for so
+# fuzz.sh [alarm|cache|chain|cut|kube|objects|policy] [SECONDS]: build the fuzz targets with clang, and run one or all for so
 # many seconds each (default 60). What was learned stays in build/fuzz/corpus; an input that fails
 # is put into test/fuzz/regressions, where the tests run it from then on.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-targets=(alarm cache chain cut objects policy)
+targets=(alarm cache chain cut kube objects policy)
 case ${1:-} in
-    alarm | cache | chain | cut | objects | policy) targets=("$1") && shift ;;
+    alarm | cache | chain | cut | kube | objects | policy) targets=("$1") && shift ;;
     -*) sed -n '3,5s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac
 seconds=${1:-60}
