@@ -256,7 +256,8 @@ static int page_ended(struct fence_reflector *reflector)
     /* the first page's: what came later is told again by the watch, and nothing is left out */
     if (!reflector->token &&
         strlen(fence_kube_list_version(reflector->list)) < sizeof(reflector->version))
-        strcpy(reflector->version, fence_kube_list_version(reflector->list));
+        snprintf(reflector->version, sizeof(reflector->version), "%s",
+                 fence_kube_list_version(reflector->list));
     if (!*fence_kube_list_continue(reflector->list))
         return list_ended(reflector);
     token = strdup(fence_kube_list_continue(reflector->list));

@@ -169,7 +169,9 @@ int fence_kube_members(char *json, size_t size, struct fence_kube_member *member
     if (next_mark(&cursor) != '{')
         return bad(err, "no JSON object");
     cursor.at++;
-    mark = next_mark(&cursor) == '}' ? '}' : ',';
+    mark = next_mark(&cursor);
+    if (mark != '}')
+        mark = ',';
     while (mark == ',') {
         r = take_member(&cursor, members, count, err);
         if (r < 0)

@@ -87,7 +87,7 @@ static int read_metadata(struct fence_kube_watch *watch, struct fence_kube_event
     end = string_of(cJSON_GetObjectItemCaseSensitive(json, "annotations"),
                     "k8s.io/initial-events-end");
     if (strlen(version) < sizeof(watch->version))
-        strcpy(watch->version, version);
+        snprintf(watch->version, sizeof(watch->version), "%s", version);
     else
         r = fence_err_set(err, -EBADMSG, "a resourceVersion of %zu bytes", strlen(version));
     event->initial_end = event->type == FENCE_KUBE_BOOKMARK && strcmp(end, "true") == 0;
@@ -123,10 +123,10 @@ static int read_line(struct fence_kube_watch *watch, struct fence_err *err)
 
     if (r == 0)
         r = read_type(&members[0], &event.type, err);
-    if (r == 0 && (!members[1].value || *members[1].value != '{'))
-        r = fence_err_set(err, -EBADMSG, "an event without an object");
     if (r < 0)
         return r;
+    if (!members[1].value || *members[1].value != '{')
+        return fence_err_set(err, -EBADMSG, "an event without an object");
     event.object = members[1].value;
     event.size = members[1].size;
     event.object[event.size] = '\0';
