@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/daemon/kubernetes.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/objects/live.h"
+
+#define NAME        "kubernetes"
+#define CONFIG_MAPS FENCE_OBJECT_KINDS
+/* Below so many objects in a list, giving memory back costs more than it is worth. */
+#define LARGE_LIST  2000
+
+/* The kinds of lib/objects in their order, then ConfigMaps. */
+static const struct fence_kube_resource resources[] = {
+    {"Pod", "v1", "pods", ""},
+    {"Namespace", "v1", "namespaces", ""},
+    {"Node", "v1", "nodes", ""},
+    {"Service", "v1", "services", ""},
+    {"EndpointSlice", "discovery.k8s.io/v1", "endpointslices", ""},
+    {"NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", ""},
+    {"ClusterNetworkPolicy", "policy.networking.k8s.io/v1alpha2", "clusternetworkpolicies", ""},
+    {"SegmentPolicy", "podfence.io/v1alpha1", "segmentpolicies", ""},
+    {"ClusterSegmentPolicy", "podfence.io/v1alpha1", "clustersegmentpolicies", ""},
+    {"ConfigMap", "v1", "configmaps", "labelSelector=podfence.io%2Fpolicies%3Dtrue"},
+};
+static_assert(sizeof(resources) / sizeof(*resources) == FENCE_KUBERNETES_RESOURCES, "count");
+static_assert(CONFIG_MAPS == FENCE_KUBERNETES_RESOURCES - 1, "every kind is asked for");
+
+/* Those that podfence or its user installs: a cluster may be without them. */
+static bool is_optional(unsigned int resource)
+{
+    return resource == FENCE_OBJECT_CLUSTER_NETWORK_POLICY ||
+           resource == FENCE_OBJECT_SEGMENT_POLICY ||
+           resource == FENCE_OBJECT_CLUSTER_SEGMENT_POLICY;
+}
+
+struct each_resource {
+    size_t listed; /* objects of the list that is being told */
+    bool listing;
+    bool seen;
+    uint64_t failures; /* as last looked at */
+    enum fence_kube_phase phase;
+};
+
+struct fence_kubernetes {
+    struct fence_live *live;
+    struct fence_kube *kube;
+    struct each_resource each[FENCE_KUBERNETES_RESOURCES];
+    struct fence_kubernetes_changes changes; /* of this call of handle */
+};
+
+const struct fence_kube_resource *fence_kubernetes_resources(void)
+{
+    return resources;
+}
+
+/* What the live source answers, as the client wants it. */
+static int note(struct fence_kubernetes *kubernetes, int result)
+{
+    /* an object that is refused is a problem, and changes nothing that is in force */
+    kubernetes->changes.problems = true;
+    if (result > 0)
+        kubernetes->changes.objects = true;
+    return result < 0 ? result : 0;
+}
+
+static int object(void *context, unsigned int resource, char *json, size_t size,
+                  struct fence_err *err)
+{
+    struct fence_kubernetes *kubernetes = context;
+
+    if (kubernetes->each[resource].listing)
+        kubernetes->each[resource].listed++;
+    if (resource == CONFIG_MAPS)
+        return note(kubernetes, fence_live_config_map(kubernetes->live, json, size, err));
+    return note(kubernetes,
+                fence_live_object(kubernetes->live, (enum fence_kind)resource, json, size, err));
+}
+
+static int deleted(void *context, unsigned int resource, char *json, size_t size,
+                   struct fence_err *err)
+{
+    struct fence_kubernetes *kubernetes = context;
+
+    if (resource == CONFIG_MAPS)
+        return note(kubernetes, fence_live_config_map_deleted(kubernetes->live, json, size, err));
+    return note(kubernetes,
+                fence_live_deleted(kubernetes->live, (enum fence_kind)resource, json, size, err));
+}
+
+static void begun(void *context, unsigned int resource)
+{
+    struct fence_kubernetes *kubernetes = context;
+
+    kubernetes->each[resource].listing = true;
+    kubernetes->each[resource].listed = 0;
+    if (resource == CONFIG_MAPS)
+        fence_live_config_maps_begin(kubernetes->live);
+    else
+        fence_live_begin(kubernetes->live, (enum fence_kind)resource);
+}
+
+static int ended(void *context, unsigned int resource, struct fence_err *err)
+{
+    struct fence_kubernetes *kubernetes = context;
+    struct each_resource *each = &kubernetes->each[resource];
+
+    each->listing = false;
+    if (each->listed >= LARGE_LIST)
+        kubernetes->changes.large = true;
+    if (resource == CONFIG_MAPS)
+        return note(kubernetes, fence_live_config_maps_end(kubernetes->live, err));
+    return note(kubernetes, fence_live_end(kubernetes->live, (enum fence_kind)resource, err));
+}
+
+/* All is noted as it is told. */
+static void settled(void *context)
+{
+    (void)context;
+}
+
+static const struct fence_kube_ops ops = {
+    .object = object, .deleted = deleted, .begun = begun, .ended = ended, .settled = settled};
+
+int fence_kubernetes_new(const struct fence_kube_config *config, struct fence_store *store,
+                         unsigned int order, struct fence_kubernetes **ret_kubernetes,
+                         struct fence_err *err)
+{
+    FENCE_CLEANUP(fence_kubernetes_free)
+    struct fence_kubernetes *kubernetes = calloc(1, sizeof(*kubernetes));
+    int result;
+
+    if (!kubernetes)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    result = fence_live_new(store, order, NAME, &kubernetes->live, err);
+    if (result < 0)
+        return result;
+    result = fence_kube_new(config, "podfenced", resources, FENCE_KUBERNETES_RESOURCES, &ops,
+                            kubernetes, &kubernetes->kube, err);
+    if (result < 0)
+        return result;
+    *ret_kubernetes = TAKE_PTR(kubernetes);
+    return 0;
+}
+
+void fence_kubernetes_free(struct fence_kubernetes **kubernetes)
+{
+    if (!*kubernetes)
+        return;
+    fence_kube_free(&(*kubernetes)->kube);
+    fence_live_free(&(*kubernetes)->live);
+    free(*kubernetes);
+    *kubernetes = NULL;
+}
+
+int fence_kubernetes_fd(const struct fence_kubernetes *kubernetes)
+{
+    return fence_kube_fd(kubernetes->kube);
+}
+
+static void look_at(struct fence_kubernetes *kubernetes, unsigned int resource)
+{
+    struct each_resource *each = &kubernetes->each[resource];
+    struct fence_kube_state state;
+
+    fence_kube_state(kubernetes->kube, resource, &state);
+    if (state.listed || (state.phase == FENCE_KUBE_ABSENT && is_optional(resource)))
+        each->seen = true;
+    if (state.phase != each->phase || state.failures != each->failures)
+        kubernetes->changes.problems = true;
+    each->phase = state.phase;
+    each->failures = state.failures;
+}
+
+void fence_kubernetes_handle(struct fence_kubernetes *kubernetes,
+                             struct fence_kubernetes_changes *ret_changes)
+{
+    bool before = fence_kubernetes_all_seen(kubernetes);
+
+    kubernetes->changes = (struct fence_kubernetes_changes){0};
+    fence_kube_handle(kubernetes->kube);
+    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+        look_at(kubernetes, i);
+    kubernetes->changes.seen = !before && fence_kubernetes_all_seen(kubernetes);
+    *ret_changes = kubernetes->changes;
+}
+
+bool fence_kubernetes_all_seen(const struct fence_kubernetes *kubernetes)
+{
+    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+        if (!kubernetes->each[i].seen)
+            return false;
+    return true;
+}
+
+/* Where a kind is not installed that may be so, nothing is wrong. */
+static bool is_well(const struct each_resource *each, unsigned int resource,
+                    const struct fence_kube_state *state)
+{
+    if (state->phase == FENCE_KUBE_ABSENT)
+        return is_optional(resource);
+    return each->seen && !*state->problem;
+}
+
+bool fence_kubernetes_problem(const struct fence_kubernetes *kubernetes, unsigned int resource,
+                              char *ret_text, size_t size)
+{
+    const struct each_resource *each = &kubernetes->each[resource];
+    struct fence_kube_state state;
+
+    fence_kube_state(kubernetes->kube, resource, &state);
+    if (is_well(each, resource, &state))
+        return false;
+    snprintf(ret_text, size, NAME ": %s: %s: %s", resources[resource].kind,
+             *state.problem ? state.problem : "its first list has not come yet",
+             each->seen ? "what is known of it stays in force"
+                        : "nothing is changed until it has been listed once");
+    return true;
+}

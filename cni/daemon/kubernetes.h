@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Objects from the Kubernetes API: what the client (lib/kube) tells goes into the live source
+ * (lib/objects/live.h), one kind each. What is in force does not depend on the server: it is not
+ * touched before every kind has been listed once, nor while the server is away.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/kube/kube.h"
+#include "lib/objects/store.h"
+
+/* What is asked for; FENCE_KUBERNETES_RESOURCES kinds, that of ConfigMaps is the last. */
+#define FENCE_KUBERNETES_RESOURCES 10
+const struct fence_kube_resource *fence_kubernetes_resources(void);
+
+struct fence_kubernetes_changes {
+    bool objects;  /* what is in force of the objects has changed */
+    bool seen;     /* now every kind is known, and was not before */
+    bool problems; /* what is wrong has changed, or may have */
+    bool large;    /* a large list has ended: there may be memory to give back */
+};
+
+struct fence_kubernetes; /* opaque */
+
+/* The store outlives it. The client connects as fence_kubernetes_handle is called. */
+int fence_kubernetes_new(const struct fence_kube_config *config, struct fence_store *store,
+                         unsigned int order, struct fence_kubernetes **ret_kubernetes,
+                         struct fence_err *err);
+void fence_kubernetes_free(struct fence_kubernetes **kubernetes);
+
+/* Poll this for reading, then call fence_kubernetes_handle. */
+int fence_kubernetes_fd(const struct fence_kubernetes *kubernetes);
+void fence_kubernetes_handle(struct fence_kubernetes *kubernetes,
+                             struct fence_kubernetes_changes *ret_changes);
+
+/*
+ * Has every kind been listed once since the start? A kind that is not installed counts as listed
+ * where it is one that podfence or its user installs; a server without Pods is the wrong server.
+ */
+bool fence_kubernetes_all_seen(const struct fence_kubernetes *kubernetes);
+
+/* What is wrong with one kind, "kubernetes: Pod: ...": false when nothing is. */
+bool fence_kubernetes_problem(const struct fence_kubernetes *kubernetes, unsigned int resource,
+                              char *ret_text, size_t size);

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's side of the Kubernetes API, with a client that says what the test wants. */
+#include "cni/daemon/kubernetes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/objects/store.h"
+#include "test/cmocka.h"
+
+#define POLICY      FENCE_OBJECT_NETWORK_POLICY
+#define CONFIG_MAPS FENCE_OBJECT_KINDS
+
+/* ---- the client ----------------------------------------------------------------------------- */
+
+struct fence_kube {
+    const struct fence_kube_ops *ops;
+    void *context;
+    struct fence_kube_state states[FENCE_KUBERNETES_RESOURCES];
+    void (*next)(struct fence_kube *kube); /* what the next handle does */
+};
+
+static struct fence_kube *client;
+
+int fence_kube_new(const struct fence_kube_config *config, const char *user_agent,
+                   const struct fence_kube_resource *resources, unsigned int count,
+                   const struct fence_kube_ops *ops, void *context, struct fence_kube **ret_kube,
+                   struct fence_err *err)
+{
+    (void)config, (void)user_agent, (void)resources, (void)err;
+    assert_int_equal(count, FENCE_KUBERNETES_RESOURCES);
+    client = calloc(1, sizeof(*client));
+    assert_non_null(client);
+    client->ops = ops;
+    client->context = context;
+    for (unsigned int i = 0; i < count; i++)
+        client->states[i].problem = "";
+    *ret_kube = client;
+    return 0;
+}
+
+void fence_kube_free(struct fence_kube **kube)
+{
+    free(*kube);
+    *kube = NULL;
+}
+
+int fence_kube_fd(const struct fence_kube *kube)
+{
+    (void)kube;
+    return 7;
+}
+
+void fence_kube_handle(struct fence_kube *kube)
+{
+    if (kube->next)
+        kube->next(kube);
+}
+
+void fence_kube_state(const struct fence_kube *kube, unsigned int resource,
+                      struct fence_kube_state *ret_state)
+{
+    *ret_state = kube->states[resource];
+}
+
+/* ---- what it does ---------------------------------------------------------------------------- */
+
+static void tell(struct fence_kube *kube, unsigned int resource, const char *text)
+{
+    char *json = strdup(text);
+    struct fence_err err = {""};
+
+    assert_non_null(json);
+    assert_int_equal(kube->ops->object(kube->context, resource, json, strlen(json), &err), 0);
+    free(json);
+}
+
+static void list(struct fence_kube *kube, unsigned int resource, const char *text)
+{
+    struct fence_err err = {""};
+
+    kube->ops->begun(kube->context, resource);
+    if (text)
+        tell(kube, resource, text);
+    assert_int_equal(kube->ops->ended(kube->context, resource, &err), 0);
+    kube->states[resource].listed = true;
+    kube->states[resource].phase = FENCE_KUBE_WATCHING;
+}
+
+#define POLICY_TEXT                                                                                \
+    "{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\",\"metadata\":"            \
+    "{\"name\":\"a\",\"namespace\":\"x\"},\"spec\":{\"podSelector\":{}}}"
+#define CONFIG_MAP_TEXT                                                                            \
+    "{\"metadata\":{\"name\":\"c\",\"namespace\":\"x\"},\"data\":{\"p.json\":"                     \
+    "\"{\\\"apiVersion\\\":\\\"networking.k8s.io/v1\\\",\\\"kind\\\":\\\"NetworkPolicy\\\","       \
+    "\\\"metadata\\\":{\\\"name\\\":\\\"b\\\",\\\"namespace\\\":\\\"x\\\"},"                       \
+    "\\\"spec\\\":{\\\"podSelector\\\":{}}}\"}}"
+
+/* All but ClusterNetworkPolicies, which are not installed, and Nodes. */
+static void list_most(struct fence_kube *kube)
+{
+    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+        if (i != FENCE_OBJECT_NODE && i != FENCE_OBJECT_CLUSTER_NETWORK_POLICY)
+            list(kube, i, i == POLICY ? POLICY_TEXT : i == CONFIG_MAPS ? CONFIG_MAP_TEXT : NULL);
+    kube->states[FENCE_OBJECT_CLUSTER_NETWORK_POLICY].phase = FENCE_KUBE_ABSENT;
+    kube->states[FENCE_OBJECT_CLUSTER_NETWORK_POLICY].problem = "not installed";
+}
+
+static void refuse_nodes(struct fence_kube *kube)
+{
+    kube->states[FENCE_OBJECT_NODE].phase = FENCE_KUBE_REFUSED;
+    kube->states[FENCE_OBJECT_NODE].problem = "403: no right";
+    kube->states[FENCE_OBJECT_NODE].failures++;
+}
+
+static void nodes_absent(struct fence_kube *kube)
+{
+    kube->states[FENCE_OBJECT_NODE].phase = FENCE_KUBE_ABSENT;
+    kube->states[FENCE_OBJECT_NODE].problem = "404: not found";
+}
+
+static void list_nodes(struct fence_kube *kube)
+{
+    kube->states[FENCE_OBJECT_NODE].problem = "";
+    list(kube, FENCE_OBJECT_NODE, NULL);
+}
+
+static void lose_policies(struct fence_kube *kube)
+{
+    kube->ops->begun(kube->context, POLICY); /* and breaks off */
+    kube->states[POLICY].phase = FENCE_KUBE_WAITING;
+    kube->states[POLICY].problem = "connection refused";
+    kube->states[POLICY].failures++;
+}
+
+static void drop_policies(struct fence_kube *kube)
+{
+    kube->states[POLICY].problem = "";
+    list(kube, POLICY, NULL);
+}
+
+static void delete_config_map(struct fence_kube *kube)
+{
+    char json[] = CONFIG_MAP_TEXT;
+    struct fence_err err = {""};
+
+    assert_int_equal(kube->ops->deleted(kube->context, CONFIG_MAPS, json, strlen(json), &err), 0);
+}
+
+static void large_list(struct fence_kube *kube)
+{
+    struct fence_err err = {""};
+
+    kube->ops->begun(kube->context, POLICY);
+    for (unsigned int i = 0; i < 3000; i++)
+        tell(kube, POLICY, POLICY_TEXT);
+    assert_int_equal(kube->ops->ended(kube->context, POLICY, &err), 0);
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+struct lab {
+    struct fence_store *store;
+    struct fence_kubernetes *kubernetes;
+};
+
+static int set_up(void **state)
+{
+    static const struct fence_kube_config config;
+    struct lab *lab = calloc(1, sizeof(*lab));
+    struct fence_err err = {""};
+
+    if (!lab || fence_store_new(&lab->store) < 0 ||
+        fence_kubernetes_new(&config, lab->store, 1, &lab->kubernetes, &err) < 0)
+        return -1;
+    *state = lab;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct lab *lab = *state;
+
+    fence_kubernetes_free(&lab->kubernetes);
+    fence_store_free(&lab->store);
+    free(lab);
+    return 0;
+}
+
+static struct fence_kubernetes_changes handle(struct lab *lab, void (*next)(struct fence_kube *))
+{
+    struct fence_kubernetes_changes changes;
+
+    client->next = next;
+    fence_kubernetes_handle(lab->kubernetes, &changes);
+    return changes;
+}
+
+static size_t policies(const struct lab *lab)
+{
+    const struct fence_object *const *objects;
+
+    return fence_store_kind(lab->store, POLICY, &objects);
+}
+
+static void assert_problem(const struct lab *lab, unsigned int resource, const char *wanted)
+{
+    char text[256] = "";
+
+    assert_int_equal(fence_kubernetes_problem(lab->kubernetes, resource, text, sizeof(text)),
+                     *wanted != '\0');
+    assert_string_equal(text, wanted);
+}
+
+static void resources_are_those_of_the_kinds(void **state)
+{
+    const struct fence_kube_resource *resources = fence_kubernetes_resources();
+
+    (void)state;
+    for (unsigned int i = 0; i < FENCE_OBJECT_KINDS; i++)
+        assert_string_equal(resources[i].kind, fence_kind_name((enum fence_kind)i));
+}
+
+static void start_waits_for_every_kind(void **state)
+{
+    struct lab *lab = *state;
+    struct fence_kubernetes_changes changes = handle(lab, list_most);
+
+    assert_true(changes.objects && !changes.seen);
+    assert_int_equal(policies(lab), 2);
+    assert_false(fence_kubernetes_all_seen(lab->kubernetes));
+    assert_problem(lab, FENCE_OBJECT_CLUSTER_NETWORK_POLICY, "");
+    changes = handle(lab, refuse_nodes);
+    assert_true(changes.problems && !changes.seen && !changes.objects);
+    assert_problem(lab, FENCE_OBJECT_NODE,
+                   "kubernetes: Node: 403: no right: nothing is changed until it has been listed "
+                   "once");
+    changes = handle(lab, nodes_absent); /* no cluster is without nodes: the wrong server */
+    assert_true(!changes.seen && !fence_kubernetes_all_seen(lab->kubernetes));
+    changes = handle(lab, list_nodes);
+    assert_true(changes.seen && fence_kubernetes_all_seen(lab->kubernetes));
+    assert_problem(lab, FENCE_OBJECT_NODE, "");
+    changes = handle(lab, NULL);
+    assert_true(!changes.seen && !changes.problems && !changes.objects);
+}
+
+static void away_changes_nothing(void **state)
+{
+    struct lab *lab = *state;
+    struct fence_kubernetes_changes changes;
+
+    handle(lab, list_most);
+    handle(lab, list_nodes);
+    changes = handle(lab, lose_policies);
+    assert_true(changes.problems && !changes.objects);
+    assert_int_equal(policies(lab), 2);
+    assert_true(fence_kubernetes_all_seen(lab->kubernetes));
+    assert_problem(lab, POLICY,
+                   "kubernetes: NetworkPolicy: connection refused: what is known of it stays in "
+                   "force");
+    changes = handle(lab, drop_policies);
+    assert_true(changes.objects && !changes.seen);
+    assert_int_equal(policies(lab), 1);
+    assert_problem(lab, POLICY, "");
+    changes = handle(lab, delete_config_map);
+    assert_true(changes.objects);
+    assert_int_equal(policies(lab), 0);
+}
+
+static void large_lists_are_told(void **state)
+{
+    struct lab *lab = *state;
+
+    assert_false(handle(lab, list_most).large);
+    assert_true(handle(lab, large_list).large);
+    assert_false(handle(lab, NULL).large);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resources_are_those_of_the_kinds),
+        cmocka_unit_test_setup_teardown(start_waits_for_every_kind, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(away_changes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(large_lists_are_told, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
