@@ -268,7 +268,8 @@ const char *inforce_why(const struct fence_daemon *daemon,
     snprintf(text, size, "it has not been applied yet");
     if (!fence_sources_all_seen(&daemon->sources))
         snprintf(text, size,
-                 "nothing is applied before every folder of --objects has been read once");
+                 "nothing is applied before every folder of --objects has been read once, and "
+                 "every kind of --kubernetes listed");
     else if (daemon->reconcile.error.text[0])
         snprintf(text, size, "%s", daemon->reconcile.error.text);
     else if (object)

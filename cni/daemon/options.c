@@ -44,6 +44,21 @@ static int set_objects(struct fence_options *options, const char *value, struct 
     return add_text(&options->objects, value, err);
 }
 
+static int set_kubernetes(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    (void)value, (void)err;
+    options->kubernetes = true;
+    return 0;
+}
+
+static int set_kubeconfig(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    if (options->kubeconfig)
+        return fence_err_set(err, -EINVAL, "is given twice: there is one API server");
+    options->kubernetes = true;
+    return set_path(&options->kubeconfig, value, err);
+}
+
 static int set_state(struct fence_options *options, const char *value, struct fence_err *err)
 {
     return set_path(&options->state, value, err);
@@ -283,8 +298,14 @@ static int set_log_level(struct fence_options *options, const char *value, struc
 /* clang-format off: a table */
 static const struct fence_option_row rows[] = {
     {"objects", "DIR", set_objects,
-     "folder with policies, pods, namespaces and nodes as YAML or JSON; at least one;\n"
+     "folder with policies, pods, namespaces and nodes as YAML or JSON; at least one\n"
+     "unless --kubernetes is given;\n"
      "repeatable: of two different objects of one name, the one of the first folder counts"},
+    {"kubernetes", NULL, set_kubernetes,
+     "take objects from the Kubernetes API, as the service account of this pod; of two\n"
+     "different objects of one name, that of the API counts, not that of a folder"},
+    {"kubeconfig", "FILE", set_kubeconfig,
+     "the same with the server and the rights of this file's current context"},
     {"state", "DIR", set_state,
      "last good versions of the objects are kept here [" DEFAULT_STATE "]"},
     {"bpffs", "DIR", set_bpffs,

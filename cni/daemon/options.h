@@ -26,6 +26,8 @@ struct fence_option_list {
 /* Texts are borrowed from argv or the environment. */
 struct fence_options {
     struct fence_option_list objects;
+    const char *kubeconfig; /* NULL: the pod's service account */
+    bool kubernetes;        /* objects come from the API server */
     struct fence_option_list required_labels;
     struct fence_option_list cni_caches;
     struct fence_option_list exempt_namespaces;

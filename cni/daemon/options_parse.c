@@ -121,10 +121,10 @@ static int parse(struct fence_options *options, int argc, char *const *argv,
         return 0;
     if (optind < argc)
         return fence_err_set(err, -EINVAL, "%s is not an option; see --help", argv[optind]);
-    if (!options->objects.count)
+    if (!options->objects.count && !options->kubernetes)
         return fence_err_set(err, -EINVAL,
-                             "--objects DIR is needed; an empty folder means no "
-                             "objects; see --help");
+                             "--objects DIR or --kubernetes is needed; an empty folder "
+                             "means no objects; see --help");
     return 0;
 }
 

@@ -23,6 +23,16 @@ static void each_folder(const struct fence_daemon *daemon, fence_reason_visit vi
     }
 }
 
+static void each_kind(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
+{
+    const struct fence_kubernetes *kubernetes = daemon->sources.kubernetes;
+    char text[TEXT_MAX];
+
+    for (unsigned int i = 0; kubernetes && i < FENCE_KUBERNETES_RESOURCES; i++)
+        if (fence_kubernetes_problem(kubernetes, i, text, sizeof(text)))
+            visit(context, FENCE_LOG_ERROR, text);
+}
+
 static void each_refused(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
 {
     const struct fence_problem *problems;
@@ -125,6 +135,7 @@ void fence_ready_each(const struct fence_daemon *daemon, fence_reason_visit visi
     each_device(daemon, visit, context);
     each_unenforced(daemon, visit, context);
     each_folder(daemon, visit, context);
+    each_kind(daemon, visit, context);
     each_refused(daemon, visit, context);
     each_failure(daemon, visit, context);
     fence_guard_reasons(&daemon->guard, visit, context);

@@ -10,6 +10,7 @@
 
 #include "cni/daemon/daemon.h"
 #include "lib/base/clock.h"
+#include "lib/base/memory.h"
 
 static void read_folder(struct fence_source *source)
 {
@@ -66,8 +67,8 @@ static int open_source(struct fence_daemon *daemon, struct fence_source *source,
         return result;
     source->timer.fire = timer_fired;
     source->timer.context = source;
-    /* 0 is the cuts' place */
-    result = fence_folder_new(path, order + 1, daemon->options.state, &source->folder, err);
+    /* 0 is the cuts' place, 1 that of the API */
+    result = fence_folder_new(path, order + 2, daemon->options.state, &source->folder, err);
     if (result < 0)
         return fence_err_prefix(err, result, "--objects %s", path);
     source->watch = (struct fence_fd_watch){
@@ -76,6 +77,44 @@ static int open_source(struct fence_daemon *daemon, struct fence_source *source,
     if (result == 0)
         read_folder(source);
     return result;
+}
+
+static void kubernetes_ready(void *context, uint32_t events)
+{
+    struct fence_daemon *daemon = context;
+    uint64_t noticed_ns = fence_clock_boot_ns();
+    struct fence_kubernetes_changes changes;
+
+    (void)events;
+    fence_kubernetes_handle(daemon->sources.kubernetes, &changes);
+    if (changes.large)
+        malloc_trim(0);
+    if (changes.problems)
+        daemon->reconcile.problems_changed = true;
+    if (changes.objects || changes.seen)
+        daemon->dirty = true;
+    if (changes.objects)
+        fence_inforce_seen(daemon, noticed_ns);
+}
+
+static int open_kubernetes(struct fence_daemon *daemon, struct fence_err *err)
+{
+    FENCE_CLEANUP(fence_kube_config_done) struct fence_kube_config config = {0};
+    struct fence_sources *sources = &daemon->sources;
+    const char *path = daemon->options.kubeconfig;
+    int result;
+
+    result = path ? fence_kube_config_file(path, &config, err)
+                  : fence_kube_config_in_cluster(NULL, &config, err);
+    if (result == 0)
+        result = fence_kubernetes_new(&config, daemon->store, 1, &sources->kubernetes, err);
+    if (result < 0)
+        return fence_err_prefix(err, result, path ? "--kubeconfig" : "--kubernetes");
+    sources->kubernetes_watch =
+        (struct fence_fd_watch){.fd = fence_kubernetes_fd(sources->kubernetes),
+                                .ready = kubernetes_ready,
+                                .context = daemon};
+    return fence_loop_watch(&daemon->loop, &sources->kubernetes_watch, EPOLLIN, err);
 }
 
 int fence_sources_init(struct fence_daemon *daemon, struct fence_err *err)
@@ -93,6 +132,8 @@ int fence_sources_init(struct fence_daemon *daemon, struct fence_err *err)
     sources->count = count;
     for (size_t i = 0; i < count && result == 0; i++)
         result = open_source(daemon, &sources->items[i], (unsigned int)i, err);
+    if (result == 0 && daemon->options.kubernetes)
+        result = open_kubernetes(daemon, err);
     return result;
 }
 
@@ -105,6 +146,9 @@ void fence_sources_done(struct fence_daemon *daemon)
         fence_timer_close(&daemon->loop, &sources->items[i].timer);
         fence_folder_free(&sources->items[i].folder);
     }
+    if (sources->kubernetes)
+        fence_loop_forget(&daemon->loop, &sources->kubernetes_watch);
+    fence_kubernetes_free(&sources->kubernetes);
     free(sources->items);
     *sources = (struct fence_sources){0};
 }
@@ -120,5 +164,5 @@ bool fence_sources_all_seen(const struct fence_sources *sources)
     for (size_t i = 0; i < sources->count; i++)
         if (!sources->items[i].seen)
             return false;
-    return true;
+    return !sources->kubernetes || fence_kubernetes_all_seen(sources->kubernetes);
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The folders of --objects: followed, read when quiet, and looked at from time to time anyway. */
+/*
+ * The folders of --objects: followed, read when quiet, and looked at from time to time anyway. And
+ * the Kubernetes API, which comes before them.
+ */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cni/daemon/kubernetes.h"
 #include "cni/daemon/loop.h"
 #include "lib/objects/folder.h"
 
@@ -23,6 +27,8 @@ struct fence_source {
 struct fence_sources {
     struct fence_source *items;
     size_t count;
+    struct fence_kubernetes *kubernetes; /* NULL: not asked for */
+    struct fence_fd_watch kubernetes_watch;
 };
 
 /* Opens and reads all folders once. */
@@ -32,5 +38,6 @@ void fence_sources_done(struct fence_daemon *daemon);
 /* Read all of them now: finds what inotify does not tell (a volume mounted over the folder). */
 void fence_sources_read(struct fence_daemon *daemon);
 
-/* False as long as a folder's objects are not known at all: then nothing may be loosened. */
+/* False as long as the objects of a folder or of a kind of the API are not known at all: then
+ * nothing may be loosened. */
 bool fence_sources_all_seen(const struct fence_sources *sources);

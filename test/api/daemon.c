@@ -32,7 +32,7 @@ struct bad_option {
 };
 
 static const struct bad_option bad_options[] = {
-    {{NULL}, {"--objects DIR is needed"}},
+    {{NULL}, {"--objects DIR or --kubernetes is needed"}},
     {{"--nonsense"}, {"--nonsense is not an option", "--help"}},
     {{"stray"}, {"stray is not an option"}},
     {{"--objects"}, {"--objects needs a value"}},
