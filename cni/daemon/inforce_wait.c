@@ -78,8 +78,13 @@ static const struct fence_problem *find_refusal(const struct look *look, bool wh
 
 static enum outcome refused(struct look *look, const struct fence_problem *problem)
 {
-    snprintf(look->text, sizeof(look->text), "it was refused: %s:%u: %s", problem->unit,
-             problem->line, problem->text);
+    /* what the API holds has no lines */
+    if (problem->line)
+        snprintf(look->text, sizeof(look->text), "it was refused: %s:%u: %s", problem->unit,
+                 problem->line, problem->text);
+    else
+        snprintf(look->text, sizeof(look->text), "it was refused: %s: %s", problem->unit,
+                 problem->text);
     return OUTCOME_NEVER;
 }
 

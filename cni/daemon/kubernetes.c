@@ -207,18 +207,48 @@ static bool is_well(const struct each_resource *each, unsigned int resource,
     return each->seen && !*state->problem;
 }
 
-bool fence_kubernetes_problem(const struct fence_kubernetes *kubernetes, unsigned int resource,
-                              char *ret_text, size_t size)
+enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kubernetes *kubernetes,
+                                                        unsigned int resource, char *ret_text,
+                                                        size_t size)
 {
     const struct each_resource *each = &kubernetes->each[resource];
     struct fence_kube_state state;
 
     fence_kube_state(kubernetes->kube, resource, &state);
     if (is_well(each, resource, &state))
-        return false;
+        return FENCE_KUBERNETES_WELL;
     snprintf(ret_text, size, NAME ": %s: %s: %s", resources[resource].kind,
              *state.problem ? state.problem : "its first list has not come yet",
              each->seen ? "what is known of it stays in force"
                         : "nothing is changed until it has been listed once");
-    return true;
+    return *state.problem || state.phase == FENCE_KUBE_ABSENT ? FENCE_KUBERNETES_ILL
+                                                              : FENCE_KUBERNETES_BEGINS;
+}
+
+cJSON *fence_kubernetes_json(const struct fence_kubernetes *kubernetes)
+{
+    cJSON *json, *kinds;
+
+    if (!kubernetes)
+        return cJSON_CreateNull();
+    json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "connections", fence_kube_connections(kubernetes->kube));
+    kinds = cJSON_AddArrayToObject(json, "kinds");
+    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++) {
+        cJSON *kind = cJSON_CreateObject();
+        struct fence_kube_state state;
+
+        fence_kube_state(kubernetes->kube, i, &state);
+        cJSON_AddStringToObject(kind, "kind", resources[i].kind);
+        cJSON_AddStringToObject(kind, "phase", fence_kube_phase_name(state.phase));
+        cJSON_AddBoolToObject(kind, "listed", kubernetes->each[i].seen);
+        cJSON_AddStringToObject(kind, "problem", state.problem);
+        cJSON_AddNumberToObject(kind, "lists", (double)state.lists);
+        cJSON_AddNumberToObject(kind, "watches", (double)state.watches);
+        cJSON_AddNumberToObject(kind, "events", (double)state.events);
+        cJSON_AddNumberToObject(kind, "bytes", (double)state.bytes);
+        cJSON_AddNumberToObject(kind, "failures", (double)state.failures);
+        cJSON_AddItemToArray(kinds, kind);
+    }
+    return json;
 }

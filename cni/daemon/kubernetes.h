@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cjson/cJSON.h>
+
 #include "lib/base/err.h"
 #include "lib/kube/kube.h"
 #include "lib/objects/store.h"
@@ -44,6 +46,16 @@ void fence_kubernetes_handle(struct fence_kubernetes *kubernetes,
  */
 bool fence_kubernetes_all_seen(const struct fence_kubernetes *kubernetes);
 
-/* What is wrong with one kind, "kubernetes: Pod: ...": false when nothing is. */
-bool fence_kubernetes_problem(const struct fence_kubernetes *kubernetes, unsigned int resource,
-                              char *ret_text, size_t size);
+enum fence_kubernetes_wellness {
+    FENCE_KUBERNETES_WELL,
+    FENCE_KUBERNETES_BEGINS, /* its first list is on its way, and nothing is wrong yet */
+    FENCE_KUBERNETES_ILL,
+};
+
+/* Unless it is well, the text says how one kind is: "kubernetes: Pod: ...". */
+enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kubernetes *kubernetes,
+                                                        unsigned int resource, char *ret_text,
+                                                        size_t size);
+
+/* For the status, as lib/api/README.md has it; null for NULL. */
+cJSON *fence_kubernetes_json(const struct fence_kubernetes *kubernetes);

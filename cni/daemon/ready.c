@@ -28,9 +28,13 @@ static void each_kind(const struct fence_daemon *daemon, fence_reason_visit visi
     const struct fence_kubernetes *kubernetes = daemon->sources.kubernetes;
     char text[TEXT_MAX];
 
-    for (unsigned int i = 0; kubernetes && i < FENCE_KUBERNETES_RESOURCES; i++)
-        if (fence_kubernetes_problem(kubernetes, i, text, sizeof(text)))
-            visit(context, FENCE_LOG_ERROR, text);
+    for (unsigned int i = 0; kubernetes && i < FENCE_KUBERNETES_RESOURCES; i++) {
+        enum fence_kubernetes_wellness how =
+            fence_kubernetes_problem(kubernetes, i, text, sizeof(text));
+
+        if (how != FENCE_KUBERNETES_WELL)
+            visit(context, how == FENCE_KUBERNETES_ILL ? FENCE_LOG_ERROR : FENCE_LOG_INFO, text);
+    }
 }
 
 static void each_refused(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)

@@ -58,6 +58,17 @@ void fence_kube_handle(struct fence_kube *kube)
         kube->next(kube);
 }
 
+const char *fence_kube_phase_name(enum fence_kube_phase phase)
+{
+    return phase == FENCE_KUBE_WATCHING ? "watching" : "another";
+}
+
+unsigned int fence_kube_connections(const struct fence_kube *kube)
+{
+    (void)kube;
+    return 3;
+}
+
 void fence_kube_state(const struct fence_kube *kube, unsigned int resource,
                       struct fence_kube_state *ret_state)
 {
@@ -208,7 +219,8 @@ static void assert_problem(const struct lab *lab, unsigned int resource, const c
 {
     char text[256] = "";
 
-    assert_int_equal(fence_kubernetes_problem(lab->kubernetes, resource, text, sizeof(text)),
+    assert_int_equal(fence_kubernetes_problem(lab->kubernetes, resource, text, sizeof(text)) !=
+                         FENCE_KUBERNETES_WELL,
                      *wanted != '\0');
     assert_string_equal(text, wanted);
 }
@@ -268,6 +280,28 @@ static void away_changes_nothing(void **state)
     assert_int_equal(policies(lab), 0);
 }
 
+static void status_has_every_kind(void **state)
+{
+    struct lab *lab = *state;
+    const cJSON *kinds, *pods;
+    cJSON *json;
+
+    handle(lab, list_most);
+    json = fence_kubernetes_json(lab->kubernetes);
+    kinds = cJSON_GetObjectItem(json, "kinds");
+    assert_int_equal(cJSON_GetArraySize(kinds), FENCE_KUBERNETES_RESOURCES);
+    pods = cJSON_GetArrayItem(kinds, FENCE_OBJECT_POD);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(pods, "kind")), "Pod");
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(pods, "listed")));
+    assert_true(
+        cJSON_IsFalse(cJSON_GetObjectItem(cJSON_GetArrayItem(kinds, FENCE_OBJECT_NODE), "listed")));
+    assert_int_equal(cJSON_GetObjectItem(json, "connections")->valueint, 3);
+    cJSON_Delete(json);
+    json = fence_kubernetes_json(NULL);
+    assert_true(cJSON_IsNull(json));
+    cJSON_Delete(json);
+}
+
 static void large_lists_are_told(void **state)
 {
     struct lab *lab = *state;
@@ -283,6 +317,7 @@ int main(void)
         cmocka_unit_test(resources_are_those_of_the_kinds),
         cmocka_unit_test_setup_teardown(start_waits_for_every_kind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(away_changes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(status_has_every_kind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(large_lists_are_told, set_up, tear_down),
     };
 

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# kubernetes.sh: objects from the Kubernetes API instead of a folder: pods and policies come, change
+# and go there, and verdicts follow; how long that takes. The API server dies: what is in force stays,
+# and what changed meanwhile is there when it is back. A folder that says otherwise does not count.
+# shellcheck source=test/e2e/lab.sh
+source "$(dirname "$0")/lab.sh"
+lab_enter "$@"
+
+api=$LAB/api
+data=$LAB_SOURCE/test/e2e/data
+changes=${LAB_CHANGES:-20}
+
+api() {
+    "$LAB_SOURCE/test/e2e/apiserver.py" "$1" "$api" "${@:2}"
+}
+
+# api_start VERSION: with what was there. Its first resourceVersion: no server goes back.
+api_start() {
+    lab_background node apiserver "$LAB_TOOLS/test-apiserver" --folder "$api" --listen 127.0.0.1:6443 --version "$1"
+    api_pid=$LAB_PID
+    eventually "the API server serves" 20 test -s "$api/control"
+}
+
+# The lab's stage goes to the API: lab_publish and all that calls it do so, too.
+lab_swap() {
+    api sync "$LAB/stage"
+}
+
+folder_swap() {
+    cp "$LAB"/stage-folder/*.yaml "$LAB/objects/"
+}
+
+ready_is() {
+    [ "$(lab_status .ready)" = "$1" ]
+}
+
+says() {
+    lab_has "$1" status -o json
+}
+
+mkdir -p "$LAB/objects" "$LAB/stage-folder" "$api"
+lab_chain bridge
+lab_object policies <"$data/shop.yaml"
+
+lab_say "no API server yet: not ready, and it says why"
+api_start 1000
+kill -KILL "$api_pid"
+wait "$api_pid" 2>/dev/null || true
+lab_daemon_start --kubeconfig "$api/kubeconfig"
+eventually "not ready" 5 ready_is false
+eventually "it says why" 5 says 'kubernetes: Pod: connecting to 127.0.0.1 port 6443: Connection refused'
+
+lab_say "it comes: pods by ADD, policies through the API"
+rm -f "$api/control"
+api_start 2000
+lab_swap
+eventually "ready" 40 ready_is true
+lab_pods_add web api db intruder
+lab_expect <"$data/shop.table"
+
+lab_say "no policy left: all reach all, then the policies again"
+lab_object_remove policies
+lab_publish
+sed -n 's/ deny$/ ok/p' "$data/shop.table" | lab_expect
+lab_object policies <"$data/shop.yaml"
+lab_publish
+lab_expect <"$data/shop.table"
+
+lab_say "a new label moves a pod"
+lab_pod_object intruder app=api
+lab_publish
+lab_expect <"$data/relabelled.table"
+lab_pod_object intruder app=intruder
+lab_publish
+lab_expect <"$data/shop.table"
+
+lab_say "from the API's answer to a change of a label until the first connection that it allows"
+pod=/api/v1/namespaces/$LAB_NAMESPACE/pods/intruder
+refused() {
+    [ "$(LAB_TIMEOUT_MS=100 lab_reach intruder db tcp 5432)" = timeout ]
+}
+for ((i = 0; i < changes; i++)); do
+    lab_background intruder await "$LAB_TOOLS/netprobe" await -t 5000 "tcp,${LAB_POD_IP4[db]},5432"
+    awaiting=$LAB_PID
+    answered=$(api patch "$pod" '{"metadata":{"labels":{"app":"api"}}}')
+    wait "$awaiting" || lab_fail "not within 5 s: $(cat "$LAB/out/await")"
+    awk -v a="$(cat "$LAB/out/await")" -v b="$answered" 'BEGIN { printf "%.1f\n", a - b }' >>"$LAB/out/times"
+    api patch "$pod" '{"metadata":{"labels":{"app":"intruder"}}}' >/dev/null
+    eventually "it is refused again" 5 refused
+done
+lab_say "ms, median and most of $changes: $(sort -n "$LAB/out/times" | awk '{ t[NR] = $1 } END { print t[int((NR + 1) / 2)], t[NR] }'); by the daemon's own clock, s: $(lab_status '.inForce | "p50 \(.p50) p99 \(.p99)"')"
+
+lab_say "watches are cut, the versions too old, the token refused for a while"
+for how in cut line properly; do
+    api control POST /watches "{\"end\": \"$how\"}" >/dev/null
+done
+api control POST /compact '{}' >/dev/null
+api control POST /tokens '{"accept": ["another"]}' >/dev/null
+api control POST /watches '{"end": "cut"}' >/dev/null
+eventually "the token is refused" 10 says 'HTTP 401'
+api control POST /tokens '{"accept": ["test-token"]}' >/dev/null
+lab_pod_object intruder app=api
+lab_publish
+lab_expect <"$data/relabelled.table"
+lab_pod_object intruder app=intruder
+lab_publish
+lab_expect <"$data/shop.table"
+
+lab_say "the API server dies: what is in force stays"
+kill -KILL "$api_pid"
+wait "$api_pid" 2>/dev/null || true
+eventually "it says so" 10 says 'kubernetes: .*what is known of it stays in force'
+lab_expect <"$data/shop.table"
+lab_daemon_kill
+lab_daemon_start --kubeconfig "$api/kubeconfig"
+lab_expect <"$data/shop.table"
+lab_pod_object intruder app=api
+rm -f "$api/control" "$api/synced.json" # it remembers nothing
+api_start 9000
+lab_swap
+eventually "ready" 60 ready_is true
+lab_publish
+lab_expect <"$data/relabelled.table"
+lab_pod_object intruder app=intruder
+lab_publish
+
+lab_say "a folder says otherwise: named, and the API counts"
+printf 'apiVersion: podfence.io/v1alpha1\nkind: SegmentPolicy\nmetadata: { name: db, namespace: shop }\nspec: { mode: Denylist, appliesTo: {}, ingress: [ {} ] }\n' \
+    >"$LAB/stage-folder/other.yaml"
+folder_swap
+eventually "the conflict is named" 10 says 'SegmentPolicy/shop/db.*kubernetes|kubernetes.*SegmentPolicy/shop/db'
+lab_expect <"$data/shop.table"
+rm -f "$LAB/objects/other.yaml"
+
+kill "$api_pid"
+wait "$api_pid" 2>/dev/null || true
+lab_end
