@@ -124,11 +124,9 @@ BUILD_DIR=build/asan BUILD_TARGETS=unit-tests scripts/build.sh -DFENCE_SANITIZE=
 [ -z "$lint" ] || lint_start
 step "unit tests with sanitizers"
 run_tests build/asan "$cores" -L unit
-step "unit, bpf and kernel tests"
-run_tests build "$cores" -LE e2e
-# more of them than cores: they wait most of the time
-step "end-to-end tests"
-run_tests build $((cores + 1)) -L e2e
+# more of them than cores: they wait most of the time; unit tests have been run
+step "bpf, kernel and end-to-end tests"
+run_tests build $((cores + 1)) -LE unit
 if [ -n "$lint" ]; then
     step "lint"
     lint_end

@@ -133,6 +133,10 @@ int fence_kubernetes_new(const struct fence_kube_config *config, struct fence_st
 {
     FENCE_CLEANUP(fence_kubernetes_free)
     struct fence_kubernetes *kubernetes = calloc(1, sizeof(*kubernetes));
+    struct fence_kube_options options = {.user_agent = "podfenced",
+                                         .resources = resources,
+                                         .count = FENCE_KUBERNETES_RESOURCES,
+                                         .ops = &ops};
     int result;
 
     if (!kubernetes)
@@ -140,8 +144,8 @@ int fence_kubernetes_new(const struct fence_kube_config *config, struct fence_st
     result = fence_live_new(store, order, NAME, &kubernetes->live, err);
     if (result < 0)
         return result;
-    result = fence_kube_new(config, "podfenced", resources, FENCE_KUBERNETES_RESOURCES, &ops,
-                            kubernetes, &kubernetes->kube, err);
+    options.context = kubernetes;
+    result = fence_kube_new(config, &options, &kubernetes->kube, err);
     if (result < 0)
         return result;
     *ret_kubernetes = TAKE_PTR(kubernetes);

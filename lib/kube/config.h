@@ -10,12 +10,12 @@
 #include "lib/base/err.h"
 
 struct fence_kube_config {
-    char *origin;      /* for messages: "the service account of this pod", a path */
-    char *server;      /* "https://10.96.0.1:443", an IPv6 address in brackets; no slash at the end */
+    char *origin; /* for messages: "the service account of this pod", a path */
+    char *server; /* "https://10.96.0.1:443", an IPv6 address in brackets; no slash at the end */
     char *server_name; /* the name that its certificate must have; NULL: the host of `server` */
-    char *ca_file;     /* certificates of authorities, PEM; or the text itself; neither: the system's */
+    char *ca_file; /* certificates of authorities, PEM; or the text itself; neither: the system's */
     char *ca_pem;
-    char *token;      /* bearer token; or the file that has it, which is read again as it changes */
+    char *token; /* bearer token; or the file that has it, which is read again as it changes */
     char *token_file;
     char *cert_file; /* client certificate and its key: both as files, or both as PEM text */
     char *key_file;

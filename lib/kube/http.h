@@ -24,12 +24,12 @@ struct fence_http_head {
 
 /* How it ended. Exactly one for each exchange that was started and not cancelled. */
 struct fence_http_end {
-    int code; /* 0: the whole answer came, whatever its status was; else -errno: -ETIMEDOUT,
-                 -ECONNREFUSED, -ECONNRESET (ended in the middle), -EACCES (certificates),
-                 -ECANCELED (a handler refused to go on), -EIO */
-    long status;          /* 0 when there was no answer */
-    const char *message;  /* for people; "" with code 0 */
-    uint64_t bytes;       /* received, as on the wire before decompression */
+    int code;    /* 0: the whole answer came, whatever its status was; else -errno: -ETIMEDOUT,
+                    -ECONNREFUSED, -ECONNRESET (ended in the middle), -EACCES (certificates),
+                    -ECANCELED (a handler refused to go on), -EIO */
+    long status; /* 0 when there was no answer */
+    const char *message; /* for people; "" with code 0 */
+    uint64_t bytes;      /* received, as on the wire before decompression */
 };
 
 /* Called by fence_http_handle alone. After `end` the exchange is gone. */
@@ -69,8 +69,8 @@ int fence_http_start(struct fence_http *http, const struct fence_http_request *r
 /* Its `end` is not called. Also from inside its own handlers. */
 void fence_http_cancel(struct fence_http *http, struct fence_http_exchange **exchange);
 
-/* The server has refused the token (401): the file is read again for the next exchange. Without this
- * it is read again when it has changed, looked at once a minute at most. */
+/* The server has refused the token (401): the file is read again for the next exchange. Without
+ * this it is read again when it has changed, looked at once a minute at most. */
 void fence_http_renew_token(struct fence_http *http);
 
 /* Connections that are open, for metrics. */

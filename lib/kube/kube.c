@@ -160,18 +160,16 @@ static int add_reflectors(struct fence_kube *kube, const struct fence_kube_resou
     return kube->count == count ? 0 : fence_err_set(err, -ENOMEM, "out of memory");
 }
 
-int fence_kube_new(const struct fence_kube_config *config, const char *user_agent,
-                   const struct fence_kube_resource *resources, unsigned int count,
-                   const struct fence_kube_ops *ops, void *context, struct fence_kube **ret_kube,
-                   struct fence_err *err)
+int fence_kube_new(const struct fence_kube_config *config, const struct fence_kube_options *options,
+                   struct fence_kube **ret_kube, struct fence_err *err)
 {
     FENCE_CLEANUP(fence_kube_free) struct fence_kube *kube = calloc(1, sizeof(*kube));
     int r;
 
     if (!kube)
         return fence_err_set(err, -ENOMEM, "out of memory");
-    kube->ops = ops;
-    kube->context = context;
+    kube->ops = options->ops;
+    kube->context = options->context;
     kube->epoll_fd = kube->timer_fd = -1;
     kube->world = (struct fence_reflector_world){.start = world_start,
                                                  .cancel = world_cancel,
@@ -179,11 +177,11 @@ int fence_kube_new(const struct fence_kube_config *config, const char *user_agen
                                                  .now_ns = world_now_ns,
                                                  .random = world_random,
                                                  .context = kube};
-    r = fence_http_new(config, user_agent, &kube->http, err);
+    r = fence_http_new(config, options->user_agent, &kube->http, err);
     if (r == 0)
         r = open_fds(kube, err);
     if (r == 0)
-        r = add_reflectors(kube, resources, count, err);
+        r = add_reflectors(kube, options->resources, options->count, err);
     if (r < 0)
         return r;
     set_timer(kube);

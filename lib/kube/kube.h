@@ -44,10 +44,17 @@ struct fence_kube_ops {
     void (*settled)(void *context);
 };
 
-int fence_kube_new(const struct fence_kube_config *config, const char *user_agent,
-                   const struct fence_kube_resource *resources, unsigned int count,
-                   const struct fence_kube_ops *ops, void *context, struct fence_kube **ret_kube,
-                   struct fence_err *err);
+/* What it copies nothing of, but for the first. */
+struct fence_kube_options {
+    const char *user_agent;
+    const struct fence_kube_resource *resources;
+    unsigned int count; /* of them */
+    const struct fence_kube_ops *ops;
+    void *context;
+};
+
+int fence_kube_new(const struct fence_kube_config *config, const struct fence_kube_options *options,
+                   struct fence_kube **ret_kube, struct fence_err *err);
 void fence_kube_free(struct fence_kube **kube);
 
 /* Poll this for reading, then call fence_kube_handle: timers and sockets behind one descriptor. */
@@ -66,17 +73,17 @@ const char *fence_kube_phase_name(enum fence_kube_phase phase);
 /* Of one kind, for status and metrics. */
 struct fence_kube_state {
     enum fence_kube_phase phase;
-    bool listed;              /* a whole list has come since the start */
-    const char *problem;      /* why it waits; "" when nothing is wrong */
-    const char *version;      /* the last resourceVersion; "" before the first list */
-    uint64_t retry_at_ns;     /* boot time of the next try, 0 when none is set */
-    uint64_t heard_ns;        /* boot time of the last byte, 0 = never */
-    uint64_t lists;           /* begun */
-    uint64_t watches;         /* begun */
-    uint64_t events;          /* of watches */
-    uint64_t bytes;           /* received */
+    bool listed;          /* a whole list has come since the start */
+    const char *problem;  /* why it waits; "" when nothing is wrong */
+    const char *version;  /* the last resourceVersion; "" before the first list */
+    uint64_t retry_at_ns; /* boot time of the next try, 0 when none is set */
+    uint64_t heard_ns;    /* boot time of the last byte, 0 = never */
+    uint64_t lists;       /* begun */
+    uint64_t watches;     /* begun */
+    uint64_t events;      /* of watches */
+    uint64_t bytes;       /* received */
     uint64_t failures;
-    bool streaming;           /* the list came as a watch (sendInitialEvents) */
+    bool streaming; /* the list came as a watch (sendInitialEvents) */
 };
 /* Valid until the next call. */
 void fence_kube_state(const struct fence_kube *kube, unsigned int resource,

@@ -98,7 +98,9 @@ static char next_mark(struct cursor *cursor)
 {
     while (cursor->at < cursor->end && fence_kube_is_blank(*cursor->at))
         cursor->at++;
-    return cursor->at < cursor->end ? *cursor->at : '\0';
+    if (cursor->at == cursor->end)
+        return '\0';
+    return *cursor->at;
 }
 
 static int take_value(struct cursor *cursor, struct fence_kube_member *ret_value,

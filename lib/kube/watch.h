@@ -19,11 +19,11 @@ struct fence_kube_event {
     enum fence_kube_event_type type;
     char *object; /* its JSON, ended by NUL; the reader's */
     size_t size;
-    const char *version;   /* metadata.resourceVersion; "" when absent */
-    bool initial_end;      /* a bookmark that ends the initial events of a streaming list */
-    long status;           /* FENCE_KUBE_ERROR: code of its Status, else 0 */
-    const char *message;   /* and its message, "" when absent */
-    long retry_after_ms;   /* and details.retryAfterSeconds, -1 when absent */
+    const char *version; /* metadata.resourceVersion; "" when absent */
+    bool initial_end;    /* a bookmark that ends the initial events of a streaming list */
+    long status;         /* FENCE_KUBE_ERROR: code of its Status, else 0 */
+    const char *message; /* and its message, "" when absent */
+    long retry_after_ms; /* and details.retryAfterSeconds, -1 when absent */
 };
 
 struct fence_kube_watch; /* opaque */

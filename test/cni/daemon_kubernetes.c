@@ -23,18 +23,16 @@ struct fence_kube {
 
 static struct fence_kube *client;
 
-int fence_kube_new(const struct fence_kube_config *config, const char *user_agent,
-                   const struct fence_kube_resource *resources, unsigned int count,
-                   const struct fence_kube_ops *ops, void *context, struct fence_kube **ret_kube,
-                   struct fence_err *err)
+int fence_kube_new(const struct fence_kube_config *config, const struct fence_kube_options *options,
+                   struct fence_kube **ret_kube, struct fence_err *err)
 {
-    (void)config, (void)user_agent, (void)resources, (void)err;
-    assert_int_equal(count, FENCE_KUBERNETES_RESOURCES);
+    (void)config, (void)err;
+    assert_int_equal(options->count, FENCE_KUBERNETES_RESOURCES);
     client = calloc(1, sizeof(*client));
     assert_non_null(client);
-    client->ops = ops;
-    client->context = context;
-    for (unsigned int i = 0; i < count; i++)
+    client->ops = options->ops;
+    client->context = options->context;
+    for (unsigned int i = 0; i < options->count; i++)
         client->states[i].problem = "";
     *ret_kube = client;
     return 0;

@@ -52,7 +52,11 @@ static void change(struct server *server)
     if (server->version + 1 >= EVENTS)
         return;
     server->version++;
-    server->events[server->version].type = goes ? 'D' : server->objects.present & bit ? 'M' : 'A';
+    server->events[server->version].type = 'A';
+    if (server->objects.present & bit)
+        server->events[server->version].type = 'M';
+    if (goes)
+        server->events[server->version].type = 'D';
     server->events[server->version].name = name;
     server->objects.present = goes ? server->objects.present & ~bit : server->objects.present | bit;
     server->objects.versions[name] = server->version;

@@ -242,7 +242,7 @@ static void depth(void **state)
 
         memset(text + at, '[', levels);
         memset(text + at + levels, ']', levels);
-        strcpy(text + at + 2 * levels, "}]}");
+        strcpy(text + at + (size_t)2 * levels, "}]}");
         assert_int_equal(read_text(text, &(struct told){0}), levels == 63 ? 0 : -EBADMSG);
     }
 }
@@ -265,9 +265,9 @@ static void huge_object(void **state)
     (void)state;
     assert_int_equal(fence_kube_list_new(&ops, &told, &list), 0);
     assert_int_equal(fence_kube_list_feed(list, "{\"x\":\"", 6, NULL), 0);
-    assert_int_equal(feed_letters(list, 2 * FENCE_KUBE_OBJECT_MAX), 0); /* not kept */
+    assert_int_equal(feed_letters(list, (size_t)2 * FENCE_KUBE_OBJECT_MAX), 0); /* not kept */
     assert_int_equal(fence_kube_list_feed(list, "\",\"items\":[{\"x\":\"", 17, NULL), 0);
-    assert_int_equal(feed_letters(list, 2 * FENCE_KUBE_OBJECT_MAX), -EMSGSIZE);
+    assert_int_equal(feed_letters(list, (size_t)2 * FENCE_KUBE_OBJECT_MAX), -EMSGSIZE);
     fence_kube_list_free(&list);
     fence_kube_list_free(&list);
 }

@@ -98,6 +98,13 @@ static void check_pieces(const char *name, const char *body, size_t size)
     assert_memory_equal(&told, &expected, sizeof(told));
 }
 
+static void expect_types(size_t i, const struct told *told)
+{
+    for (unsigned int type = 0; type <= FENCE_KUBE_ERROR; type++)
+        if (told->types[type] != watches[i].types[type])
+            fail_msg("%s: %u events of type %u", watches[i].name, told->types[type], type);
+}
+
 static void counts(void **state)
 {
     (void)state;
@@ -107,10 +114,7 @@ static void counts(void **state)
         struct told told;
 
         assert_int_equal(read_pieces(body, size, &whole, &told, NULL), 0);
-        for (unsigned int type = 0; type <= FENCE_KUBE_ERROR; type++) {
-            if (told.types[type] != watches[i].types[type])
-                fail_msg("%s: %u events of type %u", watches[i].name, told.types[type], type);
-        }
+        expect_types(i, &told);
         assert_int_equal(told.initial_ends, watches[i].initial_ends);
         assert_int_equal(told.cut, watches[i].cut);
     }
@@ -247,7 +251,7 @@ static void huge_line(void **state)
 
     (void)state;
     assert_int_equal(fence_kube_watch_new(&ops, &told, &watch), 0);
-    for (size_t fed = 0; r == 0 && fed < 2 * FENCE_KUBE_OBJECT_MAX; fed += sizeof(letters))
+    for (size_t fed = 0; r == 0 && fed < (size_t)2 * FENCE_KUBE_OBJECT_MAX; fed += sizeof(letters))
         r = fence_kube_watch_feed(watch, letters, sizeof(letters), NULL);
     assert_int_equal(r, -EMSGSIZE);
     fence_kube_watch_free(&watch);
