@@ -3,7 +3,9 @@
 # Everything that must hold: install what is missing, build, lint, and all tests (unit tests with
 # ASan and UBSan). As root on Debian 12. The last line is "N passed, N failed, N skipped".
 # With CI=true a skipped test is a failure. --no-deps and --no-lint leave out those steps,
-# --tests REGEX all tests but those whose names match.
+# --tests REGEX all tests but those whose names match. --all: also those that have the label long,
+# which show on one topology or attachment what another test shows on the other, and which CI, that has
+# 25 minutes, leaves out.
 #
 # Lint takes what the tests leave of the processors, and is shown when they have ended.
 set -euo pipefail
@@ -11,11 +13,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 deps=yes
 lint=yes
+left_out='unit|long'
 tests=()
 while [ $# -gt 0 ]; do
     case $1 in
         --no-deps) deps= ;;
         --no-lint) lint= ;;
+        --all) left_out=unit ;;
         --tests)
             [ $# -gt 1 ] || {
                 echo "test.sh: --tests needs a regular expression" >&2
@@ -25,7 +29,7 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         *)
-            echo "test.sh: $1 is none of --no-deps, --no-lint, --tests REGEX" >&2
+            echo "test.sh: $1 is none of --no-deps, --no-lint, --all, --tests REGEX" >&2
             exit 2
             ;;
     esac
@@ -126,7 +130,7 @@ step "unit tests with sanitizers"
 run_tests build/asan "$cores" -L unit
 # more of them than cores: they wait most of the time; unit tests have been run
 step "bpf, kernel and end-to-end tests"
-run_tests build $((cores + 1)) -LE unit
+run_tests build $((cores + 1)) -LE "$left_out"
 if [ -n "$lint" ]; then
     step "lint"
     lint_end
