@@ -199,7 +199,8 @@ tour_live() {
     trap : INT
     while :; do lab_measure < <(lab_shop_lawful ok); done >/dev/null 2>&1 &
     traffic=$!
-    podfencectl top -f --lines 20 &
+    # no function in between: its number is to be podfencectl's own
+    "$LAB_BIN/podfencectl" --bpffs "$LAB_BPFFS" --socket "$LAB_SOCKET" top -f --lines 20 &
     view=$!
     read -rsn 1 _ || true
     kill "$view" "$traffic" 2>/dev/null || true
