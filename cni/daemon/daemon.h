@@ -20,6 +20,7 @@
 #include "cni/daemon/guard.h"
 #include "cni/daemon/http.h"
 #include "cni/daemon/inforce.h"
+#include "cni/daemon/leader.h"
 #include "cni/daemon/locals.h"
 #include "cni/daemon/loop.h"
 #include "cni/daemon/node.h"
@@ -43,6 +44,7 @@ struct fence_daemon {
     struct fence_takeover takeover; /* from an older layout, while that is going on */
     struct fence_store *store;
     struct fence_sources sources;
+    struct fence_leader leader;
     struct fence_cuts cuts;
     struct fence_inforce inforce;
     struct fence_node_watch node;

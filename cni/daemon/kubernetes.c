@@ -229,6 +229,12 @@ enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kuber
                                                               : FENCE_KUBERNETES_BEGINS;
 }
 
+const struct fence_reflector_world *
+fence_kubernetes_world(const struct fence_kubernetes *kubernetes)
+{
+    return fence_kube_world(kubernetes->kube);
+}
+
 cJSON *fence_kubernetes_json(const struct fence_kubernetes *kubernetes)
 {
     cJSON *json, *kinds;

@@ -57,5 +57,9 @@ enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kuber
                                                         unsigned int resource, char *ret_text,
                                                         size_t size);
 
+/* For requests of one's own, see fence_kube_world. */
+const struct fence_reflector_world *
+fence_kubernetes_world(const struct fence_kubernetes *kubernetes);
+
 /* For the status, as lib/api/README.md has it; null for NULL. */
 cJSON *fence_kubernetes_json(const struct fence_kubernetes *kubernetes);

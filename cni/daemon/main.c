@@ -217,6 +217,7 @@ static const start_step start_steps[] = {
     fence_cuts_init,
     fence_node_init,
     fence_sources_init,
+    fence_leader_init,
     fence_event_log_init,
     fence_audit_init,
     fence_alarms_init,
@@ -264,6 +265,7 @@ static void stop(struct fence_daemon *daemon)
     fence_alarms_done(daemon);
     fence_event_log_done(daemon);
     fence_audit_done(daemon);
+    fence_leader_done(daemon);
     fence_sources_done(daemon);
     fence_node_done(daemon);
     fence_unenforced_done(&daemon->unenforced);
@@ -298,6 +300,7 @@ static void init(struct fence_daemon *daemon)
         .adopt.timer = {.fd = -1, .watch.fd = -1},
         .inforce.deadline = {.fd = -1, .watch.fd = -1},
         .seeding.watch.fd = -1,
+        .leader.timer = {.fd = -1, .watch.fd = -1},
         .filters.timer = {.fd = -1, .watch.fd = -1},
         .guard = {.watch.fd = -1,
                   .conf_watch = -1,

@@ -95,6 +95,7 @@ static void kubernetes_ready(void *context, uint32_t events)
         daemon->dirty = true;
     if (changes.objects)
         fence_inforce_seen(daemon, noticed_ns);
+    fence_leader_turn(daemon);
 }
 
 static int open_kubernetes(struct fence_daemon *daemon, struct fence_err *err)

@@ -242,3 +242,8 @@ unsigned int fence_kube_connections(const struct fence_kube *kube)
 {
     return fence_http_connections(kube->http);
 }
+
+const struct fence_reflector_world *fence_kube_world(const struct fence_kube *kube)
+{
+    return &kube->world;
+}

@@ -89,3 +89,10 @@ struct fence_kube_state {
 void fence_kube_state(const struct fence_kube *kube, unsigned int resource,
                       struct fence_kube_state *ret_state);
 unsigned int fence_kube_connections(const struct fence_kube *kube);
+
+/*
+ * For requests of one's own (call.h, lease.h) over the same connection: they end inside
+ * fence_kube_handle. Valid as long as the client.
+ */
+struct fence_reflector_world;
+const struct fence_reflector_world *fence_kube_world(const struct fence_kube *kube);

@@ -61,6 +61,12 @@ const char *fence_kube_phase_name(enum fence_kube_phase phase)
     return phase == FENCE_KUBE_WATCHING ? "watching" : "another";
 }
 
+const struct fence_reflector_world *fence_kube_world(const struct fence_kube *kube)
+{
+    (void)kube;
+    return NULL;
+}
+
 unsigned int fence_kube_connections(const struct fence_kube *kube)
 {
     (void)kube;

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/daemon/leader.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "cni/daemon/daemon.h"
+#include "lib/base/clock.h"
+
+#define NAMESPACE "podfence"
+#define NAME      "podfence"
+
+#define NS_PER_MS   1000000u
+/* A timer takes an int of milliseconds. */
+#define WAIT_MAX_MS 3600000u
+
+/* How many nodes come before this one. */
+static unsigned int rank_of(const struct fence_daemon *daemon)
+{
+    const struct fence_object *const *nodes;
+    size_t count = fence_store_kind(daemon->store, FENCE_OBJECT_NODE, &nodes);
+    const char *name = daemon->options.node_name;
+    __u64 own = fence_hash_text(name);
+    unsigned int rank = 0;
+
+    for (size_t i = 0; i < count; i++)
+        rank += strcmp(nodes[i]->name, name) != 0 && fence_hash_text(nodes[i]->name) < own;
+    return rank;
+}
+
+/* All that is written for the whole cluster begins or ends. */
+static void lead(struct fence_daemon *daemon, bool held)
+{
+    daemon->leader.held = held;
+    fence_log(FENCE_LOG_INFO, held ? "this node writes for the whole cluster now"
+                                   : "another node writes for the whole cluster now");
+}
+
+void fence_leader_turn(struct fence_daemon *daemon)
+{
+    struct fence_leader *leader = &daemon->leader;
+    uint64_t now = fence_clock_boot_ns(), due;
+    bool held;
+
+    if (!leader->lease)
+        return;
+    if (fence_lease_due_ns(leader->lease) <= now)
+        fence_lease_set_rank(leader->lease, rank_of(daemon));
+    fence_lease_tick(leader->lease);
+    held = fence_lease_is_held(leader->lease);
+    if (held != leader->held)
+        lead(daemon, held);
+    due = fence_lease_due_ns(leader->lease);
+    due = due > now ? (due - now) / NS_PER_MS + 1 : 0;
+    fence_timer_after(&leader->timer, due < WAIT_MAX_MS ? (int)due : (int)WAIT_MAX_MS, 0);
+}
+
+static void timer_fired(void *context)
+{
+    fence_leader_turn(context);
+}
+
+int fence_leader_init(struct fence_daemon *daemon, struct fence_err *err)
+{
+    struct fence_leader *leader = &daemon->leader;
+    struct fence_lease_options options = {
+        .namespace_name = NAMESPACE, .name = NAME, .identity = daemon->options.node_name};
+    int result;
+
+    if (!daemon->sources.kubernetes)
+        return 0;
+    result = fence_timer_open(&daemon->loop, &leader->timer, CLOCK_BOOTTIME, err);
+    if (result < 0)
+        return result;
+    leader->timer.fire = timer_fired;
+    leader->timer.context = daemon;
+    options.world = fence_kubernetes_world(daemon->sources.kubernetes);
+    result = fence_lease_new(&options, &leader->lease);
+    if (result < 0)
+        return fence_err_set(err, result, "out of memory");
+    fence_leader_turn(daemon);
+    return 0;
+}
+
+void fence_leader_done(struct fence_daemon *daemon)
+{
+    fence_lease_free(&daemon->leader.lease);
+    fence_timer_close(&daemon->loop, &daemon->leader.timer);
+}
