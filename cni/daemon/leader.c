@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cni/daemon/leader.h"
 
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,6 +12,8 @@
 #define NAME      "podfence"
 
 #define NS_PER_MS   1000000u
+/* A stop waits so long for the server at most. */
+#define GIVE_MS     300u
 /* A timer takes an int of milliseconds. */
 #define WAIT_MAX_MS 3600000u
 
@@ -82,8 +85,25 @@ int fence_leader_init(struct fence_daemon *daemon, struct fence_err *err)
     return 0;
 }
 
+/* So that another node does not wait for it to run out. */
+static void give_back(struct fence_daemon *daemon)
+{
+    struct fence_kubernetes *kubernetes = daemon->sources.kubernetes;
+    uint64_t until = fence_clock_boot_ns() + GIVE_MS * (uint64_t)NS_PER_MS;
+    struct fence_kubernetes_changes changes;
+
+    while (fence_lease_give(daemon->leader.lease) && fence_clock_boot_ns() < until) {
+        struct pollfd waits = {.fd = fence_kubernetes_fd(kubernetes), .events = POLLIN};
+
+        if (poll(&waits, 1, 50) > 0)
+            fence_kubernetes_handle(kubernetes, &changes);
+    }
+}
+
 void fence_leader_done(struct fence_daemon *daemon)
 {
+    if (daemon->leader.lease)
+        give_back(daemon);
     fence_lease_free(&daemon->leader.lease);
     fence_timer_close(&daemon->loop, &daemon->leader.timer);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Steps: look (GET), and if it is to be had, take (POST where there is none, else PUT with the
- * version that was seen); then renew (PUT) until that is refused, and look again.
+ * version that was seen); then renew (PUT) until that is refused, and look again. Give: a PUT that
+ * names nobody.
  */
 #include "lib/kube/lease.h"
 
@@ -25,7 +26,7 @@
 #define IDENTITY   256u
 #define VERSION    128u
 
-enum step { STEP_LOOK, STEP_TAKE, STEP_RENEW };
+enum step { STEP_LOOK, STEP_TAKE, STEP_RENEW, STEP_GIVE };
 
 /* As last seen, or written. */
 struct record {
@@ -114,7 +115,8 @@ static void again_later(struct fence_lease *lease, const struct fence_kube_answe
 {
     uint64_t wait;
 
-    fence_err_set(&lease->problem, 0, "%s", answer->problem);
+    fence_err_set(&lease->problem, 0, "%s",
+                  *answer->problem ? answer->problem : "the answer is no Lease");
     wait = fence_backoff_ms(&fence_backoff_missing, lease->failures++, draw(lease),
                             answer->retry_after_ms);
     if (!fence_lease_is_held(lease)) {
@@ -197,7 +199,7 @@ static char *format_body(const struct fence_lease *lease)
     cJSON *json = cJSON_CreateObject();
     cJSON *metadata = cJSON_AddObjectToObject(json, "metadata");
     cJSON *spec = cJSON_AddObjectToObject(json, "spec");
-    bool own = is_own(lease);
+    bool own = is_own(lease), given = lease->step == STEP_GIVE;
     char time[40], *text;
 
     put_time(time, sizeof(time));
@@ -207,7 +209,7 @@ static char *format_body(const struct fence_lease *lease)
     cJSON_AddStringToObject(metadata, "namespace", lease->options.namespace_name);
     if (*lease->record.version)
         cJSON_AddStringToObject(metadata, "resourceVersion", lease->record.version);
-    cJSON_AddStringToObject(spec, "holderIdentity", lease->options.identity);
+    cJSON_AddStringToObject(spec, "holderIdentity", given ? "" : lease->options.identity);
     cJSON_AddNumberToObject(spec, "leaseDurationSeconds", DURATION_S);
     cJSON_AddStringToObject(spec, "acquireTime",
                             own && *lease->record.acquired ? lease->record.acquired : time);
@@ -269,6 +271,8 @@ static void answered(void *context, const struct fence_kube_answer *answer)
     lease->call = NULL;
     if (lease->step == STEP_LOOK)
         looked(lease, answer);
+    else if (lease->step == STEP_GIVE)
+        look_later(lease);
     else
         written(lease, answer);
 }
@@ -311,12 +315,26 @@ void fence_lease_tick(struct fence_lease *lease)
     if (now(lease) < fence_lease_due_ns(lease))
         return;
     /* it may be another's by now */
-    if (lease->step != STEP_LOOK && !fence_lease_is_held(lease) && !is_free(lease))
+    if (lease->step != STEP_LOOK && lease->step != STEP_GIVE && !fence_lease_is_held(lease) &&
+        !is_free(lease))
         lease->step = STEP_LOOK;
     if (start(lease) < 0) {
         lease->call = NULL;
         again_later(lease, &failed);
     }
+}
+
+bool fence_lease_give(struct fence_lease *lease)
+{
+    if (lease->step == STEP_GIVE)
+        return lease->call;
+    if (!fence_lease_is_held(lease))
+        return false;
+    fence_kube_call_cancel(&lease->call);
+    lease->renewed_ns = 0;
+    at_once(lease, STEP_GIVE);
+    fence_lease_tick(lease);
+    return lease->call;
 }
 
 bool fence_lease_is_held(const struct fence_lease *lease)

@@ -27,7 +27,7 @@ struct fence_lease_options {
 
 /* -ENOMEM. The first look is due at once (rank 0). */
 int fence_lease_new(const struct fence_lease_options *options, struct fence_lease **ret_lease);
-/* Cancels what is on its way. Who holds it keeps it until it runs out. */
+/* Cancels what is on its way. It stays ours until it runs out, unless it has been given. */
 void fence_lease_free(struct fence_lease **lease);
 
 /* 0 looks every 10 s, n every 10 * (n + 1) s, up to an hour. */
@@ -39,6 +39,8 @@ void fence_lease_tick(struct fence_lease *lease);
 
 /* Is it ours now? False as soon as it could not be renewed for two thirds of its duration. */
 bool fence_lease_is_held(const struct fence_lease *lease);
+/* Give it back, if it is held: the next who looks takes it. True as long as that is on its way. */
+bool fence_lease_give(struct fence_lease *lease);
 /* Who held it when last looked at; "" when nobody did. */
 const char *fence_lease_holder(const struct fence_lease *lease);
 /* Why it cannot be read or written; "" when it can. */
