@@ -41,6 +41,7 @@ struct fence_reflector {
     bool listing;                  /* of the step: the list is not ended */
     bool expired;                  /* of the exchange: the version is too old */
     bool told;                     /* of the exchange: an event came */
+    uint64_t counted;              /* of the exchange: what state.bytes has of it */
     bool resume;                   /* after a failure of a watch: watch again, do not list */
     int failed;                    /* of the exchange: what a handler returned */
     unsigned int failures;         /* in a row */
@@ -230,6 +231,11 @@ static int on_body(void *context, const char *data, size_t size)
 
     reflector->state.heard_ns = now(reflector);
     reflector->silences = 0;
+    /* a watch may last for ever, and is never compressed; of a page its end tells */
+    if (reflector->step != STEP_PAGE) {
+        reflector->state.bytes += size;
+        reflector->counted += size;
+    }
     if (!reflector->listing)
         reflector->silence_ms = SILENCE_MS;
     if (reflector->list)
@@ -343,7 +349,8 @@ static void on_end(void *context, const struct fence_http_end *end)
     struct fence_reflector *reflector = context;
 
     reflector->exchange = NULL;
-    reflector->state.bytes += end->bytes;
+    if (end->bytes > reflector->counted)
+        reflector->state.bytes += end->bytes - reflector->counted;
     if (end->code == 0 && reflector->status == 200 && reflector->failed == 0) {
         ended_well(reflector);
     } else if (end->code == 0 && reflector->status != 200) {
@@ -420,6 +427,7 @@ static void start(struct fence_reflector *reflector)
     reflector->state.retry_at_ns = 0;
     reflector->expired = reflector->told = reflector->resume = false;
     reflector->failed = 0;
+    reflector->counted = 0;
     reflector->status = 0;
     reflector->retry_after_ms = -1;
     reflector->answer[0] = '\0';

@@ -36,6 +36,7 @@ static void begin_stream(struct world *world)
     assert_true(world_head(world, 200, -1));
     assert_true(world_body(world, body, size));
     assert_true(world_state(world).listed && world_state(world).streaming);
+    assert_int_equal(world_state(world).bytes, size); /* before its end */
     assert_int_equal(world_state(world).phase, FENCE_KUBE_WATCHING);
 }
 

@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""kubernetes.py TOOLS RECORDINGS OUT.json NODES...: what a node asks of the API server, as podfenced
+reads it (bench-source), from clusters of NODES nodes made of recorded objects (shared/fixtures):
+bytes and time of the first lists, bytes of a pod's life, of a node's heartbeat, of a slice of a
+service. The rest is arithmetic, with the rates below."""
+
+import copy
+import http.client
+import json
+import os
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+
+PODS_PER_NODE = 20
+LIVES = 40  # of pods, measured
+HEARTBEATS = 200
+# What changes in a cluster, by the second and node.
+LIFE_RATE = 1 / 600  # a pod of each node is replaced every ten minutes
+HEARTBEAT_RATE = 1 / 300  # kubelet's nodeStatusReportFrequency
+SERVICE_WRITES = 2  # of an EndpointSlice in a pod's life: it comes, it goes
+BATCH = 2000
+
+
+class Server:
+    def __init__(self, tools, folder):
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [os.path.join(tools, "test-apiserver"), "--folder", folder, "--version", "1000"],
+            stdout=subprocess.PIPE, text=True)
+        self.process.stdout.readline()
+        with open(os.path.join(folder, "control"), encoding="utf-8") as file:
+            host, _, port = file.read().strip().removeprefix("http://").rpartition(":")
+        self.host, self.port = host, int(port)
+
+    def control(self, method, path, body=None):
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=600)
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        text = response.read()
+        connection.close()
+        if response.status >= 300:
+            sys.exit(f"{method} {path}: {response.status} {text.decode()}")
+        return text
+
+    def delete(self, path):
+        with open(os.path.join(self.folder, "server"), encoding="utf-8") as file:
+            host, _, port = file.read().strip().removeprefix("https://").rpartition(":")
+        tls = ssl.create_default_context(cafile=os.path.join(self.folder, "ca.crt"))
+        connection = http.client.HTTPSConnection(host, int(port), context=tls, timeout=60)
+        connection.request("DELETE", path, headers={"Authorization": "Bearer test-token"})
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        if response.status != 200:
+            sys.exit(f"DELETE {path}: {response.status}")
+
+    def put(self, items):
+        for i in range(0, len(items), BATCH):
+            self.control("POST", "/objects", json.dumps(
+                {"apiVersion": "v1", "kind": "List", "items": items[i:i + BATCH]}))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Source:
+    """One node's daemon, as far as it reads."""
+
+    def __init__(self, tools, folder):
+        self.process = subprocess.Popen(
+            [os.path.join(tools, "bench-source"), "--kubeconfig", os.path.join(folder, "kubeconfig")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.first = self.read()
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit("bench-source ended")
+        return json.loads(line)
+
+    def ask(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def settle(self):
+        """Until nothing comes any more."""
+        before = self.ask()
+        while True:
+            time.sleep(0.3)
+            now = self.ask()
+            if total(now, "events") == total(before, "events") and total(now, "bytes") == total(before, "bytes"):
+                return now
+            before = now
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def total(state, what, kind=None):
+    return sum(each[what] for each in state["kinds"] if kind in (None, each["kind"]))
+
+
+def lines(recordings, name):
+    with open(os.path.join(recordings, name + ".body"), encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def items(recordings, name, kind, version):
+    with open(os.path.join(recordings, name + ".body"), encoding="utf-8") as file:
+        return [{"kind": kind, "apiVersion": version, **item} for item in json.load(file)["items"]]
+
+
+def pod_address(index):
+    return f"10.{128 + (index >> 16)}.{index >> 8 & 255}.{index & 255}"
+
+
+def rename_pod(pod, index, node):
+    """Another pod that is as long."""
+    pod = copy.deepcopy(pod)
+    meta, status = pod["metadata"], pod.get("status", {})
+    meta["name"] = f"{meta['name']}-{index:06d}"
+    meta["uid"] = f"{index:08x}" + meta["uid"][8:]
+    if pod["spec"].get("nodeName"):
+        pod["spec"]["nodeName"] = node
+    if status.get("podIP"):
+        status["podIP"] = pod_address(index)
+        status["podIPs"] = [{"ip": pod_address(index)}] + status.get("podIPs", [])[1:]
+        for other in status["podIPs"][1:]:
+            other["ip"] = f"fd00:10::{index >> 16:x}:{index & 0xffff:x}" if index else "fd00:10::ffff:0"
+    return pod
+
+
+def make_cluster(recordings, nodes):
+    pods = [pod for pod in items(recordings, "list-pods", "Pod", "v1")
+            if pod["spec"].get("nodeName") and not pod["spec"].get("hostNetwork")]
+    node = items(recordings, "list-nodes", "Node", "v1")[0]
+    made = items(recordings, "list-namespaces", "Namespace", "v1")
+    for i in range(nodes):
+        one = copy.deepcopy(node)
+        one["metadata"]["name"] = f"node-{i:04d}"
+        one["metadata"]["labels"]["kubernetes.io/hostname"] = f"node-{i:04d}"
+        for address in one.get("status", {}).get("addresses", []):
+            if address["type"] == "InternalIP" and "." in address["address"]:
+                address["address"] = f"172.{16 + (i >> 16)}.{i >> 8 & 255}.{i & 255}"
+        one["spec"] = {k: v for k, v in one["spec"].items() if not k.startswith("podCIDR")}
+        made.append(one)
+    for i in range(nodes * PODS_PER_NODE):
+        made.append(rename_pod(pods[i % len(pods)], i, f"node-{i // PODS_PER_NODE:04d}"))
+    return made
+
+
+def live(server, recordings, nodes, count):
+    """The recorded life of a pod, for some."""
+    events = [e for e in lines(recordings, "watch-pods-events") if e["type"] != "BOOKMARK"]
+    for i in range(count):
+        index = nodes * PODS_PER_NODE + i
+        pods = [rename_pod(e["object"], index, f"node-{i % nodes:04d}") for e in events]
+        for pod in pods[:-1]:
+            server.put([pod])
+        meta = pods[-1]["metadata"]
+        server.delete(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}")
+
+
+def measure(tools, recordings, nodes):
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(tools, folder)
+        cluster = make_cluster(recordings, nodes)
+        server.put(cluster)
+        beating = [o for o in cluster if o["kind"] == "Node"]
+        source = Source(tools, folder)
+        first = source.first
+        before = source.settle()
+        live(server, recordings, nodes, LIVES)
+        after = source.settle()
+        life = (total(after, "bytes", "Pod") - total(before, "bytes", "Pod")) / LIVES
+        for i in range(HEARTBEATS):
+            one = beating[i % len(beating)]
+            for condition in one["status"].get("conditions", []):
+                condition["lastHeartbeatTime"] = f"2026-11-27T00:{i // 60:02d}:{i % 60:02d}Z"
+            server.put([one])
+        last = source.settle()
+        beat = (total(last, "bytes", "Node") - total(after, "bytes", "Node")) / HEARTBEATS
+        source.stop()
+        server.stop()
+    return {
+        "nodes": nodes, "pods": nodes * PODS_PER_NODE, "seen": [first["pods"], first["nodes"]],
+        "watches": sum(1 for each in first["kinds"] if each["phase"] == "watching"),
+        "listSeconds": first["seconds"], "residentMB": last["residentMB"],
+        "listBytes": total(first, "bytes"), "lifeBytes": life, "heartbeatBytes": beat,
+        "bytesPerSecond": nodes * (LIFE_RATE * life + HEARTBEAT_RATE * beat),
+    }
+
+
+def main():
+    tools, recordings, out, *sizes = sys.argv[1:]
+    rows = []
+    for nodes in map(int, sizes):
+        rows.append(measure(tools, recordings, nodes))
+        print(json.dumps(rows[-1]), flush=True)
+    with open(out, "w", encoding="utf-8") as file:
+        json.dump(rows, file, indent=1)
+
+
+main()
