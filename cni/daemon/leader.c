@@ -7,6 +7,7 @@
 
 #include "cni/daemon/daemon.h"
 #include "lib/base/clock.h"
+#include "lib/base/hash.h"
 
 #define NAMESPACE "podfence"
 #define NAME      "podfence"
@@ -17,17 +18,25 @@
 /* A timer takes an int of milliseconds. */
 #define WAIT_MAX_MS 3600000u
 
+/* The same in every process. */
+static __u64 place_of(const char *node)
+{
+    static const __u64 key[2];
+
+    return fence_hash_bytes(key, node, strlen(node)).words[0];
+}
+
 /* How many nodes come before this one. */
 static unsigned int rank_of(const struct fence_daemon *daemon)
 {
     const struct fence_object *const *nodes;
     size_t count = fence_store_kind(daemon->store, FENCE_OBJECT_NODE, &nodes);
     const char *name = daemon->options.node_name;
-    __u64 own = fence_hash_text(name);
+    __u64 own = place_of(name);
     unsigned int rank = 0;
 
     for (size_t i = 0; i < count; i++)
-        rank += strcmp(nodes[i]->name, name) != 0 && fence_hash_text(nodes[i]->name) < own;
+        rank += strcmp(nodes[i]->name, name) != 0 && place_of(nodes[i]->name) < own;
     return rank;
 }
 
