@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Benchmarks, as root: bench.sh policy|datapath|add|observe [--quick] [--check]
+# Benchmarks, as root: bench.sh policy|datapath|add|observe|kubernetes [--quick] [--check]
 #   policy    the policy engine at 100,000 pods and 10,000 policies against its targets, also with
 #             objects as an API tells them, then its growth as a table, build/bench/policy.csv and
 #             build/bench/policy.svg
@@ -12,6 +12,8 @@
 #   observe   what events cost of the rate of new connections, and what 100,000 drops a second cost
 #             podfenced, with the books of what was told (build/bench/observe.json); 2 minutes.
 #             FENCE_DAEMON_OPTIONS: more options of podfenced, such as those of its logs
+#   kubernetes  what each node asks of an API server, in clusters of 100, 1,000 and 5,000 nodes made
+#             of recorded objects (../shared/fixtures; build/bench/kubernetes.json); 2 minutes
 #   --quick   small sizes and few rounds, a minute
 #   --check   exit 1 when a target is missed
 # Exit 1 too when what was measured is not right, whatever it took.
@@ -21,7 +23,7 @@ cd "$(dirname "$0")/.."
 out=build/bench
 
 usage() {
-    sed -n '3,17s/^# \{0,1\}//p' "$0" >&2
+    sed -n '3,19s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -123,8 +125,17 @@ bench_observe() {
     return "$status"
 }
 
+# ---- the Kubernetes API ----------------------------------------------------------------------------
+
+bench_kubernetes() {
+    local nodes=(100 1000 5000) recordings=../shared/fixtures/kubernetes
+    [ -z "$quick" ] || nodes=(100 1000)
+    test/bench/kubernetes.py build/test "$recordings" "$out/kubernetes.json" "${nodes[@]}"
+    printf '\n%s\n' "$out/kubernetes.json"
+}
+
 case ${1:-} in
-    policy | datapath | add | observe) what=$1 ;;
+    policy | datapath | add | observe | kubernetes) what=$1 ;;
     *) usage ;;
 esac
 shift

@@ -18,10 +18,11 @@ import time
 PODS_PER_NODE = 20
 LIVES = 40  # of pods, measured
 HEARTBEATS = 200
+ENDPOINTS = 10  # of a service
 # What changes in a cluster, by the second and node.
 LIFE_RATE = 1 / 600  # a pod of each node is replaced every ten minutes
 HEARTBEAT_RATE = 1 / 300  # kubelet's nodeStatusReportFrequency
-SERVICE_WRITES = 2  # of an EndpointSlice in a pod's life: it comes, it goes
+SERVICE_WRITES = 2  # of an EndpointSlice in a pod's life: it is ready, it ends
 BATCH = 2000
 
 
@@ -168,6 +169,25 @@ def live(server, recordings, nodes, count):
         server.delete(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}")
 
 
+def beat(server, nodes, count):
+    for i in range(count):
+        one = nodes[i % len(nodes)]
+        for condition in one["status"].get("conditions", []):
+            condition["lastHeartbeatTime"] = f"2026-11-27T00:{i // 60:02d}:{i % 60:02d}Z"
+        server.put([one])
+
+
+def serve(server, recordings, count):
+    """Writes of the recorded slice, with so many endpoints."""
+    one = items(recordings, "list-endpointslices", "EndpointSlice", "discovery.k8s.io/v1")[-1]
+    endpoint = one["endpoints"][0]
+    one["endpoints"] = [{**endpoint, "addresses": [f"10.200.0.{i + 10}"]} for i in range(ENDPOINTS)]
+    one["addressType"] = "IPv4"
+    for i in range(count):
+        one["endpoints"][0]["conditions"] = {"ready": bool(i % 2), "serving": bool(i % 2), "terminating": not i % 2}
+        server.put([one])
+
+
 def measure(tools, recordings, nodes):
     with tempfile.TemporaryDirectory() as folder:
         server = Server(tools, folder)
@@ -180,22 +200,29 @@ def measure(tools, recordings, nodes):
         live(server, recordings, nodes, LIVES)
         after = source.settle()
         life = (total(after, "bytes", "Pod") - total(before, "bytes", "Pod")) / LIVES
-        for i in range(HEARTBEATS):
-            one = beating[i % len(beating)]
-            for condition in one["status"].get("conditions", []):
-                condition["lastHeartbeatTime"] = f"2026-11-27T00:{i // 60:02d}:{i % 60:02d}Z"
-            server.put([one])
+        beat(server, beating, HEARTBEATS)
+        beaten = source.settle()
+        heartbeat = (total(beaten, "bytes", "Node") - total(after, "bytes", "Node")) / HEARTBEATS
+        serve(server, recordings, LIVES)
         last = source.settle()
-        beat = (total(last, "bytes", "Node") - total(after, "bytes", "Node")) / HEARTBEATS
+        write = (total(last, "bytes", "EndpointSlice") - total(beaten, "bytes", "EndpointSlice")) / LIVES
         source.stop()
         server.stop()
     return {
         "nodes": nodes, "pods": nodes * PODS_PER_NODE, "seen": [first["pods"], first["nodes"]],
         "watches": sum(1 for each in first["kinds"] if each["phase"] == "watching"),
         "listSeconds": first["seconds"], "residentMB": last["residentMB"],
-        "listBytes": total(first, "bytes"), "lifeBytes": life, "heartbeatBytes": beat,
-        "bytesPerSecond": nodes * (LIFE_RATE * life + HEARTBEAT_RATE * beat),
+        "listBytes": total(first, "bytes"), "lifeBytes": life, "heartbeatBytes": heartbeat, "sliceBytes": write,
+        "bytesPerSecond": nodes * (LIFE_RATE * (life + SERVICE_WRITES * write) + HEARTBEAT_RATE * heartbeat),
     }
+
+
+def show(rows):
+    print("nodes    pods  watches  lists MB  after s  resident MB  a life B  heartbeat B  slice B  kB/s a node  MB/s of the server")
+    for row in rows:
+        print(f"{row['nodes']:5} {row['pods']:7} {row['watches']:8} {row['listBytes'] / 1e6:9.1f} {row['listSeconds']:8.2f} "
+              f"{row['residentMB']:12.1f} {row['lifeBytes']:9.0f} {row['heartbeatBytes']:12.0f} {row['sliceBytes']:8.0f} "
+              f"{row['bytesPerSecond'] / 1e3:12.2f} {row['nodes'] * row['bytesPerSecond'] / 1e6:19.1f}")
 
 
 def main():
@@ -203,9 +230,9 @@ def main():
     rows = []
     for nodes in map(int, sizes):
         rows.append(measure(tools, recordings, nodes))
-        print(json.dumps(rows[-1]), flush=True)
     with open(out, "w", encoding="utf-8") as file:
         json.dump(rows, file, indent=1)
+    show(rows)
 
 
 main()
