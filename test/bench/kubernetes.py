@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""kubernetes.py TOOLS RECORDINGS OUT.json NODES...: what a node asks of the API server, as podfenced
+"""kubernetes.py BUILD RECORDINGS OUT.json NODES...: what a node asks of the API server, as podfenced
 reads it (bench-source), from clusters of NODES nodes made of recorded objects (shared/fixtures):
 bytes and time of the first lists, bytes of a pod's life, of a node's heartbeat, of a slice of a
-service. The rest is arithmetic, with the rates below."""
+service. The rest is arithmetic, with the rates below. Then the memory of podfenced itself.
+
+As root in a network and a mount namespace of its own."""
 
 import copy
 import http.client
@@ -104,6 +106,54 @@ class Source:
         self.process.wait()
 
 
+class Daemon:
+    """podfenced, without pods of its own."""
+
+    def __init__(self, build, folder):
+        bpffs, socket = os.path.join(folder, "bpf"), os.path.join(folder, "podfenced.sock")
+        self.ctl = [os.path.join(build, "bin", "podfencectl"), "--bpffs", os.path.join(bpffs, "podfence"),
+                    "--socket", socket, "status", "-o", "json"]
+        os.mkdir(bpffs)
+        subprocess.run(["mount", "-t", "bpf", "bpf", bpffs], check=True)
+        self.log = open(os.path.join(folder, "log"), "w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [os.path.join(build, "bin", "podfenced"), "--bpffs", os.path.join(bpffs, "podfence"),
+             "--socket", socket, "--state", os.path.join(folder, "state"), "--node-name", "bench",
+             "--kubeconfig", os.path.join(folder, "kubeconfig")], stderr=self.log)
+
+    def wait(self):
+        for _ in range(600):
+            answer = subprocess.run(self.ctl, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+            if answer.stdout and json.loads(answer.stdout).get("ready"):
+                return
+            time.sleep(0.2)
+        sys.exit(f"podfenced is not ready: {open(self.log.name, encoding='utf-8').read()[-2000:]}")
+
+    def memory(self, what):
+        with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as file:
+            return next(int(line.split()[1]) / 1024 for line in file if line.startswith(what))
+
+    def stop(self, folder):
+        self.process.terminate()
+        self.process.wait()
+        self.log.close()
+        subprocess.run(["umount", os.path.join(folder, "bpf")], check=True)
+
+
+def remember(build, folder, server):
+    """MB once ready, and at most, everything listed a second time among it."""
+    daemon = Daemon(build, folder)
+    daemon.wait()
+    ready = daemon.memory("VmRSS:")
+    server.control("POST", "/compact", "{}")
+    server.control("POST", "/watches", '{"end": "cut"}')
+    time.sleep(15)
+    daemon.wait()
+    memory = {"ready": ready, "after": daemon.memory("VmRSS:"), "most": daemon.memory("VmHWM:")}
+    daemon.stop(folder)
+    return memory
+
+
 def total(state, what, kind=None):
     return sum(each[what] for each in state["kinds"] if kind in (None, each["kind"]))
 
@@ -188,7 +238,8 @@ def serve(server, recordings, count):
         server.put([one])
 
 
-def measure(tools, recordings, nodes):
+def measure(build, recordings, nodes):
+    tools = os.path.join(build, "test")
     with tempfile.TemporaryDirectory() as folder:
         server = Server(tools, folder)
         cluster = make_cluster(recordings, nodes)
@@ -207,29 +258,32 @@ def measure(tools, recordings, nodes):
         last = source.settle()
         write = (total(last, "bytes", "EndpointSlice") - total(beaten, "bytes", "EndpointSlice")) / LIVES
         source.stop()
+        memory = remember(build, folder, server)
         server.stop()
     return {
         "nodes": nodes, "pods": nodes * PODS_PER_NODE, "seen": [first["pods"], first["nodes"]],
         "watches": sum(1 for each in first["kinds"] if each["phase"] == "watching"),
         "listSeconds": first["seconds"], "residentMB": last["residentMB"],
+        "podfencedMB": memory,
         "listBytes": total(first, "bytes"), "lifeBytes": life, "heartbeatBytes": heartbeat, "sliceBytes": write,
         "bytesPerSecond": nodes * (LIFE_RATE * (life + SERVICE_WRITES * write) + HEARTBEAT_RATE * heartbeat),
     }
 
 
 def show(rows):
-    print("nodes    pods  watches  lists MB  after s  resident MB  a life B  heartbeat B  slice B  kB/s a node  MB/s of the server")
+    print("nodes    pods  watches  lists MB  after s  podfenced MB  most  a life B  heartbeat B  slice B  kB/s a node  MB/s of the server")
     for row in rows:
         print(f"{row['nodes']:5} {row['pods']:7} {row['watches']:8} {row['listBytes'] / 1e6:9.1f} {row['listSeconds']:8.2f} "
-              f"{row['residentMB']:12.1f} {row['lifeBytes']:9.0f} {row['heartbeatBytes']:12.0f} {row['sliceBytes']:8.0f} "
+              f"{row['podfencedMB']['ready']:13.1f} {row['podfencedMB']['most']:5.1f} "
+              f"{row['lifeBytes']:9.0f} {row['heartbeatBytes']:12.0f} {row['sliceBytes']:8.0f} "
               f"{row['bytesPerSecond'] / 1e3:12.2f} {row['nodes'] * row['bytesPerSecond'] / 1e6:19.1f}")
 
 
 def main():
-    tools, recordings, out, *sizes = sys.argv[1:]
+    build, recordings, out, *sizes = sys.argv[1:]
     rows = []
     for nodes in map(int, sizes):
-        rows.append(measure(tools, recordings, nodes))
+        rows.append(measure(build, recordings, nodes))
     with open(out, "w", encoding="utf-8") as file:
         json.dump(rows, file, indent=1)
     show(rows)
