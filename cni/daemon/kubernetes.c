@@ -14,6 +14,8 @@
 #define CONFIG_MAPS FENCE_OBJECT_KINDS
 /* Below so many objects in a list, giving memory back costs more than it is worth. */
 #define LARGE_LIST  2000
+/* One may be of a server that has not read its roles yet. */
+#define REFUSALS    2
 
 /* The kinds of lib/objects in their order, then ConfigMaps. */
 static const struct fence_kube_resource resources[] = {
@@ -43,7 +45,9 @@ struct each_resource {
     size_t listed; /* objects of the list that is being told */
     bool listing;
     bool seen;
-    uint64_t failures; /* as last looked at */
+    bool without;          /* done without: it has no right to list them */
+    unsigned int refusals; /* in a row, since all others are seen */
+    uint64_t failures;     /* as last looked at */
     enum fence_kube_phase phase;
 };
 
@@ -167,6 +171,32 @@ int fence_kubernetes_fd(const struct fence_kubernetes *kubernetes)
     return fence_kube_fd(kubernetes->kube);
 }
 
+static bool are_seen(const struct fence_kubernetes *kubernetes, unsigned int count)
+{
+    for (unsigned int i = 0; i < count; i++)
+        if (!kubernetes->each[i].seen && !kubernetes->each[i].without)
+            return false;
+    return true;
+}
+
+/* The same role lets all other kinds be listed, so that one that is refused was left out of it. */
+static void look_at_refusal(struct fence_kubernetes *kubernetes,
+                            const struct fence_kube_state *state)
+{
+    struct each_resource *each = &kubernetes->each[CONFIG_MAPS];
+
+    if (each->seen)
+        each->without = false;
+    if (each->seen || state->failures == each->failures)
+        return;
+    if (state->status == 403 && are_seen(kubernetes, CONFIG_MAPS))
+        each->refusals++;
+    else
+        each->refusals = 0;
+    if (each->refusals >= REFUSALS)
+        each->without = true;
+}
+
 static void look_at(struct fence_kubernetes *kubernetes, unsigned int resource)
 {
     struct each_resource *each = &kubernetes->each[resource];
@@ -175,6 +205,8 @@ static void look_at(struct fence_kubernetes *kubernetes, unsigned int resource)
     fence_kube_state(kubernetes->kube, resource, &state);
     if (state.listed || (state.phase == FENCE_KUBE_ABSENT && is_optional(resource)))
         each->seen = true;
+    if (resource == CONFIG_MAPS)
+        look_at_refusal(kubernetes, &state);
     if (state.phase != each->phase || state.failures != each->failures)
         kubernetes->changes.problems = true;
     each->phase = state.phase;
@@ -196,10 +228,7 @@ void fence_kubernetes_handle(struct fence_kubernetes *kubernetes,
 
 bool fence_kubernetes_all_seen(const struct fence_kubernetes *kubernetes)
 {
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
-        if (!kubernetes->each[i].seen)
-            return false;
-    return true;
+    return are_seen(kubernetes, FENCE_KUBERNETES_RESOURCES);
 }
 
 /* Where a kind is not installed that may be so, nothing is wrong. */
@@ -223,8 +252,11 @@ enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kuber
         return FENCE_KUBERNETES_WELL;
     snprintf(ret_text, size, NAME ": %s: %s: %s", resources[resource].kind,
              *state.problem ? state.problem : "its first list has not come yet",
-             each->seen ? "what is known of it stays in force"
-                        : "nothing is changed until it has been listed once");
+             each->seen      ? "what is known of it stays in force"
+             : each->without ? "done without: no policies are read from ConfigMaps of the API"
+                             : "nothing is changed until it has been listed once");
+    if (each->without)
+        return FENCE_KUBERNETES_WITHOUT;
     return *state.problem || state.phase == FENCE_KUBE_ABSENT ? FENCE_KUBERNETES_ILL
                                                               : FENCE_KUBERNETES_BEGINS;
 }
@@ -252,6 +284,7 @@ cJSON *fence_kubernetes_json(const struct fence_kubernetes *kubernetes)
         cJSON_AddStringToObject(kind, "kind", resources[i].kind);
         cJSON_AddStringToObject(kind, "phase", fence_kube_phase_name(state.phase));
         cJSON_AddBoolToObject(kind, "listed", kubernetes->each[i].seen);
+        cJSON_AddBoolToObject(kind, "without", kubernetes->each[i].without);
         cJSON_AddStringToObject(kind, "problem", state.problem);
         cJSON_AddNumberToObject(kind, "lists", (double)state.lists);
         cJSON_AddNumberToObject(kind, "watches", (double)state.watches);

@@ -43,12 +43,15 @@ void fence_kubernetes_handle(struct fence_kubernetes *kubernetes,
 /*
  * Has every kind been listed once since the start? A kind that is not installed counts as listed
  * where it is one that podfence or its user installs; a server without Pods is the wrong server.
+ * So do ConfigMaps where their right has not been given: that is when they were refused (403) again
+ * and again since all other kinds were listed.
  */
 bool fence_kubernetes_all_seen(const struct fence_kubernetes *kubernetes);
 
 enum fence_kubernetes_wellness {
     FENCE_KUBERNETES_WELL,
-    FENCE_KUBERNETES_BEGINS, /* its first list is on its way, and nothing is wrong yet */
+    FENCE_KUBERNETES_BEGINS,  /* its first list is on its way, and nothing is wrong yet */
+    FENCE_KUBERNETES_WITHOUT, /* ConfigMaps, whose right has not been given: done without */
     FENCE_KUBERNETES_ILL,
 };
 

@@ -32,7 +32,7 @@ static void each_kind(const struct fence_daemon *daemon, fence_reason_visit visi
         enum fence_kubernetes_wellness how =
             fence_kubernetes_problem(kubernetes, i, text, sizeof(text));
 
-        if (how != FENCE_KUBERNETES_WELL)
+        if (how == FENCE_KUBERNETES_BEGINS || how == FENCE_KUBERNETES_ILL)
             visit(context, how == FENCE_KUBERNETES_ILL ? FENCE_LOG_ERROR : FENCE_LOG_INFO, text);
     }
 }
@@ -224,6 +224,17 @@ static void log_notes(struct fence_daemon *daemon)
                                  locals->label_errors[i]);
 }
 
+/* What is done without is no reason not to be ready. */
+static void log_without(struct fence_daemon *daemon)
+{
+    const struct fence_kubernetes *kubernetes = daemon->sources.kubernetes;
+    char text[TEXT_MAX];
+
+    for (unsigned int i = 0; kubernetes && i < FENCE_KUBERNETES_RESOURCES; i++)
+        if (fence_kubernetes_problem(kubernetes, i, text, sizeof(text)) == FENCE_KUBERNETES_WITHOUT)
+            fence_conditions_add(&daemon->conditions, FENCE_LOG_WARNING, "%s", text);
+}
+
 void fence_ready_log(struct fence_daemon *daemon)
 {
     const struct fence_problem *problems;
@@ -235,6 +246,7 @@ void fence_ready_log(struct fence_daemon *daemon)
     log_readiness(daemon);
     for (size_t i = 0; i < count; i++)
         log_problem(&daemon->conditions, &problems[i]);
+    log_without(daemon);
     log_unadopted(daemon);
     log_notes(daemon);
     fence_conditions_end(&daemon->conditions);

@@ -75,6 +75,7 @@ struct fence_kube_state {
     enum fence_kube_phase phase;
     bool listed;          /* a whole list has come since the start */
     const char *problem;  /* why it waits; "" when nothing is wrong */
+    long status;          /* HTTP status of the last answer; 0: none to the last request yet */
     const char *version;  /* the last resourceVersion; "" before the first list */
     uint64_t retry_at_ns; /* boot time of the next try, 0 when none is set */
     uint64_t heard_ns;    /* boot time of the last byte, 0 = never */

@@ -487,5 +487,6 @@ void fence_reflector_state(const struct fence_reflector *reflector,
 {
     *ret_state = reflector->state;
     ret_state->problem = reflector->err.text;
+    ret_state->status = reflector->status;
     ret_state->version = reflector->version;
 }

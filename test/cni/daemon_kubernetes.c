@@ -126,6 +126,7 @@ static void refuse_nodes(struct fence_kube *kube)
 {
     kube->states[FENCE_OBJECT_NODE].phase = FENCE_KUBE_REFUSED;
     kube->states[FENCE_OBJECT_NODE].problem = "403: no right";
+    kube->states[FENCE_OBJECT_NODE].status = 403;
     kube->states[FENCE_OBJECT_NODE].failures++;
 }
 
@@ -139,6 +140,42 @@ static void list_nodes(struct fence_kube *kube)
 {
     kube->states[FENCE_OBJECT_NODE].problem = "";
     list(kube, FENCE_OBJECT_NODE, NULL);
+}
+
+static void refuse(struct fence_kube *kube, unsigned int resource, long status)
+{
+    kube->states[resource].phase = FENCE_KUBE_REFUSED;
+    kube->states[resource].status = status;
+    kube->states[resource].problem = "no right";
+    kube->states[resource].failures++;
+}
+
+static void forbid_config_maps(struct fence_kube *kube)
+{
+    refuse(kube, CONFIG_MAPS, 403);
+}
+
+static void unknown_to_config_maps(struct fence_kube *kube)
+{
+    refuse(kube, CONFIG_MAPS, 401);
+}
+
+static void forbid_policies(struct fence_kube *kube)
+{
+    refuse(kube, POLICY, 403);
+}
+
+static void list_all_but_config_maps(struct fence_kube *kube)
+{
+    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+        if (i != CONFIG_MAPS)
+            list(kube, i, i == POLICY ? POLICY_TEXT : NULL);
+}
+
+static void list_config_maps(struct fence_kube *kube)
+{
+    kube->states[CONFIG_MAPS].problem = "";
+    list(kube, CONFIG_MAPS, CONFIG_MAP_TEXT);
 }
 
 static void lose_policies(struct fence_kube *kube)
@@ -219,6 +256,13 @@ static size_t policies(const struct lab *lab)
     return fence_store_kind(lab->store, POLICY, &objects);
 }
 
+static enum fence_kubernetes_wellness problem(const struct lab *lab, unsigned int resource)
+{
+    char text[256];
+
+    return fence_kubernetes_problem(lab->kubernetes, resource, text, sizeof(text));
+}
+
 static void assert_problem(const struct lab *lab, unsigned int resource, const char *wanted)
 {
     char text[256] = "";
@@ -259,6 +303,47 @@ static void start_waits_for_every_kind(void **state)
     assert_problem(lab, FENCE_OBJECT_NODE, "");
     changes = handle(lab, NULL);
     assert_true(!changes.seen && !changes.problems && !changes.objects);
+}
+
+static void config_maps_may_be_forbidden(void **state)
+{
+    struct lab *lab = *state;
+
+    for (unsigned int i = 0; i < 9; i++) /* a server that has not read its roles refuses all */
+        assert_false(handle(lab, forbid_config_maps).seen);
+    assert_false(handle(lab, list_all_but_config_maps).seen);
+    assert_false(handle(lab, forbid_config_maps).seen);
+    assert_false(handle(lab, unknown_to_config_maps).seen); /* a token says nothing of roles */
+    assert_false(handle(lab, forbid_config_maps).seen);
+    assert_false(handle(lab, NULL).seen); /* the same refusal */
+    assert_true(handle(lab, forbid_config_maps).seen);
+    assert_int_equal(problem(lab, CONFIG_MAPS), FENCE_KUBERNETES_WITHOUT);
+    assert_problem(lab, CONFIG_MAPS,
+                   "kubernetes: ConfigMap: no right: done without: no policies are read from "
+                   "ConfigMaps of the API");
+    assert_int_equal(policies(lab), 1);
+    assert_true(handle(lab, list_config_maps).objects); /* the right is given */
+    assert_int_equal(policies(lab), 2);
+    assert_problem(lab, CONFIG_MAPS, "");
+    handle(lab, forbid_config_maps); /* and taken away again: what is known stays */
+    handle(lab, forbid_config_maps);
+    handle(lab, forbid_config_maps);
+    assert_int_equal(problem(lab, CONFIG_MAPS), FENCE_KUBERNETES_ILL);
+    assert_int_equal(policies(lab), 2);
+}
+
+static void others_may_not(void **state)
+{
+    struct lab *lab = *state;
+
+    handle(lab, list_most); /* Nodes are still to come */
+    handle(lab, list_config_maps);
+    handle(lab, refuse_nodes);
+    for (unsigned int i = 0; i < 9; i++)
+        assert_false(handle(lab, refuse_nodes).seen);
+    assert_int_equal(problem(lab, FENCE_OBJECT_NODE), FENCE_KUBERNETES_ILL);
+    handle(lab, forbid_policies);
+    assert_int_equal(policies(lab), 2);
 }
 
 static void away_changes_nothing(void **state)
@@ -320,6 +405,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resources_are_those_of_the_kinds),
         cmocka_unit_test_setup_teardown(start_waits_for_every_kind, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(config_maps_may_be_forbidden, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(others_may_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(away_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(status_has_every_kind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(large_lists_are_told, set_up, tear_down),

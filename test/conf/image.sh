@@ -9,6 +9,17 @@ LAB_SOCKET=/run/podfence/podfenced.sock
 source "$(dirname "$0")/../e2e/lab.sh"
 lab_enter "$@"
 
+api=$LAB/api
+
+api() {
+    "$LAB_SOURCE/test/e2e/apiserver.py" "$1" "$api" "${@:2}"
+}
+
+# The lab's stage goes to the API: lab_publish and all that calls it do so, too.
+lab_swap() {
+    api sync "$LAB/stage"
+}
+
 command -v buildah >/dev/null || lab_skip "no buildah: run scripts/deps.sh"
 version=$(sed -nE 's/^project\(podfence VERSION ([0-9.]+).*/\1/p' "$LAB_SOURCE/CMakeLists.txt")
 arch=$(dpkg --print-architecture)
@@ -47,6 +58,8 @@ pod = daemons["spec"]["template"]["spec"]
 (container,) = pod["containers"]
 volumes = {volume["name"]: volume for volume in pod["volumes"]}
 with open(sys.argv[2] + "/mounts", "w") as out:
+    if pod["automountServiceAccountToken"]:
+        print("token - /var/run/secrets/kubernetes.io/serviceaccount ro", file=out)
     for mount in container["volumeMounts"]:
         path = volumes[mount["name"]].get("hostPath", {}).get("path", "-")
         print(mount["name"], path, mount["mountPath"], "ro" if mount.get("readOnly") else "rw", file=out)
@@ -54,17 +67,21 @@ json.dump({"arguments": container["args"], "capabilities": container["securityCo
            "probes": {name: container[name]["exec"]["command"] for name in ("livenessProbe", "readinessProbe")}},
           open(sys.argv[2] + "/container", "w"))
 PYTHON
-mkdir -p "$LAB"/bin "$LAB"/node/policies "$LAB"/objects /run/podfence /var/lib/podfence
+mkdir -p "$LAB"/bin "$LAB"/node/policies "$LAB"/objects "$api" /run/podfence /var/lib/podfence
+lab_background node apiserver "$LAB_TOOLS/test-apiserver" --folder "$api" --listen 127.0.0.1:6443
+api_pid=$LAB_PID
+eventually "the API server serves" 20 test -s "$api/control"
+api rights "$LAB_SOURCE/conf/install.yaml"
 mount --bind "$LAB/bpf" /sys/fs/bpf
 mount --bind "$root" "$root"
 mount --rbind /proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
-# Of the node's folders those of the lab are there already; the ConfigMaps are the lab's objects and the examples.
+# Of the node's folders those of the lab are there already; the user's ConfigMap is empty.
 while read -r volume path inside mode; do
     case $volume in
         bpffs | run | state | netns) source=$path ;;
-        cluster) source=$LAB/objects ;;
+        token) source=$api/serviceaccount ;;
         examples) source=$LAB_SOURCE/conf/base/examples ;;
         cni-cache) source=$LAB/cache ;;
         *) source=$LAB/node/$volume ;;
@@ -90,7 +107,8 @@ for capability in set(range(64)) - kept:
 if libc.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
     sys.exit("no_new_privs")
 os.execvpe(program, [program, *(arguments or container["arguments"])],
-           {"PATH": "/usr/sbin:/usr/bin", "NODE_NAME": "lab-node"})
+           {"PATH": "/usr/sbin:/usr/bin", "NODE_NAME": "lab-node", "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+            "KUBERNETES_SERVICE_PORT": "6443"})
 PYTHON
 # The lab runs what is in LAB_BIN: from here on, what is in the image. The daemon gets the DaemonSet's arguments.
 for program in podfenced podfencectl; do
@@ -145,4 +163,8 @@ expect_match "the liveness probe" "$(probe livenessProbe 2>&1 || true)" 'not run
 daemon_start
 probe_until readinessProbe
 lab_expect <"$LAB_SOURCE/test/e2e/data/shop.table"
+expect_equal "what is not watched" \
+    "$(lab_ctl status -o json | jq -c '[.kubernetes.kinds[] | select(.phase != "watching") | [.kind, .problem]]')" "[]"
+kill "$api_pid"
+wait "$api_pid" 2>/dev/null || true
 lab_end

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an API server does with a custom resource, as far as its schema goes: a CRD must be structural; an object is
-pruned, loses its nulls, gets its defaults and is validated, in this order (apiextensions-apiserver, pkg/apiserver)."""
+pruned, loses its nulls, gets its defaults and is validated, in this order (apiextensions-apiserver, pkg/apiserver).
+And what it refuses to a user with a role."""
 
 import copy
 import ipaddress
@@ -179,3 +180,22 @@ class Crd:
         prepare(value, self.schema)
         return [".".join(str(step) for step in error.absolute_path) + ": " + error.message
                 for error in self.validator.iter_errors(value)]
+
+
+# ---- rights -----------------------------------------------------------------------------------------------------
+
+def allowed(role):
+    """What a ClusterRole allows: a set of (verb, group, resource)."""
+    return {(verb, group, resource) for rule in role["rules"] for verb in rule["verbs"]
+            for group in rule["apiGroups"] for resource in rule["resources"] if not rule.get("resourceNames")}
+
+
+def refusals(role, ask):
+    """What is refused to a user with this ClusterRole alone, as test-apiserver wants it at /rights: of every verb of
+    every resource that the server has. `ask`: a path to its JSON."""
+    paths = [("", "/api/v1")] + [(group["name"], "/apis/" + version["groupVersion"])
+                                 for group in ask("/apis")["groups"] for version in group["versions"]]
+    known = {(verb, group, resource["name"]) for group, path in paths for resource in ask(path)["resources"]
+             for verb in resource["verbs"]}
+    return {"refuse": [{"verb": verb, "group": group, "resource": resource}
+                       for verb, group, resource in sorted(known - allowed(role))]}

@@ -131,16 +131,18 @@ def check_rights(objects):
         expect("verbs", rule["verbs"], ["get", "list", "watch"])
         expect("keys of a rule", sorted(rule), ["apiGroups", "resources", "verbs"])
         resources += [f"{group}/{resource}" for group in rule["apiGroups"] for resource in rule["resources"]]
-    # what the daemon has decoders for, and nothing else
+    # conf.rights shows that the daemon asks for these, and for nothing else
     expect("resources", sorted(resources), sorted([
-        "/namespaces", "/nodes", "/pods", "/services", "discovery.k8s.io/endpointslices",
+        "/configmaps", "/namespaces", "/nodes", "/pods", "/services", "discovery.k8s.io/endpointslices",
         "networking.k8s.io/networkpolicies", "policy.networking.k8s.io/clusternetworkpolicies",
         "podfence.io/segmentpolicies", "podfence.io/clustersegmentpolicies"]))
     binding = objects["ClusterRoleBinding/podfence"]
     expect("role", (binding["roleRef"]["kind"], binding["roleRef"]["name"]), ("ClusterRole", "podfence"))
     expect("subjects", binding["subjects"], [{"kind": "ServiceAccount", "name": "podfence", "namespace": "podfence"}])
     expect("service account", pod_of(objects)["serviceAccountName"], "podfence")
-    expect("token", pod_of(objects)["automountServiceAccountToken"], False)
+    expect("token of the daemon", pod_of(objects)["automountServiceAccountToken"], True)
+    expect("token of others with this account", objects["ServiceAccount/podfence"]["automountServiceAccountToken"], False)
+    expect("objects of the API", "--kubernetes" in container_of(objects)["args"], True)
 
 
 def check_pod(objects):

@@ -4,6 +4,7 @@
 apiserver.py sync FOLDER STAGE          its objects become those of the YAML files in STAGE
 apiserver.py patch FOLDER PATH JSON     a merge patch; prints when it was answered, as netprobe now does
 apiserver.py control FOLDER METHOD PATH [JSON]
+apiserver.py rights FOLDER MANIFEST         refuses what the ClusterRole in these manifests does not allow
 """
 
 import glob
@@ -87,10 +88,20 @@ def sync(folder, stage):
         json.dump(after, file)
 
 
+def restrict(folder, manifest):
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../conf"))
+    from kubernetes import load, refusals  # pylint: disable=import-outside-toplevel
+    with open(manifest, encoding="utf-8") as file:
+        (role,) = [item for item in load(file.read()) if item["kind"] == "ClusterRole"]
+    control(folder, "POST", "/rights", json.dumps(refusals(role, lambda path: json.loads(ask(folder, "GET", path)))))
+
+
 def main():
     verb, folder, *rest = sys.argv[1:]
     if verb == "sync":
         sync(folder, *rest)
+    elif verb == "rights":
+        restrict(folder, *rest)
     elif verb == "patch":
         ask(folder, "PATCH", rest[0], rest[1], "application/merge-patch+json")
         print(f"{time.clock_gettime(time.CLOCK_BOOTTIME) * 1000:.1f}")
