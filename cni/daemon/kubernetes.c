@@ -146,6 +146,8 @@ int fence_kubernetes_new(const struct fence_kube_config *config, struct fence_st
     if (!kubernetes)
         return fence_err_set(err, -ENOMEM, "out of memory");
     result = fence_live_new(store, order, NAME, &kubernetes->live, err);
+    if (result == 0 && config->namespace_name)
+        result = fence_live_trust(kubernetes->live, config->namespace_name, err);
     if (result < 0)
         return result;
     options.context = kubernetes;

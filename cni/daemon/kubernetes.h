@@ -29,7 +29,10 @@ struct fence_kubernetes_changes {
 
 struct fence_kubernetes; /* opaque */
 
-/* The store outlives it. The client connects as fence_kubernetes_handle is called. */
+/*
+ * The store outlives it. The client connects as fence_kubernetes_handle is called. ConfigMaps of
+ * config->namespace_name may hold policies of all kinds, for everywhere; NULL: none may.
+ */
 int fence_kubernetes_new(const struct fence_kube_config *config, struct fence_store *store,
                          unsigned int order, struct fence_kubernetes **ret_kubernetes,
                          struct fence_err *err);

@@ -14,6 +14,7 @@
 #include "lib/api/api.h"
 #include "lib/base/labels.h"
 #include "lib/base/memory.h"
+#include "lib/objects/decoders.h"
 
 /* Longest of DNS that still fits struct fence_settings. */
 #define TRUST_DOMAIN_MAX 63
@@ -57,6 +58,15 @@ static int set_kubeconfig(struct fence_options *options, const char *value, stru
         return fence_err_set(err, -EINVAL, "is given twice: there is one API server");
     options->kubernetes = true;
     return set_path(&options->kubeconfig, value, err);
+}
+
+static int set_policy_namespace(struct fence_options *options, const char *value,
+                                struct fence_err *err)
+{
+    if (!fence_name_is_label(value))
+        return fence_err_set(err, -EINVAL, "%s is no name of a namespace", value);
+    options->policy_namespace = value;
+    return 0;
 }
 
 static int set_state(struct fence_options *options, const char *value, struct fence_err *err)
@@ -306,6 +316,9 @@ static const struct fence_option_row rows[] = {
      "different objects of one name, that of the API counts, not that of a folder"},
     {"kubeconfig", "FILE", set_kubeconfig,
      "the same with the server and the rights of this file's current context"},
+    {"policy-namespace", "NAME", set_policy_namespace,
+     "ConfigMaps of the API may hold policies for everywhere if they are in this namespace, and\n"
+     "for their own otherwise [--kubernetes: that of this pod, --kubeconfig: none]"},
     {"state", "DIR", set_state,
      "last good versions of the objects are kept here [" DEFAULT_STATE "]"},
     {"bpffs", "DIR", set_bpffs,

@@ -26,8 +26,9 @@ struct fence_option_list {
 /* Texts are borrowed from argv or the environment. */
 struct fence_options {
     struct fence_option_list objects;
-    const char *kubeconfig; /* NULL: the pod's service account */
-    bool kubernetes;        /* objects come from the API server */
+    const char *kubeconfig;       /* NULL: the pod's service account */
+    bool kubernetes;              /* objects come from the API server */
+    const char *policy_namespace; /* NULL: the pod's own */
     struct fence_option_list required_labels;
     struct fence_option_list cni_caches;
     struct fence_option_list exempt_namespaces;

@@ -125,6 +125,10 @@ static int parse(struct fence_options *options, int argc, char *const *argv,
         return fence_err_set(err, -EINVAL,
                              "--objects DIR or --kubernetes is needed; an empty folder "
                              "means no objects; see --help");
+    if (options->policy_namespace && !options->kubernetes)
+        return fence_err_set(err, -EINVAL,
+                             "--policy-namespace is about ConfigMaps of the API: it needs "
+                             "--kubernetes or --kubeconfig");
     return 0;
 }
 

@@ -98,6 +98,21 @@ static void kubernetes_ready(void *context, uint32_t events)
     fence_leader_turn(daemon);
 }
 
+/* What the option says goes before the pod's own. */
+static int trust(struct fence_kube_config *config, const char *namespace_name,
+                 struct fence_err *err)
+{
+    char *copy = namespace_name ? strdup(namespace_name) : NULL;
+
+    if (!namespace_name)
+        return 0;
+    if (!copy)
+        return fence_err_set(err, -ENOMEM, "out of memory");
+    free(config->namespace_name);
+    config->namespace_name = copy;
+    return 0;
+}
+
 static int open_kubernetes(struct fence_daemon *daemon, struct fence_err *err)
 {
     FENCE_CLEANUP(fence_kube_config_done) struct fence_kube_config config = {0};
@@ -107,6 +122,8 @@ static int open_kubernetes(struct fence_daemon *daemon, struct fence_err *err)
 
     result = path ? fence_kube_config_file(path, &config, err)
                   : fence_kube_config_in_cluster(NULL, &config, err);
+    if (result == 0)
+        result = trust(&config, daemon->options.policy_namespace, err);
     if (result == 0)
         result = fence_kubernetes_new(&config, daemon->store, 1, &sources->kubernetes, err);
     if (result < 0)

@@ -10,11 +10,11 @@
 
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
+#include "lib/kube/config_internal.h"
 #include "lib/kube/token.h"
 #include "lib/objects/doc.h"
 #include "lib/objects/field.h"
 
-#define ACCOUNT_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
 #define FILE_MAX       (4u << 20)
 #define SERVER_MAX     2048u
 #define NAME_MAX_BYTES 253u
@@ -24,7 +24,7 @@ void fence_kube_config_done(struct fence_kube_config *config)
     char *const texts[] = {config->origin,     config->server,    config->server_name,
                            config->ca_file,    config->ca_pem,    config->token,
                            config->token_file, config->cert_file, config->key_file,
-                           config->cert_pem,   config->key_pem};
+                           config->cert_pem,   config->key_pem,   config->namespace_name};
 
     if (config->token)
         explicit_bzero(config->token, strlen(config->token));
@@ -35,96 +35,20 @@ void fence_kube_config_done(struct fence_kube_config *config)
     *config = (struct fence_kube_config){0};
 }
 
-static void hand_over(struct fence_kube_config *config, struct fence_kube_config *ret_config)
+void fence_kube_config_hand_over(struct fence_kube_config *config,
+                                 struct fence_kube_config *ret_config)
 {
     *ret_config = *config;
     *config = (struct fence_kube_config){0};
 }
 
-/* ---- the service account of a pod ------------------------------------------------------------ */
-
-static int no_pod(struct fence_err *err, const char *what)
-{
-    return fence_err_set(
-        err, -ENOENT,
-        "%s: outside a pod podfenced needs --kubeconfig FILE, in a pod its service "
-        "account's token must be mounted (automountServiceAccountToken)",
-        what);
-}
-
-static bool is_host(const char *text)
+bool fence_kube_is_host(const char *text)
 {
     static const char known[] = "0123456789.:-_"
                                 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     size_t size = strlen(text);
 
     return size > 0 && size <= NAME_MAX_BYTES && strspn(text, known) == size;
-}
-
-static bool is_port(const char *text)
-{
-    size_t size = strlen(text);
-
-    return size > 0 && size <= 5 && strspn(text, "0123456789") == size && atol(text) > 0 &&
-           atol(text) <= 65535;
-}
-
-static int server_from_environment(char **ret_server, struct fence_err *err)
-{
-    const char *host = getenv("KUBERNETES_SERVICE_HOST");
-    const char *port = getenv("KUBERNETES_SERVICE_PORT");
-    bool is_v6;
-
-    if (!host || !port)
-        return no_pod(err, "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set");
-    if (!is_host(host))
-        return fence_err_set(err, -EINVAL, "KUBERNETES_SERVICE_HOST is no host");
-    if (!is_port(port))
-        return fence_err_set(err, -EINVAL, "KUBERNETES_SERVICE_PORT is no port");
-    is_v6 = strchr(host, ':');
-    if (asprintf(ret_server, "https://%s%s%s:%s", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port) <
-        0)
-        return fence_err_set(err, -ENOMEM, "no memory");
-    return 0;
-}
-
-static int account_file(const char *folder, const char *name, char **ret_path,
-                        struct fence_err *err)
-{
-    FENCE_FREE char *path = NULL;
-    struct fence_err why;
-
-    if (asprintf(&path, "%s/%s", folder, name) < 0) {
-        path = NULL;
-        return fence_err_set(err, -ENOMEM, "no memory");
-    }
-    if (access(path, R_OK) < 0) {
-        fence_err_set(&why, 0, "%s: %s", path, strerror(errno));
-        return errno == ENOENT ? no_pod(err, why.text) : fence_err_set(err, -errno, "%s", why.text);
-    }
-    *ret_path = TAKE_PTR(path);
-    return 0;
-}
-
-int fence_kube_config_in_cluster(const char *folder, struct fence_kube_config *ret_config,
-                                 struct fence_err *err)
-{
-    FENCE_CLEANUP(fence_kube_config_done) struct fence_kube_config config = {0};
-    int r = server_from_environment(&config.server, err);
-
-    if (!folder)
-        folder = ACCOUNT_FOLDER;
-    if (r == 0)
-        r = account_file(folder, "token", &config.token_file, err);
-    if (r == 0)
-        r = account_file(folder, "ca.crt", &config.ca_file, err);
-    if (r < 0)
-        return r;
-    config.origin = strdup("the service account of this pod");
-    if (!config.origin)
-        return fence_err_set(err, -ENOMEM, "no memory");
-    hand_over(&config, ret_config);
-    return 0;
 }
 
 /* ---- a kubeconfig file: its values ------------------------------------------------------------
@@ -285,7 +209,7 @@ static int read_cluster(const struct kubeconfig *file, const struct fence_field 
     config->ca_pem = texts[1];
     if (r == 0)
         r = read_text(cluster, "tls-server-name", &config->server_name, err);
-    if (r == 0 && config->server_name && !is_host(config->server_name))
+    if (r == 0 && config->server_name && !fence_kube_is_host(config->server_name))
         r = fence_field_refuse(&name, err, "is no host name");
     if (r == 0) {
         struct fence_field insecure = fence_field_get(cluster, "insecure-skip-tls-verify");
@@ -477,6 +401,6 @@ int fence_kube_config_file(const char *path, struct fence_kube_config *ret_confi
         r = read_document(path, docs.items[0], &config, err);
     if (r < 0)
         return fence_err_prefix(err, r, "%s", path);
-    hand_over(&config, ret_config);
+    fence_kube_config_hand_over(&config, ret_config);
     return 0;
 }

@@ -21,7 +21,9 @@ struct fence_kube_config {
     char *key_file;
     char *cert_pem;
     char *key_pem;
-    bool insecure; /* insecure-skip-tls-verify */
+    char
+        *namespace_name; /* that of the pod; NULL of a kubeconfig, and where the account has none */
+    bool insecure;       /* insecure-skip-tls-verify */
 };
 
 /*

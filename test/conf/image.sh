@@ -72,6 +72,7 @@ lab_background node apiserver "$LAB_TOOLS/test-apiserver" --folder "$api" --list
 api_pid=$LAB_PID
 eventually "the API server serves" 20 test -s "$api/control"
 api rights "$LAB_SOURCE/conf/install.yaml"
+printf podfence >"$api/serviceaccount/namespace" # as the kubelet does for the DaemonSet's
 mount --bind "$LAB/bpf" /sys/fs/bpf
 mount --bind "$root" "$root"
 mount --rbind /proc "$root/proc"
@@ -165,6 +166,25 @@ probe_until readinessProbe
 lab_expect <"$LAB_SOURCE/test/e2e/data/shop.table"
 expect_equal "what is not watched" \
     "$(lab_ctl status -o json | jq -c '[.kubernetes.kinds[] | select(.phase != "watching") | [.kind, .problem]]')" "[]"
+api control POST /rights '{"refuse": []}' >/dev/null # the lab removes objects as the same user
+
+lab_say "a policy in a ConfigMap of the daemon's own namespace counts for another one"
+lab_object policies <<'YAML'
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: policies, namespace: podfence, labels: { podfence.io/policies: "true" } }
+data:
+  web.yaml: |
+    apiVersion: podfence.io/v1alpha1
+    kind: SegmentPolicy
+    metadata: { name: web, namespace: shop }
+    spec: { mode: Denylist, appliesTo: { podSelector: { matchLabels: { app: web } } }, ingress: [ {} ] }
+YAML
+lab_publish
+lab_expect <<'TABLE'
+intruder > web tcp 8080 deny
+intruder > db tcp 5432 ok
+TABLE
 kill "$api_pid"
 wait "$api_pid" 2>/dev/null || true
 lab_end

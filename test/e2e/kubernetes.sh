@@ -107,6 +107,50 @@ lab_pod_object intruder app=intruder
 lab_publish
 lab_expect <"$data/shop.table"
 
+lab_say "ConfigMaps: policies of their own namespace count, others are refused"
+# deny_intruder KIND NAME NAMESPACE: a ConfigMap there with a policy that keeps the intruder from web
+deny_intruder() {
+    local scope=$LAB_NAMESPACE selects='podSelector: { matchLabels: { app: web } }'
+    [ "$1" = SegmentPolicy ] || scope=
+    lab_object "$2" <<YAML
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: $2, namespace: $3, labels: { podfence.io/policies: "true" } }
+data:
+  deny.yaml: |
+    apiVersion: podfence.io/v1alpha1
+    kind: $1
+    metadata: { name: $2${scope:+, namespace: $scope} }
+    spec:
+      mode: Denylist
+      appliesTo: { $selects }
+      ingress: [ { from: [ { podSelector: { matchLabels: { app: intruder } } } ] } ]
+YAML
+}
+denied() {
+    sed 's/^intruder > web tcp 8080 ok$/intruder > web tcp 8080 deny/' "$data/shop.table"
+}
+deny_intruder SegmentPolicy own "$LAB_NAMESPACE"
+lab_publish
+denied | lab_expect
+lab_object_remove own
+deny_intruder SegmentPolicy foreign elsewhere
+deny_intruder ClusterSegmentPolicy wide podfence
+lab_publish
+eventually "the first is refused" 10 says 'ConfigMap/elsewhere/foreign.*a ConfigMap of namespace elsewhere holds policies of that namespace only'
+eventually "and the second, as no namespace is trusted" 10 says 'ConfigMap/podfence/wide.*a ConfigMap of namespace podfence holds policies of that namespace only'
+lab_expect <"$data/shop.table"
+lab_daemon_stop
+lab_daemon_start --kubeconfig "$api/kubeconfig" --policy-namespace podfence
+lab_publish
+denied | lab_expect
+says 'ConfigMap/elsewhere/foreign.*holds policies of that namespace only' || lab_fail "the first one is refused still"
+! says 'ConfigMap/podfence/wide.*holds policies' || lab_fail "the second one is refused still"
+lab_object_remove foreign
+lab_object_remove wide
+lab_publish
+lab_expect <"$data/shop.table"
+
 lab_say "the API server dies: what is in force stays"
 kill -KILL "$api_pid"
 wait "$api_pid" 2>/dev/null || true

@@ -110,6 +110,7 @@ static void good(void **state)
         same(config.cert_pem, expected->cert_pem);
         same(config.key_pem, expected->key_pem);
         assert_int_equal(config.insecure, expected->insecure);
+        assert_null(config.namespace_name); /* what kubectl begins with is no reason for trust */
         memcpy(found,
                (char *[]){config.ca_file, config.token_file, config.cert_file, config.key_file},
                sizeof(found));
@@ -290,6 +291,38 @@ static void in_cluster(void **state)
     (void)state;
 }
 
+static void own_namespace(void **state)
+{
+    static const struct {
+        const char *text, *name; /* name NULL: refused */
+    } cases[] = {{"podfence", "podfence"},
+                 {"kube-system\n", "kube-system"},
+                 {"", NULL},
+                 {"a b", NULL},
+                 {"../x", NULL},
+                 {"Podfence", NULL}};
+    FENCE_CLEANUP(fence_kube_config_done) struct fence_kube_config none = {0};
+    struct fence_err err = {0};
+
+    setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1", 1);
+    setenv("KUBERNETES_SERVICE_PORT", "443", 1);
+    write_file("token", "abc");
+    write_file("ca.crt", PEM);
+    assert_int_equal(fence_kube_config_in_cluster(folder, &none, &err), 0);
+    assert_null(none.namespace_name);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(cases); i++) {
+        FENCE_CLEANUP(fence_kube_config_done) struct fence_kube_config config = {0};
+
+        write_file("namespace", cases[i].text);
+        assert_int_equal(fence_kube_config_in_cluster(folder, &config, &err),
+                         cases[i].name ? 0 : -EINVAL);
+        same(config.namespace_name, cases[i].name);
+        if (!cases[i].name)
+            assert_non_null(strstr(err.text, "/namespace holds no name of a namespace"));
+    }
+    (void)state;
+}
+
 static void not_mounted(void **state)
 {
     static const char *const names[] = {"token", "ca.crt"};
@@ -323,7 +356,7 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-    static const char *const names[] = {"config", "token", "ca.crt"};
+    static const char *const names[] = {"config", "token", "ca.crt", "namespace"};
     char at[256];
 
     (void)state;
@@ -337,8 +370,10 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good),  cmocka_unit_test(refused),    cmocka_unit_test(whole_files),
-        cmocka_unit_test(sizes), cmocka_unit_test(in_cluster), cmocka_unit_test(not_mounted),
+        cmocka_unit_test(good),        cmocka_unit_test(refused),
+        cmocka_unit_test(whole_files), cmocka_unit_test(sizes),
+        cmocka_unit_test(in_cluster),  cmocka_unit_test(own_namespace),
+        cmocka_unit_test(not_mounted),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
