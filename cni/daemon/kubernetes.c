@@ -263,6 +263,22 @@ enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kuber
                                                               : FENCE_KUBERNETES_BEGINS;
 }
 
+void fence_kubernetes_kind(const struct fence_kubernetes *kubernetes, unsigned int resource,
+                           struct fence_kubernetes_kind *ret_kind)
+{
+    const struct each_resource *each = &kubernetes->each[resource];
+
+    ret_kind->name = resources[resource].kind;
+    ret_kind->listed = each->seen;
+    fence_kube_state(kubernetes->kube, resource, &ret_kind->state);
+    ret_kind->up = is_well(each, resource, &ret_kind->state) || each->without;
+}
+
+unsigned int fence_kubernetes_connections(const struct fence_kubernetes *kubernetes)
+{
+    return fence_kube_connections(kubernetes->kube);
+}
+
 const struct fence_reflector_world *
 fence_kubernetes_world(const struct fence_kubernetes *kubernetes)
 {

@@ -63,6 +63,18 @@ enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kuber
                                                         unsigned int resource, char *ret_text,
                                                         size_t size);
 
+/* One kind, for metrics. */
+struct fence_kubernetes_kind {
+    const char *name; /* "Pod" */
+    bool up;          /* it is watched, or there is no need to */
+    bool listed;      /* once since the start */
+    struct fence_kube_state state;
+};
+/* Valid until the next fence_kubernetes_handle. */
+void fence_kubernetes_kind(const struct fence_kubernetes *kubernetes, unsigned int resource,
+                           struct fence_kubernetes_kind *ret_kind);
+unsigned int fence_kubernetes_connections(const struct fence_kubernetes *kubernetes);
+
 /* For requests of one's own, see fence_kube_world. */
 const struct fence_reflector_world *
 fence_kubernetes_world(const struct fence_kubernetes *kubernetes);

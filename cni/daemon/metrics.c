@@ -271,6 +271,7 @@ char *fence_metrics_text(struct fence_daemon *daemon, size_t *ret_size)
     put_alarms(out, &daemon->alarms);
     put_http(out, &daemon->http);
     metrics_datapath(out, daemon);
+    metrics_kubernetes(out, daemon);
     metrics_process(out, daemon);
     if (fclose(out) == 0)
         return text;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/kube/kube.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -228,6 +229,7 @@ const char *fence_kube_phase_name(enum fence_kube_phase phase)
         [FENCE_KUBE_WAITING] = "waiting", [FENCE_KUBE_ABSENT] = "absent",
         [FENCE_KUBE_REFUSED] = "refused",
     };
+    static_assert(FENCE_ARRAY_SIZE(names) == FENCE_KUBE_PHASES, "a name for each phase");
 
     return phase < FENCE_ARRAY_SIZE(names) ? names[phase] : "unknown";
 }

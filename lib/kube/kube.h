@@ -67,6 +67,7 @@ enum fence_kube_phase {
     FENCE_KUBE_WAITING, /* to try again */
     FENCE_KUBE_ABSENT,  /* 404: the kind is not installed; asked again slowly */
     FENCE_KUBE_REFUSED, /* 401 or 403: no right; asked again slowly */
+    FENCE_KUBE_PHASES,
 };
 const char *fence_kube_phase_name(enum fence_kube_phase phase);
 

@@ -263,6 +263,14 @@ static enum fence_kubernetes_wellness problem(const struct lab *lab, unsigned in
     return fence_kubernetes_problem(lab->kubernetes, resource, text, sizeof(text));
 }
 
+static struct fence_kubernetes_kind kind(const struct lab *lab, unsigned int resource)
+{
+    struct fence_kubernetes_kind found;
+
+    fence_kubernetes_kind(lab->kubernetes, resource, &found);
+    return found;
+}
+
 static void assert_problem(const struct lab *lab, unsigned int resource, const char *wanted)
 {
     char text[256] = "";
@@ -321,6 +329,7 @@ static void config_maps_may_be_forbidden(void **state)
     assert_problem(lab, CONFIG_MAPS,
                    "kubernetes: ConfigMap: no right: done without: no policies are read from "
                    "ConfigMaps of the API");
+    assert_true(kind(lab, CONFIG_MAPS).up && !kind(lab, CONFIG_MAPS).listed);
     assert_int_equal(policies(lab), 1);
     assert_true(handle(lab, list_config_maps).objects); /* the right is given */
     assert_int_equal(policies(lab), 2);
@@ -329,6 +338,9 @@ static void config_maps_may_be_forbidden(void **state)
     handle(lab, forbid_config_maps);
     handle(lab, forbid_config_maps);
     assert_int_equal(problem(lab, CONFIG_MAPS), FENCE_KUBERNETES_ILL);
+    assert_true(!kind(lab, CONFIG_MAPS).up && kind(lab, CONFIG_MAPS).listed);
+    assert_true(kind(lab, POLICY).up);
+    assert_string_equal(kind(lab, POLICY).name, "NetworkPolicy");
     assert_int_equal(policies(lab), 2);
 }
 

@@ -23,10 +23,33 @@ says_why() {
     grep -q "^503.*refused" <<<"$(get /readyz 2>&1 || true)"
 }
 
+api=$LAB/api
+
+api_control() {
+    "$LAB_SOURCE/test/e2e/apiserver.py" control "$api" "$@" >/dev/null
+}
+
+is_ready() {
+    [ "$(get /readyz)" = ready ]
+}
+
+metric_is() {
+    [ "$(metric "$1")" = "$2" ]
+}
+
 lab_chain bridge
 lab_object policies <"$LAB_SOURCE/test/e2e/data/shop.yaml"
 lab_swap
+lab_say "without --kubernetes nothing of it is exposed"
 lab_daemon_start --metrics 127.0.0.1:9464
+expect_equal "names" "$(get /metrics | grep -c podfence_kubernetes || true)" 0
+lab_daemon_stop
+
+mkdir "$api"
+lab_background node apiserver "$LAB_TOOLS/test-apiserver" --folder "$api" --listen 127.0.0.1:6443
+api_pid=$LAB_PID
+eventually "the API server serves" 20 test -s "$api/control"
+lab_daemon_start --metrics 127.0.0.1:9464 --kubeconfig "$api/kubeconfig"
 lab_pods_add web api db
 lab_expect <<'TABLE'
 web > db tcp 5432 deny
@@ -44,6 +67,37 @@ promtool check metrics <"$LAB/metrics" >"$LAB/out/promtool" 2>&1 || lab_fail "pr
 expect_equal "no word of the cluster" "$(grep -cE 'shop|web|10\.88|db' "$LAB/metrics" || true)" 0
 expect_equal "pods in force" "$(metric 'podfence_endpoints{state="enforced"}')" 3
 eventually "drops are counted" 5 drops_counted
+
+lab_say "the API server: watched, refused, away"
+for kind in Pod Namespace Node Service EndpointSlice NetworkPolicy ClusterNetworkPolicy SegmentPolicy ClusterSegmentPolicy ConfigMap; do
+    for name in up listed 'phase}watching' lists_total watches_total events_total received_bytes_total failures_total silent_seconds; do
+        label=${name#*\}}
+        [ "$label" = "$name" ] && label= || label=",phase=\"$label\""
+        expect_match "${name%\}*} of $kind" "$(metric "podfence_kubernetes_${name%\}*}{kind=\"$kind\"$label}")" '^[0-9.]+$'
+    done
+    expect_equal "$kind is up" "$(metric "podfence_kubernetes_up{kind=\"$kind\"}")" 1
+    expect_equal "$kind is watched" "$(metric "podfence_kubernetes_phase{kind=\"$kind\",phase=\"watching\"}")" 1
+done
+expect_equal "other kinds" "$(get /metrics | grep -c '^podfence_kubernetes_up')" 10
+expect_equal "connections" "$(($(metric podfence_kubernetes_connections) > 0))" 1
+expect_equal "bytes" "$(($(metric 'podfence_kubernetes_received_bytes_total{kind="Pod"}') > 0))" 1
+api_control POST /rights '{"refuse": [{"verb": "*", "group": "", "resource": "pods"}]}'
+api_control POST /watches '{"end": "cut", "group": "", "plural": "pods"}'
+eventually "Pods are refused" 20 metric_is 'podfence_kubernetes_phase{kind="Pod",phase="refused"}' 1
+expect_equal "Pods are up" "$(metric 'podfence_kubernetes_up{kind="Pod"}')" 0
+expect_equal "they were listed" "$(metric 'podfence_kubernetes_listed{kind="Pod"}')" 1
+expect_equal "Nodes are up" "$(metric 'podfence_kubernetes_up{kind="Node"}')" 1
+expect_equal "failures" "$(($(metric 'podfence_kubernetes_failures_total{kind="Pod"}') > 0))" 1
+api_control POST /rights '{"refuse": []}'
+eventually "they are up again" 70 metric_is 'podfence_kubernetes_up{kind="Pod"}' 1
+kill -KILL "$api_pid"
+wait "$api_pid" 2>/dev/null || true
+eventually "no kind is up" 10 metric_is 'podfence_kubernetes_up{kind="Node"}' 0
+rm "$api/control"
+lab_background node apiserver "$LAB_TOOLS/test-apiserver" --folder "$api" --listen 127.0.0.1:6443 --version 5000
+eventually "the API server serves" 20 test -s "$api/control"
+api_pid=$LAB_PID
+eventually "it is ready again" 60 is_ready
 
 lab_say "not ready"
 lab_object broken <<<'{apiVersion: podfence.io/v1alpha1, kind: SegmentPolicy, metadata: {name: x}, spec: {nonsense: 1}}'
@@ -69,4 +123,6 @@ wait "$slow" || lab_fail "slow: $(cat "$LAB/out/slow")"
 lab_say "$(cat "$LAB/out/flood")"
 expect_equal "slow ones are cut off" "$(($(metric podfence_http_cut_off_total) > 0))" 1
 expect_equal "descriptors are given back" "$(($(metric process_open_fds) < 150))" 1
+kill "$api_pid"
+wait "$api_pid" 2>/dev/null || true
 lab_end
