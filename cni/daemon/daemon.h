@@ -27,6 +27,7 @@
 #include "cni/daemon/observe.h"
 #include "cni/daemon/options.h"
 #include "cni/daemon/reconcile.h"
+#include "cni/daemon/report.h"
 #include "cni/daemon/seeding.h"
 #include "cni/daemon/server.h"
 #include "cni/daemon/sources.h"
@@ -45,6 +46,7 @@ struct fence_daemon {
     struct fence_store *store;
     struct fence_sources sources;
     struct fence_leader leader;
+    struct fence_report report;
     struct fence_cuts cuts;
     struct fence_inforce inforce;
     struct fence_node_watch node;

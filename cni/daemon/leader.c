@@ -2,6 +2,7 @@
 #include "cni/daemon/leader.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -9,8 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/hash.h"
 
-#define NAMESPACE "podfence"
-#define NAME      "podfence"
+#define NAME "podfence"
 
 #define NS_PER_MS   1000000u
 /* A stop waits so long for the server at most. */
@@ -44,6 +44,7 @@ static unsigned int rank_of(const struct fence_daemon *daemon)
 static void lead(struct fence_daemon *daemon, bool held)
 {
     daemon->leader.held = held;
+    fence_report_writer_lead(daemon, held);
     fence_log(FENCE_LOG_INFO, held ? "this node writes for the whole cluster now"
                                    : "another node writes for the whole cluster now");
 }
@@ -59,6 +60,9 @@ void fence_leader_turn(struct fence_daemon *daemon)
     if (fence_lease_due_ns(leader->lease) <= now)
         fence_lease_set_rank(leader->lease, rank_of(daemon));
     fence_lease_tick(leader->lease);
+    if (strcmp(leader->problem, fence_lease_problem(leader->lease)) != 0)
+        daemon->reconcile.problems_changed = true;
+    snprintf(leader->problem, sizeof(leader->problem), "%s", fence_lease_problem(leader->lease));
     held = fence_lease_is_held(leader->lease);
     if (held != leader->held)
         lead(daemon, held);
@@ -76,10 +80,10 @@ int fence_leader_init(struct fence_daemon *daemon, struct fence_err *err)
 {
     struct fence_leader *leader = &daemon->leader;
     struct fence_lease_options options = {
-        .namespace_name = NAMESPACE, .name = NAME, .identity = daemon->options.node_name};
+        .namespace_name = daemon->sources.own_namespace, .name = NAME, .identity = daemon->options.node_name};
     int result;
 
-    if (!daemon->sources.kubernetes)
+    if (!daemon->sources.kubernetes || !daemon->options.report)
         return 0;
     result = fence_timer_open(&daemon->loop, &leader->timer, CLOCK_BOOTTIME, err);
     if (result < 0)

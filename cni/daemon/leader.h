@@ -16,6 +16,7 @@ struct fence_leader {
     struct fence_lease *lease; /* NULL: nothing is written */
     struct fence_timer timer;
     bool held; /* as last told */
+    char problem[FENCE_ERR_MAX]; /* of the lease, as last looked at */
 };
 
 /* Nothing to do without the API. */

@@ -217,6 +217,7 @@ static const start_step start_steps[] = {
     fence_cuts_init,
     fence_node_init,
     fence_sources_init,
+    fence_report_init,
     fence_leader_init,
     fence_event_log_init,
     fence_audit_init,
@@ -266,6 +267,7 @@ static void stop(struct fence_daemon *daemon)
     fence_event_log_done(daemon);
     fence_audit_done(daemon);
     fence_leader_done(daemon);
+    fence_report_done(daemon);
     fence_sources_done(daemon);
     fence_node_done(daemon);
     fence_unenforced_done(&daemon->unenforced);
@@ -301,6 +303,8 @@ static void init(struct fence_daemon *daemon)
         .inforce.deadline = {.fd = -1, .watch.fd = -1},
         .seeding.watch.fd = -1,
         .leader.timer = {.fd = -1, .watch.fd = -1},
+        .report = {.timer = {.fd = -1, .watch.fd = -1},
+                   .writer = {.watch.fd = -1, .timer = {.fd = -1, .watch.fd = -1}}},
         .filters.timer = {.fd = -1, .watch.fd = -1},
         .guard = {.watch.fd = -1,
                   .conf_watch = -1,

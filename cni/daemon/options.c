@@ -134,6 +134,14 @@ static int set_own_node_egress(struct fence_options *options, const char *value,
     return 0;
 }
 
+static int set_report(struct fence_options *options, const char *value, struct fence_err *err)
+{
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+        return fence_err_set(err, -EINVAL, "%s is none of on, off", value);
+    options->report = value[1] == 'n';
+    return 0;
+}
+
 static int set_same_node(struct fence_options *options, const char *value, struct fence_err *err)
 {
     static const char *const names[] = {
@@ -319,6 +327,9 @@ static const struct fence_option_row rows[] = {
     {"policy-namespace", "NAME", set_policy_namespace,
      "ConfigMaps of the API may hold policies for everywhere if they are in this namespace, and\n"
      "for their own otherwise [--kubernetes: that of this pod, --kubeconfig: none]"},
+    {"report", "on|off", set_report,
+     "of what comes from the API: conditions in the statuses of policies, Events for refused\n"
+     "ones, and a NodeReport of this node are written to it [on]"},
     {"state", "DIR", set_state,
      "last good versions of the objects are kept here [" DEFAULT_STATE "]"},
     {"bpffs", "DIR", set_bpffs,

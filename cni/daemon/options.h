@@ -29,6 +29,7 @@ struct fence_options {
     const char *kubeconfig;       /* NULL: the pod's service account */
     bool kubernetes;              /* objects come from the API server */
     const char *policy_namespace; /* NULL: the pod's own */
+    bool report;                  /* and statuses and Events are written there */
     struct fence_option_list required_labels;
     struct fence_option_list cni_caches;
     struct fence_option_list exempt_namespaces;

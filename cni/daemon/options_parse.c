@@ -77,6 +77,7 @@ static void set_defaults(struct fence_options *options)
 
     *options = (struct fence_options){
         .state = DEFAULT_STATE,
+        .report = true,
         .bpffs = FENCE_DEFAULT_BPFFS,
         .socket = FENCE_DEFAULT_SOCKET,
         .trust_domain = DEFAULT_TRUST_DOMAIN,

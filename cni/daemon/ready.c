@@ -207,6 +207,16 @@ static void log_unadopted(struct fence_daemon *daemon)
                              more);
 }
 
+/* Nothing that is in force depends on it. */
+static void log_report(struct fence_daemon *daemon)
+{
+    char text[TEXT_MAX];
+
+    fence_report_problem(daemon, text, sizeof(text));
+    if (*text)
+        fence_conditions_add(&daemon->conditions, FENCE_LOG_WARNING, "kubernetes: %s", text);
+}
+
 static void log_notes(struct fence_daemon *daemon)
 {
     const struct fence_plan *plan = daemon->reconcile.plan;
@@ -249,6 +259,7 @@ void fence_ready_log(struct fence_daemon *daemon)
     log_without(daemon);
     log_unadopted(daemon);
     log_notes(daemon);
+    log_report(daemon);
     fence_conditions_end(&daemon->conditions);
     fence_audit_refusals(daemon);
 }

@@ -12,6 +12,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
 
+#define OWN_NAMESPACE "podfence" /* as conf/ has it, where nobody says it */
+
 static void read_folder(struct fence_source *source)
 {
     struct fence_daemon *daemon = source->daemon;
@@ -98,6 +100,14 @@ static void kubernetes_ready(void *context, uint32_t events)
     fence_leader_turn(daemon);
 }
 
+static int keep_own_namespace(struct fence_sources *sources, struct fence_err *err)
+{
+    const char *own = sources->kube_config.namespace_name;
+
+    sources->own_namespace = strdup(own ? own : OWN_NAMESPACE);
+    return sources->own_namespace ? 0 : fence_err_set(err, -ENOMEM, "out of memory");
+}
+
 /* What the option says goes before the pod's own. */
 static int trust(struct fence_kube_config *config, const char *namespace_name,
                  struct fence_err *err)
@@ -115,17 +125,19 @@ static int trust(struct fence_kube_config *config, const char *namespace_name,
 
 static int open_kubernetes(struct fence_daemon *daemon, struct fence_err *err)
 {
-    FENCE_CLEANUP(fence_kube_config_done) struct fence_kube_config config = {0};
     struct fence_sources *sources = &daemon->sources;
+    struct fence_kube_config *config = &sources->kube_config;
     const char *path = daemon->options.kubeconfig;
     int result;
 
-    result = path ? fence_kube_config_file(path, &config, err)
-                  : fence_kube_config_in_cluster(NULL, &config, err);
+    result = path ? fence_kube_config_file(path, config, err)
+                  : fence_kube_config_in_cluster(NULL, config, err);
     if (result == 0)
-        result = trust(&config, daemon->options.policy_namespace, err);
+        result = keep_own_namespace(sources, err);
     if (result == 0)
-        result = fence_kubernetes_new(&config, daemon->store, 1, &sources->kubernetes, err);
+        result = trust(config, daemon->options.policy_namespace, err);
+    if (result == 0)
+        result = fence_kubernetes_new(config, daemon->store, 1, &sources->kubernetes, err);
     if (result < 0)
         return fence_err_prefix(err, result, path ? "--kubeconfig" : "--kubernetes");
     sources->kubernetes_watch =
@@ -167,6 +179,8 @@ void fence_sources_done(struct fence_daemon *daemon)
     if (sources->kubernetes)
         fence_loop_forget(&daemon->loop, &sources->kubernetes_watch);
     fence_kubernetes_free(&sources->kubernetes);
+    fence_kube_config_done(&sources->kube_config);
+    free(sources->own_namespace);
     free(sources->items);
     *sources = (struct fence_sources){0};
 }

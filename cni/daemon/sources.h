@@ -29,6 +29,8 @@ struct fence_sources {
     size_t count;
     struct fence_kubernetes *kubernetes; /* NULL: not asked for */
     struct fence_fd_watch kubernetes_watch;
+    struct fence_kube_config kube_config; /* empty without the API */
+    char *own_namespace;                  /* of the daemons' own objects; NULL without the API */
 };
 
 /* Opens and reads all folders once. */

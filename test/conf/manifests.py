@@ -112,8 +112,10 @@ def check_names(objects):
     expect("objects", sorted(f"{item['apiVersion']} {name}" for name, item in objects.items()), sorted([
         "v1 Namespace/podfence", "v1 ServiceAccount/podfence", "v1 ConfigMap/podfence-examples",
         "rbac.authorization.k8s.io/v1 ClusterRole/podfence", "rbac.authorization.k8s.io/v1 ClusterRoleBinding/podfence",
+        "rbac.authorization.k8s.io/v1 Role/podfence", "rbac.authorization.k8s.io/v1 RoleBinding/podfence",
         "apiextensions.k8s.io/v1 CustomResourceDefinition/segmentpolicies.podfence.io",
         "apiextensions.k8s.io/v1 CustomResourceDefinition/clustersegmentpolicies.podfence.io",
+        "apiextensions.k8s.io/v1 CustomResourceDefinition/nodereports.podfence.io",
         "apps/v1 DaemonSet/podfence"]))
     for name, item in objects.items():
         cluster_wide = name.split("/")[0] in ("Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition")
@@ -125,20 +127,40 @@ def check_names(objects):
            daemons["selector"]["matchLabels"])
 
 
+# what is written, and how
+WRITES = {
+    "podfence.io/segmentpolicies/status": ["patch"], "podfence.io/clustersegmentpolicies/status": ["patch"],
+    "podfence.io/nodereports": ["get", "list", "watch", "create", "patch"], "events.k8s.io/events": ["create"],
+}
+
+
+def check_writes(objects):
+    found = {}
+    for rule in objects["ClusterRole/podfence"]["rules"]:
+        names = [f"{group}/{resource}" for group in rule["apiGroups"] for resource in rule["resources"]]
+        found.update({name: rule["verbs"] for name in names if rule["verbs"] != ["get", "list", "watch"]})
+    expect("writes", found, WRITES)
+    expect("the lease", objects["Role/podfence"]["rules"], [
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}])
+
+
 def check_rights(objects):
+    check_writes(objects)
     resources = []
     for rule in objects["ClusterRole/podfence"]["rules"]:
-        expect("verbs", rule["verbs"], ["get", "list", "watch"])
         expect("keys of a rule", sorted(rule), ["apiGroups", "resources", "verbs"])
+        if rule["verbs"] != ["get", "list", "watch"]:
+            continue
         resources += [f"{group}/{resource}" for group in rule["apiGroups"] for resource in rule["resources"]]
     # conf.rights shows that the daemon asks for these, and for nothing else
     expect("resources", sorted(resources), sorted([
         "/configmaps", "/namespaces", "/nodes", "/pods", "/services", "discovery.k8s.io/endpointslices",
         "networking.k8s.io/networkpolicies", "policy.networking.k8s.io/clusternetworkpolicies",
         "podfence.io/segmentpolicies", "podfence.io/clustersegmentpolicies"]))
-    binding = objects["ClusterRoleBinding/podfence"]
-    expect("role", (binding["roleRef"]["kind"], binding["roleRef"]["name"]), ("ClusterRole", "podfence"))
-    expect("subjects", binding["subjects"], [{"kind": "ServiceAccount", "name": "podfence", "namespace": "podfence"}])
+    for kind in ("ClusterRole", "Role"):
+        binding = objects[f"{kind}Binding/podfence"]
+        expect("role", (binding["roleRef"]["kind"], binding["roleRef"]["name"]), (kind, "podfence"))
+        expect("subjects", binding["subjects"], [{"kind": "ServiceAccount", "name": "podfence", "namespace": "podfence"}])
     expect("service account", pod_of(objects)["serviceAccountName"], "podfence")
     expect("token of the daemon", pod_of(objects)["automountServiceAccountToken"], True)
     expect("token of others with this account", objects["ServiceAccount/podfence"]["automountServiceAccountToken"], False)

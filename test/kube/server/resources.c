@@ -20,6 +20,8 @@ static const struct known known[] = {
     {"", "v1", "services", "service", "Service", "svc", true, false, false, true},
     {"", "v1", "configmaps", "configmap", "ConfigMap", "cm", true, false, false, false},
     {"", "v1", "events", "event", "Event", "ev", true, false, false, false},
+    {"events.k8s.io", "v1", "events", "event", "Event", "", true, false, false, false},
+    {"coordination.k8s.io", "v1", "leases", "lease", "Lease", "", true, false, false, false},
     {"discovery.k8s.io", "v1", "endpointslices", "endpointslice", "EndpointSlice", "", true, false,
      true, false},
     {"networking.k8s.io", "v1", "networkpolicies", "networkpolicy", "NetworkPolicy", "netpol", true,
@@ -30,6 +32,8 @@ static const struct known known[] = {
      true, true, true},
     {"podfence.io", "v1alpha1", "clustersegmentpolicies", "clustersegmentpolicy",
      "ClusterSegmentPolicy", "csegpol", false, true, true, true},
+    {"podfence.io", "v1alpha1", "nodereports", "nodereport", "NodeReport", "noderep", false, true,
+     true, false},
 };
 
 static void resource_free(struct resource *resource)
