@@ -307,8 +307,8 @@ static int try_once(struct fence_daemon *daemon, struct fence_err *err)
     fence_devices_check(daemon);
     fence_late_settle(daemon, &reconcile->locals.records);
     take_after(daemon);
-    fence_inforce_applied(daemon);
     fence_report_applied(daemon);
+    fence_inforce_applied(daemon);
     fence_log(FENCE_LOG_DEBUG, "applied: %zu writes, %zu endpoints changed, %llu us", report.writes,
               report.changed_endpoints, (unsigned long long)reconcile->applied_us);
     return 0;

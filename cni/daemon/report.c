@@ -286,6 +286,8 @@ static void timer_fired(void *context)
 
 void fence_report_applied(struct fence_daemon *daemon)
 {
+    if (daemon->inforce.waiting)
+        fence_report_writer_see(daemon);
     if (daemon->report.timer.fd >= 0 && !daemon->report.call)
         set_timer(daemon);
 }

@@ -38,7 +38,7 @@ struct fence_report {
 int fence_report_init(struct fence_daemon *daemon, struct fence_err *err);
 void fence_report_done(struct fence_daemon *daemon);
 
-/* Something was applied. */
+/* Something was applied; what waited to be in force still counts as waiting. */
 void fence_report_applied(struct fence_daemon *daemon);
 
 /* Policies of the API as the store has them. */

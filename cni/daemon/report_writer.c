@@ -294,6 +294,12 @@ static int see(struct fence_daemon *daemon)
     return r < 0 ? r : see_refusals(daemon, writer->book);
 }
 
+void fence_report_writer_see(struct fence_daemon *daemon)
+{
+    if (daemon->report.writer.kube && fence_sources_all_seen(&daemon->sources))
+        (void)see(daemon);
+}
+
 static void timer_fired(void *context)
 {
     struct fence_daemon *daemon = context;

@@ -57,4 +57,6 @@ void fence_report_writer_done(struct fence_daemon *daemon);
 
 /* The Lease is ours now, or is not any more. */
 void fence_report_writer_lead(struct fence_daemon *daemon, bool held);
+/* Policies have changed. Nodes tell of every state that they were in: each is to be known here. */
+void fence_report_writer_see(struct fence_daemon *daemon);
 void fence_report_writer_add_status(const struct fence_daemon *daemon, cJSON *json);

@@ -252,8 +252,9 @@ static void written(struct fence_lease *lease, const struct fence_kube_answer *a
         after(lease, STEP_RENEW, RENEW_S);
         return;
     }
-    if (answer->code == 0 && (answer->status == 409 || answer->status == 404)) {
-        /* somebody was faster, or has deleted it */
+    /* somebody was faster, or has deleted it; without its namespace it cannot be made */
+    if (answer->code == 0 &&
+        (answer->status == 409 || (answer->status == 404 && *lease->record.version))) {
         lease->renewed_ns = 0;
         if (answer->status == 409 && lease->step == STEP_TAKE)
             look_later(lease);

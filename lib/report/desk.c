@@ -363,8 +363,10 @@ static int take_view(struct fence_desk *desk, const struct fence_desk_view *view
     policy->refused = view->refused ? strdup(view->refused) : NULL;
     if (view->refused && !policy->refused)
         return -ENOMEM;
-    if (!view->refused && is_other_version)
+    if (!view->refused && is_other_version) {
         policy->sequence = sequence;
+        policy->fresh = true;
+    }
     policy->viewed = true;
     policy->over = view->over;
     policy->kept = view->kept;

@@ -67,8 +67,10 @@ void fence_desk_count(const struct fence_desk *desk, size_t *ret_nodes, size_t *
 
 /*
  * The next status that differs from what is there; false when there is none now. Texts alone are
- * written every FENCE_DESK_WORDS_NS of a policy. After it the policy waits for the answer.
+ * written every FENCE_DESK_WORDS_NS of a policy, and that nodes lag behind after
+ * FENCE_DESK_FRESH_NS. After it the policy waits for the answer.
  */
+#define FENCE_DESK_FRESH_NS 3000000000ull
 #define FENCE_DESK_WORDS_NS 5000000000ull
 bool fence_desk_next(struct fence_desk *desk, uint64_t now_ns, int64_t now_s,
                      struct fence_desk_write *ret_write);

@@ -28,6 +28,8 @@ struct desk_policy {
     bool over, kept;
     char *refused;     /* NULL: valid */
     uint64_t sequence; /* of the first digest with it as it is */
+    bool fresh;        /* it has become as it is since it was last looked at */
+    uint64_t fresh_ns; /* when that was */
     /* what nodes say */
     const char *failing_node, *failing_text;
     uint64_t failing;

@@ -11,6 +11,7 @@
 #include "lib/report/text.h"
 
 #define LAGGARDS 3u
+#define PENDING  "Pending"
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
@@ -136,11 +137,11 @@ static void judge_programmed(const struct fence_desk *desk, const struct desk_po
     } else if (policy->over) {
         say(condition, false, "Expired", "expiresAt has passed");
     } else if (!all) {
-        say(condition, false, "Pending", "no node has reported yet");
+        say(condition, false, PENDING, "no node has reported yet");
     } else if (behind) {
         name_laggards(desk, behind, names, sizeof(names));
-        say(condition, false, "Pending", "in force on %zu of %zu nodes; not yet on %s",
-            all - behind, all, names);
+        say(condition, false, PENDING, "in force on %zu of %zu nodes; not yet on %s", all - behind,
+            all, names);
     } else {
         say(condition, true, "Programmed", "in force on %zu of %zu nodes", all, all);
     }
@@ -190,6 +191,18 @@ static void format_path(const struct desk_policy *policy, char *path, size_t siz
                  (int)(name - space - 1), space, name, query);
 }
 
+/* Most are in force everywhere in a moment: one status instead of two. */
+static bool is_on_its_way(struct desk_policy *policy, uint64_t now_ns,
+                          const struct fence_report_condition *programmed)
+{
+    if (policy->fresh) {
+        policy->fresh = false;
+        policy->fresh_ns = now_ns;
+    }
+    return strcmp(programmed->reason, PENDING) == 0 &&
+           now_ns < policy->fresh_ns + FENCE_DESK_FRESH_NS;
+}
+
 /* Is something to be written of this one now? */
 static bool is_due(struct fence_desk *desk, struct desk_policy *policy, uint64_t now_ns,
                    struct fence_report_status *wants)
@@ -201,6 +214,8 @@ static bool is_due(struct fence_desk *desk, struct desk_policy *policy, uint64_t
         return false;
     memset(wants, 0, sizeof(*wants));
     judge(desk, policy, wants);
+    if (is_on_its_way(policy, now_ns, &wants->conditions[FENCE_REPORT_PROGRAMMED]))
+        return false;
     difference = fence_report_status_compare(&policy->has, wants);
     if (difference == FENCE_REPORT_SAME)
         policy->checked = desk->version;

@@ -3,6 +3,7 @@
 """The lab's API server (test/kube/server):
 apiserver.py sync FOLDER STAGE          its objects become those of the YAML files in STAGE
 apiserver.py patch FOLDER PATH JSON     a merge patch; prints when it was answered, as netprobe now does
+apiserver.py get|delete FOLDER PATH
 apiserver.py control FOLDER METHOD PATH [JSON]
 apiserver.py rights FOLDER MANIFEST         refuses what the ClusterRole in these manifests does not allow
 """
@@ -88,11 +89,14 @@ def sync(folder, stage):
         json.dump(after, file)
 
 
-def restrict(folder, manifest):
+def restrict(folder, manifest, more="[]"):
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../conf"))
     from kubernetes import load, refusals  # pylint: disable=import-outside-toplevel
     with open(manifest, encoding="utf-8") as file:
-        (role,) = [item for item in load(file.read()) if item["kind"] == "ClusterRole"]
+        items = load(file.read())
+    # rights in one namespace are rights everywhere here
+    role = {"rules": [rule for item in items if item["kind"] in ("ClusterRole", "Role") for rule in item["rules"]]
+            + json.loads(more)}
     control(folder, "POST", "/rights", json.dumps(refusals(role, lambda path: json.loads(ask(folder, "GET", path)))))
 
 
@@ -102,6 +106,8 @@ def main():
         sync(folder, *rest)
     elif verb == "rights":
         restrict(folder, *rest)
+    elif verb in ("get", "delete"):
+        print(ask(folder, verb.upper(), *rest).decode())
     elif verb == "patch":
         ask(folder, "PATCH", rest[0], rest[1], "application/merge-patch+json")
         print(f"{time.clock_gettime(time.CLOCK_BOOTTIME) * 1000:.1f}")

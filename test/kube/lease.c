@@ -441,6 +441,27 @@ static void is_taken_away(void **state)
     end(&server);
 }
 
+/* Its namespace is not there: that is said, and not asked again and again. */
+static void needs_its_namespace(void **state)
+{
+    struct server server;
+
+    (void)state;
+    begin(&server, 1, 12);
+    fence_lease_tick(server.wanters[0].lease);
+    serve(&server.wanters[0]);
+    server.now_ns = fence_lease_due_ns(server.wanters[0].lease);
+    fence_lease_tick(server.wanters[0].lease);
+    assert_string_equal(server.wanters[0].method, "POST");
+    respond(&server.wanters[0], 404, "{\"message\":\"namespaces \\\"podfence\\\" not found\"}");
+    assert_string_equal(fence_lease_problem(server.wanters[0].lease),
+                        "HTTP 404: namespaces \"podfence\" not found");
+    assert_true(fence_lease_due_ns(server.wanters[0].lease) > server.now_ns + 5 * SECOND);
+    run(&server, 60, 0);
+    assert_true(fence_lease_is_held(server.wanters[0].lease));
+    end(&server);
+}
+
 static void refusals_are_told(void **state)
 {
     static const struct {
@@ -543,6 +564,7 @@ int main(void)
         cmocka_unit_test(is_given),
         cmocka_unit_test(is_lost_without_the_server),
         cmocka_unit_test(is_taken_away),
+        cmocka_unit_test(needs_its_namespace),
         cmocka_unit_test(refusals_are_told),
         cmocka_unit_test(answers_are_bounded),
         cmocka_unit_test(never_two),
