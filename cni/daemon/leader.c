@@ -79,8 +79,9 @@ static void timer_fired(void *context)
 int fence_leader_init(struct fence_daemon *daemon, struct fence_err *err)
 {
     struct fence_leader *leader = &daemon->leader;
-    struct fence_lease_options options = {
-        .namespace_name = daemon->sources.own_namespace, .name = NAME, .identity = daemon->options.node_name};
+    struct fence_lease_options options = {.namespace_name = daemon->sources.own_namespace,
+                                          .name = NAME,
+                                          .identity = daemon->options.node_name};
     int result;
 
     if (!daemon->sources.kubernetes || !daemon->options.report)

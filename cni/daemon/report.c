@@ -25,11 +25,18 @@
 
 /* ---- the policies ---------------------------------------------------------------------------- */
 
-static int add_view(struct fence_report_views *views, const struct fence_desk_view *view)
+/* Takes `id`, also when it fails; NULL: without memory. */
+static int add_view(struct fence_report_views *views, const struct fence_desk_view *view, char *id)
 {
-    if (!view->id || FENCE_GROW(views->items, views->capacity, views->count) < 0)
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+    if (!id || FENCE_GROW(views->ids, views->id_capacity, views->count) < 0 ||
+        FENCE_GROW(views->items, views->capacity, views->count) < 0) {
+        free(id);
         return -ENOMEM;
-    views->items[views->count++] = *view;
+    }
+    views->ids[views->count] = id;
+    views->items[views->count] = *view;
+    views->items[views->count++].id = id;
     return 0;
 }
 
@@ -48,11 +55,8 @@ static int add_objects(const struct fence_daemon *daemon, enum fence_kind kind,
 
         if (!unit || strcmp(unit, SOURCE) != 0)
             continue;
-        view.id = fence_object_id(objects[i]);
-        if (add_view(views, &view) < 0) {
-            free((char *)(uintptr_t)view.id);
+        if (add_view(views, &view, fence_object_id(objects[i])) < 0)
             return -ENOMEM;
-        }
     }
     return 0;
 }
@@ -75,11 +79,7 @@ static int add_refusal(struct fence_report_views *views, size_t count,
         known->kept = true;
         return 0;
     }
-    view.id = strdup(problem->id);
-    if (add_view(views, &view) == 0)
-        return 0;
-    free((char *)(uintptr_t)view.id);
-    return -ENOMEM;
+    return add_view(views, &view, strdup(problem->id));
 }
 
 int fence_report_views(const struct fence_daemon *daemon, struct fence_report_views *ret_views)
@@ -105,7 +105,8 @@ int fence_report_views(const struct fence_daemon *daemon, struct fence_report_vi
 void fence_report_views_done(struct fence_report_views *views)
 {
     for (size_t i = 0; i < views->count; i++)
-        free((char *)(uintptr_t)views->items[i].id);
+        free(views->ids[i]);
+    free(views->ids);
     free(views->items);
     *views = (struct fence_report_views){0};
 }

@@ -44,8 +44,10 @@ void fence_report_applied(struct fence_daemon *daemon);
 /* Policies of the API as the store has them. */
 struct fence_report_views {
     struct fence_desk_view *items;
+    char **ids; /* theirs */
     size_t count;
     size_t capacity;
+    size_t id_capacity;
 };
 /* -ENOMEM. What it holds is valid until the store changes. */
 int fence_report_views(const struct fence_daemon *daemon, struct fence_report_views *ret_views);

@@ -54,6 +54,7 @@ static int order_nodes(struct fence_desk *desk)
         return 0;
     desk->order_count = 0;
     for (struct desk_node *node = desk->nodes; node; node = node->hh.next) {
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
         if (FENCE_GROW(desk->order, desk->order_capacity, desk->order_count) < 0)
             return -ENOMEM;
         node->sequence = number_of(desk, node);

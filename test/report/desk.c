@@ -327,7 +327,7 @@ static void many(void **state)
 {
     enum { NODES = 5000, POLICIES = 2000 };
     struct fence_desk_view *views = calloc(POLICIES, sizeof(*views));
-    const struct fence_desk_view **list = calloc(POLICIES + 1, sizeof(*list));
+    const struct fence_desk_view **list = calloc(POLICIES + 1, sizeof(void *));
     struct fence_desk *desk = fence_desk_new();
     char text[256], id[POLICIES][64];
     unsigned int writes = 0;
