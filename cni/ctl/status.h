@@ -30,5 +30,8 @@ void ctl_unadopted_print(const cJSON *list);
 /* The member "events". */
 void ctl_status_print_events(const cJSON *events);
 
+/* The member "kubernetes": a line, and one for each kind that is not watched. Nothing for null. */
+void ctl_status_print_kubernetes(FILE *out, const cJSON *kubernetes);
+
 /* The text form. */
 void ctl_status_print(const struct ctl *ctl, const cJSON *value);

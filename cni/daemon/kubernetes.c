@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/memory.h"
 #include "lib/objects/live.h"
 
@@ -285,6 +286,40 @@ fence_kubernetes_world(const struct fence_kubernetes *kubernetes)
     return fence_kube_world(kubernetes->kube);
 }
 
+/* `ns` 0: null. */
+static void add_seconds(cJSON *object, const char *name, uint64_t ns, uint64_t since_ns)
+{
+    double seconds = ns > since_ns ? (double)(ns - since_ns) / 1e9 : 0;
+
+    if (ns == 0 || since_ns == 0)
+        cJSON_AddNullToObject(object, name);
+    else
+        cJSON_AddNumberToObject(object, name, seconds);
+}
+
+static cJSON *kind_json(const struct fence_kubernetes *kubernetes, unsigned int resource)
+{
+    cJSON *json = cJSON_CreateObject();
+    uint64_t now = fence_clock_boot_ns();
+    struct fence_kubernetes_kind kind;
+
+    fence_kubernetes_kind(kubernetes, resource, &kind);
+    cJSON_AddStringToObject(json, "kind", kind.name);
+    cJSON_AddBoolToObject(json, "up", kind.up);
+    cJSON_AddStringToObject(json, "phase", fence_kube_phase_name(kind.state.phase));
+    cJSON_AddBoolToObject(json, "listed", kind.listed);
+    cJSON_AddBoolToObject(json, "without", kubernetes->each[resource].without);
+    cJSON_AddStringToObject(json, "problem", kind.state.problem);
+    add_seconds(json, "lastHeardSeconds", now, kind.state.heard_ns);
+    add_seconds(json, "retryInSeconds", kind.state.retry_at_ns, now);
+    cJSON_AddNumberToObject(json, "lists", (double)kind.state.lists);
+    cJSON_AddNumberToObject(json, "watches", (double)kind.state.watches);
+    cJSON_AddNumberToObject(json, "events", (double)kind.state.events);
+    cJSON_AddNumberToObject(json, "bytes", (double)kind.state.bytes);
+    cJSON_AddNumberToObject(json, "failures", (double)kind.state.failures);
+    return json;
+}
+
 cJSON *fence_kubernetes_json(const struct fence_kubernetes *kubernetes)
 {
     cJSON *json, *kinds;
@@ -294,22 +329,7 @@ cJSON *fence_kubernetes_json(const struct fence_kubernetes *kubernetes)
     json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "connections", fence_kube_connections(kubernetes->kube));
     kinds = cJSON_AddArrayToObject(json, "kinds");
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++) {
-        cJSON *kind = cJSON_CreateObject();
-        struct fence_kube_state state;
-
-        fence_kube_state(kubernetes->kube, i, &state);
-        cJSON_AddStringToObject(kind, "kind", resources[i].kind);
-        cJSON_AddStringToObject(kind, "phase", fence_kube_phase_name(state.phase));
-        cJSON_AddBoolToObject(kind, "listed", kubernetes->each[i].seen);
-        cJSON_AddBoolToObject(kind, "without", kubernetes->each[i].without);
-        cJSON_AddStringToObject(kind, "problem", state.problem);
-        cJSON_AddNumberToObject(kind, "lists", (double)state.lists);
-        cJSON_AddNumberToObject(kind, "watches", (double)state.watches);
-        cJSON_AddNumberToObject(kind, "events", (double)state.events);
-        cJSON_AddNumberToObject(kind, "bytes", (double)state.bytes);
-        cJSON_AddNumberToObject(kind, "failures", (double)state.failures);
-        cJSON_AddItemToArray(kinds, kind);
-    }
+    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+        cJSON_AddItemToArray(kinds, kind_json(kubernetes, i));
     return json;
 }

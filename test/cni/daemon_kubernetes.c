@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/objects/store.h"
 #include "test/cmocka.h"
 
@@ -381,6 +382,11 @@ static void away_changes_nothing(void **state)
     assert_int_equal(policies(lab), 0);
 }
 
+static double number(const cJSON *kinds, int resource, const char *name)
+{
+    return cJSON_GetNumberValue(cJSON_GetObjectItem(cJSON_GetArrayItem(kinds, resource), name));
+}
+
 static void status_has_every_kind(void **state)
 {
     struct lab *lab = *state;
@@ -394,6 +400,18 @@ static void status_has_every_kind(void **state)
     pods = cJSON_GetArrayItem(kinds, FENCE_OBJECT_POD);
     assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(pods, "kind")), "Pod");
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(pods, "listed")));
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(pods, "up")));
+    assert_true(cJSON_IsNull(cJSON_GetObjectItem(pods, "lastHeardSeconds")));
+    assert_true(cJSON_IsNull(cJSON_GetObjectItem(pods, "retryInSeconds")));
+    cJSON_Delete(json);
+    client->states[FENCE_OBJECT_POD].heard_ns = fence_clock_boot_ns() - 5000000000ull;
+    client->states[FENCE_OBJECT_POD].retry_at_ns = fence_clock_boot_ns() + 9000000000ull;
+    client->states[FENCE_OBJECT_SERVICE].retry_at_ns = 1; /* due */
+    json = fence_kubernetes_json(lab->kubernetes);
+    kinds = cJSON_GetObjectItem(json, "kinds");
+    assert_float_equal(number(kinds, FENCE_OBJECT_POD, "lastHeardSeconds"), 5, 1);
+    assert_float_equal(number(kinds, FENCE_OBJECT_POD, "retryInSeconds"), 9, 1);
+    assert_float_equal(number(kinds, FENCE_OBJECT_SERVICE, "retryInSeconds"), 0, 0.001);
     assert_true(
         cJSON_IsFalse(cJSON_GetObjectItem(cJSON_GetArrayItem(kinds, FENCE_OBJECT_NODE), "listed")));
     assert_int_equal(cJSON_GetObjectItem(json, "connections")->valueint, 3);

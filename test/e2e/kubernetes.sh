@@ -59,6 +59,11 @@ eventually "ready" 40 ready_is true
 lab_pods_add web api db intruder
 lab_expect <"$data/shop.table"
 
+text_says() {
+    lab_has "$1" status
+}
+eventually "the status in short" 10 text_says '^kubernetes:  watching 10 kinds over [1-9][0-9]* connections?, last heard [0-9]* s ago$'
+
 lab_say "no policy left: all reach all, then the policies again"
 lab_object_remove policies
 lab_publish
@@ -155,6 +160,7 @@ lab_say "the API server dies: what is in force stays"
 kill -KILL "$api_pid"
 wait "$api_pid" 2>/dev/null || true
 eventually "it says so" 10 says 'kubernetes: .*what is known of it stays in force'
+eventually "kind by kind" 40 text_says '^ *Pod: .*; what is known stays in force; tried again in [0-9]* s$'
 lab_expect <"$data/shop.table"
 lab_daemon_kill
 lab_daemon_start --kubeconfig "$api/kubeconfig"
