@@ -63,7 +63,8 @@ void fence_conditions_end(struct fence_conditions *conditions)
         qsort(named->items, named->count, sizeof(*named->items), compare);
     for (size_t i = 0; i < known->count; i++)
         if (!holds(named, &known->items[i]))
-            fence_log(FENCE_LOG_INFO, "no longer: %s", known->items[i].text);
+            fence_log(known->items[i].level == FENCE_LOG_DEBUG ? FENCE_LOG_DEBUG : FENCE_LOG_INFO,
+                      "no longer: %s", known->items[i].text);
     for (size_t i = 0; i < named->count; i++)
         if (!holds(known, &named->items[i]))
             fence_log(named->items[i].level, "%s", named->items[i].text);

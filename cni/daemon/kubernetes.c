@@ -44,6 +44,7 @@ static bool is_optional(unsigned int resource)
 
 struct each_resource {
     size_t listed; /* objects of the list that is being told */
+    size_t had;    /* of the last one that ended */
     bool listing;
     bool seen;
     bool without;          /* done without: it has no right to list them */
@@ -116,6 +117,7 @@ static int ended(void *context, unsigned int resource, struct fence_err *err)
     struct each_resource *each = &kubernetes->each[resource];
 
     each->listing = false;
+    each->had = each->listed;
     if (each->listed >= LARGE_LIST)
         kubernetes->changes.large = true;
     if (resource == CONFIG_MAPS)
@@ -273,6 +275,17 @@ void fence_kubernetes_kind(const struct fence_kubernetes *kubernetes, unsigned i
     ret_kind->listed = each->seen;
     fence_kube_state(kubernetes->kube, resource, &ret_kind->state);
     ret_kind->up = is_well(each, resource, &ret_kind->state) || each->without;
+}
+
+void fence_kubernetes_count(const struct fence_kubernetes *kubernetes, char *ret_text, size_t size)
+{
+    size_t used = 0;
+
+    snprintf(ret_text, size, "no objects");
+    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES && used < size; i++)
+        if (kubernetes->each[i].had)
+            used += (size_t)snprintf(ret_text + used, size - used, "%s%zu %s", used ? ", " : "",
+                                     kubernetes->each[i].had, resources[i].plural);
 }
 
 unsigned int fence_kubernetes_connections(const struct fence_kubernetes *kubernetes)

@@ -23,18 +23,35 @@ static void each_folder(const struct fence_daemon *daemon, fence_reason_visit vi
     }
 }
 
+/* sources.c has said that they begin, and says when they have come. */
+static void each_first_list(const struct fence_daemon *daemon, fence_reason_visit visit,
+                            void *context)
+{
+    const struct fence_kubernetes *kubernetes = daemon->sources.kubernetes;
+    char names[TEXT_MAX / 2] = "", text[TEXT_MAX];
+    size_t used = 0;
+
+    for (unsigned int i = 0; kubernetes && i < FENCE_KUBERNETES_RESOURCES; i++)
+        if (fence_kubernetes_problem(kubernetes, i, text, sizeof(text)) == FENCE_KUBERNETES_BEGINS)
+            used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
+                                     fence_kubernetes_resources()[i].kind);
+    if (!used)
+        return;
+    snprintf(
+        text, sizeof(text),
+        "kubernetes: first lists are on their way: %s: nothing is changed until they have come",
+        names);
+    visit(context, FENCE_LOG_DEBUG, text);
+}
+
 static void each_kind(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
 {
     const struct fence_kubernetes *kubernetes = daemon->sources.kubernetes;
     char text[TEXT_MAX];
 
-    for (unsigned int i = 0; kubernetes && i < FENCE_KUBERNETES_RESOURCES; i++) {
-        enum fence_kubernetes_wellness how =
-            fence_kubernetes_problem(kubernetes, i, text, sizeof(text));
-
-        if (how == FENCE_KUBERNETES_BEGINS || how == FENCE_KUBERNETES_ILL)
-            visit(context, how == FENCE_KUBERNETES_ILL ? FENCE_LOG_ERROR : FENCE_LOG_INFO, text);
-    }
+    for (unsigned int i = 0; kubernetes && i < FENCE_KUBERNETES_RESOURCES; i++)
+        if (fence_kubernetes_problem(kubernetes, i, text, sizeof(text)) == FENCE_KUBERNETES_ILL)
+            visit(context, FENCE_LOG_ERROR, text);
 }
 
 static void each_refused(const struct fence_daemon *daemon, fence_reason_visit visit, void *context)
@@ -139,6 +156,7 @@ void fence_ready_each(const struct fence_daemon *daemon, fence_reason_visit visi
     each_device(daemon, visit, context);
     each_unenforced(daemon, visit, context);
     each_folder(daemon, visit, context);
+    each_first_list(daemon, visit, context);
     each_kind(daemon, visit, context);
     each_refused(daemon, visit, context);
     each_failure(daemon, visit, context);

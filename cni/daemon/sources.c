@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -81,6 +82,29 @@ static int open_source(struct fence_daemon *daemon, struct fence_source *source,
     return result;
 }
 
+static void log_first_lists(void)
+{
+    const struct fence_kube_resource *resources = fence_kubernetes_resources();
+    char names[512] = "";
+    size_t used = 0;
+
+    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
+                                 resources[i].kind);
+    fence_log(FENCE_LOG_INFO, "kubernetes: the first lists of %s are on their way", names);
+}
+
+static void log_all_seen(const struct fence_daemon *daemon)
+{
+    const struct fence_sources *sources = &daemon->sources;
+    uint64_t took_ns = fence_clock_boot_ns() - sources->kubernetes_begun_ns;
+    char counts[512];
+
+    fence_kubernetes_count(sources->kubernetes, counts, sizeof(counts));
+    fence_log(FENCE_LOG_INFO, "kubernetes: all kinds are listed: %s, after %.1f s", counts,
+              (double)took_ns / 1e9);
+}
+
 static void kubernetes_ready(void *context, uint32_t events)
 {
     struct fence_daemon *daemon = context;
@@ -91,6 +115,8 @@ static void kubernetes_ready(void *context, uint32_t events)
     fence_kubernetes_handle(daemon->sources.kubernetes, &changes);
     if (changes.large)
         malloc_trim(0);
+    if (changes.seen)
+        log_all_seen(daemon);
     if (changes.problems)
         daemon->reconcile.problems_changed = true;
     if (changes.objects || changes.seen)
@@ -140,6 +166,8 @@ static int open_kubernetes(struct fence_daemon *daemon, struct fence_err *err)
         result = fence_kubernetes_new(config, daemon->store, 1, &sources->kubernetes, err);
     if (result < 0)
         return fence_err_prefix(err, result, path ? "--kubeconfig" : "--kubernetes");
+    sources->kubernetes_begun_ns = fence_clock_boot_ns();
+    log_first_lists();
     sources->kubernetes_watch =
         (struct fence_fd_watch){.fd = fence_kubernetes_fd(sources->kubernetes),
                                 .ready = kubernetes_ready,

@@ -29,6 +29,7 @@ struct fence_sources {
     size_t count;
     struct fence_kubernetes *kubernetes; /* NULL: not asked for */
     struct fence_fd_watch kubernetes_watch;
+    uint64_t kubernetes_begun_ns;         /* boot time */
     struct fence_kube_config kube_config; /* empty without the API */
     char *own_namespace;                  /* of the daemons' own objects; NULL without the API */
 };

@@ -421,12 +421,27 @@ static void status_has_every_kind(void **state)
     cJSON_Delete(json);
 }
 
+static void assert_counts(const struct lab *lab, const char *wanted)
+{
+    char text[128], little[8];
+
+    fence_kubernetes_count(lab->kubernetes, text, sizeof(text));
+    assert_string_equal(text, wanted);
+    fence_kubernetes_count(lab->kubernetes, little, sizeof(little));
+    assert_memory_equal(little, wanted, sizeof(little) - 1);
+}
+
 static void large_lists_are_told(void **state)
 {
     struct lab *lab = *state;
 
+    assert_counts(lab, "no objects");
     assert_false(handle(lab, list_most).large);
+    assert_counts(lab, "1 networkpolicies, 1 configmaps");
     assert_true(handle(lab, large_list).large);
+    assert_counts(lab, "3000 networkpolicies, 1 configmaps");
+    handle(lab, lose_policies); /* a list that broke off */
+    assert_counts(lab, "3000 networkpolicies, 1 configmaps");
     assert_false(handle(lab, NULL).large);
 }
 

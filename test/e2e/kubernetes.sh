@@ -56,6 +56,9 @@ rm -f "$api/control"
 api_start 2000
 lab_swap
 eventually "ready" 40 ready_is true
+expect_equal "first lists in the log" "$(grep -c 'kubernetes: the first lists of Pod, Namespace, .*, ConfigMap are on their way' "$LAB/daemon.log")" 1
+expect_equal "and their end" "$(grep -c 'kubernetes: all kinds are listed: .*[0-9] s"$' "$LAB/daemon.log")" 1
+expect_equal "nothing else of them" "$(grep -c 'first list has not come\|first lists are on' "$LAB/daemon.log" || true)" 0
 lab_pods_add web api db intruder
 lab_expect <"$data/shop.table"
 
