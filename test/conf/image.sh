@@ -72,6 +72,7 @@ lab_background node apiserver "$LAB_TOOLS/test-apiserver" --folder "$api" --list
 api_pid=$LAB_PID
 eventually "the API server serves" 20 test -s "$api/control"
 api rights "$LAB_SOURCE/conf/install.yaml"
+api control POST /objects '{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "podfence"}}' >/dev/null
 printf podfence >"$api/serviceaccount/namespace" # as the kubelet does for the DaemonSet's
 mount --bind "$LAB/bpf" /sys/fs/bpf
 mount --bind "$root" "$root"
@@ -121,6 +122,10 @@ expect_match "podfenced --version" "$("$LAB_BIN/podfenced" --version)" "^podfenc
 expect_match "podfencectl --version" "$("$LAB_BIN/podfencectl" --version)" "^podfencectl $version,"
 expect_equal "a write to its root" "$(touch "$root/etc/written" 2>/dev/null || echo refused)" refused
 
+reported() {
+    api control GET /requests | jq -e 'any(test("nodereports/lab-node.* 20[01]$"))' >/dev/null
+}
+
 daemon_start() {
     "$LAB_BIN/podfenced" 2>>"$LAB/daemon.log" &
     LAB_DAEMON_PID=$!
@@ -166,6 +171,9 @@ probe_until readinessProbe
 lab_expect <"$LAB_SOURCE/test/e2e/data/shop.table"
 expect_equal "what is not watched" \
     "$(lab_ctl status -o json | jq -c '[.kubernetes.kinds[] | select(.phase != "watching") | [.kind, .problem]]')" "[]"
+eventually "it writes for the cluster" 30 grep -q 'this node writes for the whole cluster now' "$LAB/daemon.log"
+eventually "its report is there" 30 reported
+expect_equal "what is refused" "$(api control GET /requests | jq -c 'map(select(endswith(" 403")))')" "[]"
 api control POST /rights '{"refuse": []}' >/dev/null # the lab removes objects as the same user
 
 lab_say "a policy in a ConfigMap of the daemon's own namespace counts for another one"
