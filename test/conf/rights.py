@@ -116,7 +116,7 @@ def check_refused(server, role, resource, kind):
 
 def main():
     role = cluster_role()
-    with ApiServer() as server:
+    with ApiServer(lists=False) as server:
         check_nothing_else(check_role(server, role), role)
         check_refused(server, role, "networkpolicies", "NetworkPolicy")
         check_refused(server, role, "configmaps", "ConfigMap")
