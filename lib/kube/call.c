@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/kube/explain.h"
 
 #define TOTAL_MS 30000u
 
@@ -58,19 +59,6 @@ static void free_call(struct fence_kube_call **call)
     *call = NULL;
 }
 
-/* The message of a Status, or the first line of a text. */
-static void explain(struct fence_kube_call *call, const cJSON *json, struct fence_err *text)
-{
-    const char *message = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "message"));
-
-    if (!message && call->body) {
-        call->body[strcspn(call->body, "\r\n")] = '\0';
-        message = call->body;
-    }
-    fence_err_set(text, 0, "HTTP %ld%s%.800s", call->answer.status, message ? ": " : "",
-                  message ? message : "");
-}
-
 static bool is_success(const struct fence_kube_answer *answer)
 {
     return answer->code == 0 && answer->status >= 200 && answer->status < 300;
@@ -94,7 +82,7 @@ static void on_end(void *context, const struct fence_http_end *end)
     else if (end->code)
         fence_err_set(&problem, 0, "%.800s", end->message);
     else if (!is_success(&call->answer))
-        explain(call, json, &problem);
+        fence_kube_explain(end->status, call->body ? call->body : "", &problem);
     call->answer.problem = problem.text;
     call->answer.json = is_success(&call->answer) ? json : NULL;
     call->answered(call->context, &call->answer);

@@ -18,6 +18,7 @@ struct fence_kube {
     void *context;
     struct fence_http *http;
     struct fence_reflector_world world;
+    struct fence_err start_err; /* of `world` */
     struct fence_reflector **reflectors;
     unsigned int count;
     bool told; /* since `settled` */
@@ -68,7 +69,7 @@ static int world_start(void *context, const struct fence_http_request *request,
 {
     struct fence_kube *kube = context;
 
-    return fence_http_start(kube->http, request, ops, handler, ret_exchange, NULL);
+    return fence_http_start(kube->http, request, ops, handler, ret_exchange, &kube->start_err);
 }
 
 static void world_cancel(void *context, struct fence_http_exchange **exchange)
@@ -173,6 +174,7 @@ int fence_kube_new(const struct fence_kube_config *config, const struct fence_ku
     kube->context = options->context;
     kube->epoll_fd = kube->timer_fd = -1;
     kube->world = (struct fence_reflector_world){.start = world_start,
+                                                 .start_err = &kube->start_err,
                                                  .cancel = world_cancel,
                                                  .renew_token = world_renew_token,
                                                  .now_ns = world_now_ns,

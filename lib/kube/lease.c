@@ -310,8 +310,10 @@ static int start(struct fence_lease *lease)
 
 void fence_lease_tick(struct fence_lease *lease)
 {
-    static const struct fence_kube_answer failed = {.retry_after_ms = -1,
-                                                    .problem = "the request could not be begun"};
+    const struct fence_err *why = lease->options.world->start_err;
+    struct fence_err problem;
+    struct fence_kube_answer failed = {.retry_after_ms = -1, .problem = problem.text};
+    int r;
 
     if (now(lease) < fence_lease_due_ns(lease))
         return;
@@ -319,10 +321,13 @@ void fence_lease_tick(struct fence_lease *lease)
     if (lease->step != STEP_LOOK && lease->step != STEP_GIVE && !fence_lease_is_held(lease) &&
         !is_free(lease))
         lease->step = STEP_LOOK;
-    if (start(lease) < 0) {
-        lease->call = NULL;
-        again_later(lease, &failed);
-    }
+    r = start(lease);
+    if (r == 0)
+        return;
+    lease->call = NULL;
+    fence_err_set(&problem, r, "the request could not be begun: %.800s",
+                  why && r != -ENOMEM ? why->text : strerror(-r));
+    again_later(lease, &failed);
 }
 
 bool fence_lease_give(struct fence_lease *lease)

@@ -109,6 +109,9 @@ static int copy_string(const cJSON *json, char **string, struct fence_err *err)
 {
     const char *text = cJSON_GetStringValue(json);
 
+    /* without its token, a page would be the last one */
+    if (json && !text && !cJSON_IsNull(json))
+        return bad(err, "its kind, version or token is no string");
     *string = strdup(text ? text : "");
     return *string ? 0 : fence_err_set(err, -ENOMEM, "out of memory");
 }

@@ -4,6 +4,8 @@
  * stream; then watches, each from the version of the last event. Invariants:
  * - a watch is begun only from a version that a whole list or a later event had;
  * - a list that was begun is ended, or begun again: never is a watch gone on with in between;
+ * - a list is ended only by what says that all of it came: a page with a version and no token, the
+ *   closing bookmark with its version;
  * - what ends an exchange decides about the next step, and sets when it is due.
  *
  * Silence: bookmarks come about once a minute, so that a watch without a byte for 100 s hangs, or
@@ -13,15 +15,15 @@
  */
 #include "lib/kube/reflector.h"
 
-#include <cjson/cJSON.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/base/memory.h"
 #include "lib/kube/backoff.h"
+#include "lib/kube/explain.h"
 #include "lib/kube/list.h"
+#include "lib/kube/query.h"
 #include "lib/kube/watch.h"
 
 #define MS              1000000ull
@@ -29,14 +31,15 @@
 #define SILENCE_MAX_MS  800000u
 #define LIST_SILENCE_MS 30000u
 #define SHORT_NS        (1000 * MS) /* a watch that ends sooner, without an event, is a failure */
-#define PAGE            500
-
-enum step { STEP_STREAM, STEP_PAGE, STEP_WATCH };
+/* A server that leads on for ever must not be followed for ever. */
+#define LIST_MAX_MS     600000u /* of all its pages */
+#define PAGES_MAX       4000u
+#define REPORTS_MAX     3 /* failures in a row after which a watch that reports errors is a list */
 
 struct fence_reflector {
     struct fence_reflector_options options;
     struct fence_kube_state state; /* its strings are those below */
-    enum step step;                /* that runs, or is due */
+    enum fence_kube_verb step;     /* that runs, or is due */
     bool unstreamable;             /* the server has no streaming lists */
     bool listing;                  /* of the step: the list is not ended */
     bool expired;                  /* of the exchange: the version is too old */
@@ -49,16 +52,21 @@ struct fence_reflector {
     uint64_t silence_ms;
     uint64_t due_ns;
     uint64_t begun_ns;
+    uint64_t list_begun_ns;
+    unsigned int pages;
     long status, retry_after_ms;
     struct fence_http_exchange *exchange;
     struct fence_kube_list *list;
     struct fence_kube_watch *watch;
     char *token; /* of the next page; NULL: the first */
     struct fence_err err;
-    char version[128];
+    char version[FENCE_KUBE_VERSION_MAX];
     char answer[1024]; /* the begin of a body that is no success */
     size_t answer_size;
 };
+
+static const char unversioned[] = "a list without a resourceVersion";
+static const char endless[] = "a list that does not end";
 
 static uint64_t now(const struct fence_reflector *reflector)
 {
@@ -107,7 +115,7 @@ void fence_reflector_free(struct fence_reflector **reflector)
 /* From the beginning. */
 static void to_list(struct fence_reflector *reflector)
 {
-    reflector->step = reflector->unstreamable ? STEP_PAGE : STEP_STREAM;
+    reflector->step = reflector->unstreamable ? FENCE_KUBE_PAGE : FENCE_KUBE_STREAM;
     free(reflector->token);
     reflector->token = NULL;
 }
@@ -126,7 +134,7 @@ static void again_later(struct fence_reflector *reflector, enum fence_kube_phase
     uint64_t wait =
         fence_backoff_ms(limits, reflector->failures, draw(reflector), reflector->retry_after_ms);
 
-    if (reflector->step != STEP_WATCH || !reflector->resume)
+    if (reflector->step != FENCE_KUBE_WATCH || !reflector->resume)
         to_list(reflector);
     reflector->failures++;
     reflector->state.failures++;
@@ -149,20 +157,25 @@ static int on_item(void *context, char *json, size_t size, struct fence_err *err
     return tell(context, json, size, false);
 }
 
+static bool keep_version(struct fence_reflector *reflector, const char *version)
+{
+    if (!fence_kube_is_version(version))
+        return false;
+    snprintf(reflector->version, sizeof(reflector->version), "%s", version);
+    return true;
+}
+
 static int list_ended(struct fence_reflector *reflector)
 {
     const struct fence_reflector_options *options = &reflector->options;
-    int r;
+    int r = options->ops->ended(options->context, options->index, &reflector->err);
 
-    if (!*reflector->version || strcmp(reflector->version, "0") == 0)
-        return fence_err_set(&reflector->err, -EBADMSG, "a list without a resourceVersion");
-    r = options->ops->ended(options->context, options->index, &reflector->err);
     if (r < 0)
         return r;
     reflector->listing = false;
     reflector->state.listed = true;
-    reflector->state.streaming = reflector->step == STEP_STREAM;
-    reflector->step = STEP_WATCH;
+    reflector->state.streaming = reflector->step == FENCE_KUBE_STREAM;
+    reflector->step = FENCE_KUBE_WATCH;
     reflector->state.phase = FENCE_KUBE_WATCHING;
     return 0;
 }
@@ -173,8 +186,10 @@ static int on_error(struct fence_reflector *reflector, const struct fence_kube_e
     reflector->expired = event->status == 410;
     if (reflector->listing && event->status != 410 && event->status != 429)
         reflector->unstreamable = true;
-    return fence_err_set(&reflector->err, -ECANCELED, "the watch ended with %ld: %s", event->status,
-                         event->message);
+    fence_err_set(&reflector->err, 0, "the watch ended with %ld: %s", event->status,
+                  event->message);
+    fence_kube_make_printable(reflector->err.text);
+    return -ECANCELED;
 }
 
 static int on_event(void *context, struct fence_kube_event *event, struct fence_err *err)
@@ -194,8 +209,8 @@ static int on_event(void *context, struct fence_kube_event *event, struct fence_
         r = tell(reflector, event->object, event->size, event->type == FENCE_KUBE_DELETED);
     if (r < 0)
         return r;
-    if (*event->version)
-        snprintf(reflector->version, sizeof(reflector->version), "%s", event->version);
+    if (!keep_version(reflector, event->version) && reflector->listing && event->initial_end)
+        return fence_err_set(&reflector->err, -EBADMSG, "%s", unversioned);
     return reflector->listing && event->initial_end ? list_ended(reflector) : 0;
 }
 
@@ -217,7 +232,7 @@ static int on_head(void *context, const struct fence_http_head *head)
         reflector->version[0] = '\0';
         options->ops->begun(options->context, options->index);
     }
-    if (reflector->step == STEP_PAGE)
+    if (reflector->step == FENCE_KUBE_PAGE)
         reflector->failed = fence_kube_list_new(&list_ops, reflector, &reflector->list);
     else
         reflector->failed = fence_kube_watch_new(&watch_ops, reflector, &reflector->watch);
@@ -232,7 +247,7 @@ static int on_body(void *context, const char *data, size_t size)
     reflector->state.heard_ns = now(reflector);
     reflector->silences = 0;
     /* a watch may last for ever, and is never compressed; of a page its end tells */
-    if (reflector->step != STEP_PAGE) {
+    if (reflector->step != FENCE_KUBE_PAGE) {
         reflector->state.bytes += size;
         reflector->counted += size;
     }
@@ -252,25 +267,38 @@ static int on_body(void *context, const char *data, size_t size)
     return 0;
 }
 
+static uint64_t list_limit_ns(const struct fence_reflector *reflector)
+{
+    return reflector->list_begun_ns + LIST_MAX_MS * MS;
+}
+
+static bool lasts_too_long(const struct fence_reflector *reflector)
+{
+    return now(reflector) >= list_limit_ns(reflector);
+}
+
 static int page_ended(struct fence_reflector *reflector)
 {
     FENCE_FREE char *token = NULL;
+    const char *version, *next;
     int r = fence_kube_list_end(reflector->list, &reflector->err);
 
     if (r < 0)
         return r;
+    version = fence_kube_list_version(reflector->list);
+    next = fence_kube_list_continue(reflector->list);
     /* the first page's: what came later is told again by the watch, and nothing is left out */
-    if (!reflector->token &&
-        strlen(fence_kube_list_version(reflector->list)) < sizeof(reflector->version))
-        snprintf(reflector->version, sizeof(reflector->version), "%s",
-                 fence_kube_list_version(reflector->list));
-    if (!*fence_kube_list_continue(reflector->list))
+    if (reflector->token ? !fence_kube_is_version(version) : !keep_version(reflector, version))
+        return fence_err_set(&reflector->err, -EBADMSG, "%s", unversioned);
+    if (!*next)
         return list_ended(reflector);
-    token = strdup(fence_kube_list_continue(reflector->list));
+    if (++reflector->pages >= PAGES_MAX || lasts_too_long(reflector))
+        return fence_err_set(&reflector->err, -EBADMSG, "%s", endless);
+    if (reflector->token && strcmp(next, reflector->token) == 0)
+        return fence_err_set(&reflector->err, -EBADMSG, "a page that leads to itself");
+    token = strdup(next);
     if (!token)
         return fence_err_set(&reflector->err, -ENOMEM, "out of memory");
-    if (reflector->token && strcmp(token, reflector->token) == 0)
-        return fence_err_set(&reflector->err, -EBADMSG, "a page that leads to itself");
     free(reflector->token);
     reflector->token = TAKE_PTR(token);
     return 0;
@@ -281,7 +309,7 @@ static void ended_well(struct fence_reflector *reflector)
 {
     bool was_short = now(reflector) - reflector->begun_ns < SHORT_NS && !reflector->told;
 
-    if (reflector->step == STEP_PAGE) {
+    if (reflector->step == FENCE_KUBE_PAGE) {
         reflector->failed = page_ended(reflector);
         if (reflector->failed < 0)
             again_later(reflector, FENCE_KUBE_WAITING);
@@ -305,25 +333,13 @@ static void ended_well(struct fence_reflector *reflector)
     again_later(reflector, FENCE_KUBE_WAITING);
 }
 
-/* The message of a Status, or the text itself. */
-static void read_answer(struct fence_reflector *reflector)
-{
-    cJSON *json = cJSON_Parse(reflector->answer);
-    const char *message = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "message"));
-
-    reflector->answer[strcspn(reflector->answer, "\r\n")] = '\0';
-    fence_err_set(&reflector->err, 0, "HTTP %ld: %.800s", reflector->status,
-                  message ? message : reflector->answer);
-    cJSON_Delete(json);
-}
-
 static void refused(struct fence_reflector *reflector)
 {
     const struct fence_reflector_world *world = reflector->options.world;
     enum fence_kube_phase phase = FENCE_KUBE_WAITING;
     long status = reflector->status;
 
-    read_answer(reflector);
+    fence_kube_explain(status, reflector->answer, &reflector->err);
     /* of a watch: these say that the fault may be in the version */
     reflector->resume =
         status == 401 || status == 403 || status == 429 || status == 502 || status == 503;
@@ -331,17 +347,32 @@ static void refused(struct fence_reflector *reflector)
         world->renew_token(world->context);
     if (status == 401 || status == 403)
         phase = FENCE_KUBE_REFUSED;
-    if (status == 404) {
+    if (status == 404)
         phase = FENCE_KUBE_ABSENT;
-        reflector->state.listed = true; /* a kind that is not installed has no objects */
-    }
-    if (reflector->step == STEP_STREAM && (status == 400 || status == 422)) {
+    if (reflector->step == FENCE_KUBE_STREAM && (status == 400 || status == 422)) {
         reflector->unstreamable = true;
         to_list(reflector);
         at_once(reflector);
         return;
     }
     again_later(reflector, phase);
+}
+
+/* By the network or by a handler. */
+static void broken_off(struct fence_reflector *reflector, const struct fence_http_end *end)
+{
+    int failed = reflector->failed;
+
+    /* an object that could not be kept is told again by a list alone */
+    reflector->resume = failed == 0 || (failed == -ECANCELED && !reflector->expired &&
+                                        reflector->failures < REPORTS_MAX);
+    if (failed == -EBADMSG && reflector->listing)
+        reflector->unstreamable = true;
+    if (failed == 0)
+        fence_err_set(&reflector->err, 0, "%.800s", end->message);
+    else if (!*reflector->err.text)
+        fence_err_set(&reflector->err, 0, "%s", strerror(-failed));
+    again_later(reflector, FENCE_KUBE_WAITING);
 }
 
 static void on_end(void *context, const struct fence_http_end *end)
@@ -356,73 +387,46 @@ static void on_end(void *context, const struct fence_http_end *end)
     } else if (end->code == 0 && reflector->status != 200) {
         refused(reflector);
     } else {
-        /* an object that could not be kept is told again by a list alone */
-        reflector->resume =
-            reflector->failed == 0 || (reflector->failed == -ECANCELED && !reflector->expired);
-        if (reflector->failed == 0)
-            fence_err_set(&reflector->err, 0, "%.800s", end->message);
-        else if (!*reflector->err.text)
-            fence_err_set(&reflector->err, 0, "%s", strerror(-reflector->failed));
-        again_later(reflector, FENCE_KUBE_WAITING);
+        broken_off(reflector, end);
     }
     drop_exchange(reflector);
 }
 
 static const struct fence_http_ops http_ops = {.head = on_head, .body = on_body, .end = on_end};
 
-/* "&name=value", encoded. */
-static void put_query(FILE *out, const char *name, const char *value)
+static void not_begun(struct fence_reflector *reflector, int code)
 {
-    fprintf(out, "&%s=", name);
-    for (; *value; value++)
-        fprintf(out, isalnum((unsigned char)*value) || strchr("-._~", *value) ? "%c" : "%%%02X",
-                (unsigned char)*value);
-}
+    const struct fence_err *why = reflector->options.world->start_err;
+    const char *text = why && code != -ENOMEM ? why->text : strerror(-code);
 
-static char *format_path(const struct fence_reflector *reflector)
-{
-    const struct fence_kube_resource *resource = reflector->options.resource;
-    char *path = NULL;
-    size_t size;
-    FILE *out = open_memstream(&path, &size);
-
-    if (!out)
-        return NULL;
-    fprintf(out, "/%s/%s/%s?", strchr(resource->version, '/') ? "apis" : "api", resource->version,
-            resource->plural);
-    if (reflector->step == STEP_PAGE) {
-        fprintf(out, "limit=%d", PAGE);
-        if (reflector->token)
-            put_query(out, "continue", reflector->token);
-    } else {
-        fprintf(out, "watch=1&allowWatchBookmarks=true&timeoutSeconds=%u",
-                290 + draw(reflector) % 301);
-        if (reflector->step == STEP_STREAM)
-            fputs("&sendInitialEvents=true&resourceVersionMatch=NotOlderThan", out);
-        else
-            put_query(out, "resourceVersion", reflector->version);
-    }
-    if (*resource->selector)
-        fprintf(out, "&%s", resource->selector);
-    if (fclose(out) != 0) {
-        free(path);
-        return NULL;
-    }
-    return path;
+    reflector->exchange = NULL;
+    reflector->resume = true;
+    fence_err_set(&reflector->err, 0, "the request could not be begun: %.800s", text);
+    again_later(reflector, FENCE_KUBE_WAITING);
 }
 
 static void start(struct fence_reflector *reflector)
 {
     const struct fence_reflector_world *world = reflector->options.world;
-    FENCE_FREE char *path = format_path(reflector);
+    const struct fence_kube_query query = {.resource = reflector->options.resource,
+                                           .verb = reflector->step,
+                                           .version = reflector->version,
+                                           .token = reflector->token,
+                                           .timeout_s = 290 + draw(reflector) % 301};
+    FENCE_FREE char *path = fence_kube_query_path(&query);
     struct fence_http_request request = {
         .method = "GET", .path = path, .accept = "application/json"};
+    int r = -ENOMEM;
 
-    reflector->listing = reflector->step != STEP_WATCH;
-    if (reflector->listing)
-        reflector->state.lists += !reflector->token;
-    else
+    reflector->listing = reflector->step != FENCE_KUBE_WATCH;
+    reflector->begun_ns = now(reflector);
+    if (!reflector->listing) {
         reflector->state.watches++;
+    } else if (!reflector->token) {
+        reflector->state.lists++;
+        reflector->list_begun_ns = reflector->begun_ns;
+        reflector->pages = 0;
+    }
     reflector->state.phase = reflector->listing ? FENCE_KUBE_LISTING : FENCE_KUBE_WATCHING;
     reflector->state.retry_at_ns = 0;
     reflector->expired = reflector->told = reflector->resume = false;
@@ -432,14 +436,10 @@ static void start(struct fence_reflector *reflector)
     reflector->retry_after_ms = -1;
     reflector->answer[0] = '\0';
     reflector->answer_size = 0;
-    reflector->begun_ns = now(reflector);
-    if (path &&
-        world->start(world->context, &request, &http_ops, reflector, &reflector->exchange) == 0)
-        return;
-    reflector->exchange = NULL;
-    reflector->resume = true;
-    fence_err_set(&reflector->err, 0, "the request could not be begun");
-    again_later(reflector, FENCE_KUBE_WAITING);
+    if (path)
+        r = world->start(world->context, &request, &http_ops, reflector, &reflector->exchange);
+    if (r < 0)
+        not_begun(reflector, r);
 }
 
 /* When the exchange that runs is given up. */
@@ -447,8 +447,10 @@ static uint64_t silent_at_ns(const struct fence_reflector *reflector)
 {
     uint64_t since = reflector->state.heard_ns > reflector->begun_ns ? reflector->state.heard_ns
                                                                      : reflector->begun_ns;
-
-    return since + (reflector->listing ? LIST_SILENCE_MS : reflector->silence_ms) * MS;
+    if (!reflector->listing)
+        return since + reflector->silence_ms * MS;
+    since += LIST_SILENCE_MS * MS;
+    return since < list_limit_ns(reflector) ? since : list_limit_ns(reflector);
 }
 
 uint64_t fence_reflector_due_ns(const struct fence_reflector *reflector)
@@ -459,9 +461,12 @@ uint64_t fence_reflector_due_ns(const struct fence_reflector *reflector)
 static void give_up(struct fence_reflector *reflector)
 {
     /* a server that does not know of streaming lists and takes the request for a watch */
-    if (reflector->step == STEP_STREAM && reflector->status == 200)
+    if (reflector->step == FENCE_KUBE_STREAM && reflector->status == 200)
         reflector->unstreamable = true;
-    fence_err_set(&reflector->err, 0, "nothing was heard for a long time");
+    fence_err_set(&reflector->err, 0, "%s",
+                  reflector->listing && lasts_too_long(reflector)
+                      ? endless
+                      : "nothing was heard for a long time");
     reflector->resume = !reflector->listing && ++reflector->silences < 2;
     if (!reflector->listing && !reflector->resume) {
         reflector->silences = 0;

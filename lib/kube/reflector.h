@@ -16,6 +16,7 @@ struct fence_reflector_world {
     int (*start)(void *context, const struct fence_http_request *request,
                  const struct fence_http_ops *ops, void *handler,
                  struct fence_http_exchange **ret_exchange);
+    const struct fence_err *start_err; /* why the last `start` failed; NULL: it does not say */
     void (*cancel)(void *context, struct fence_http_exchange **exchange);
     void (*renew_token)(void *context);
     uint64_t (*now_ns)(void *context); /* boot time */

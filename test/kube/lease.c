@@ -496,7 +496,7 @@ static void refusals_are_told(void **state)
     server.start_fails = -ENOMEM;
     fence_lease_tick(server.wanters[0].lease);
     assert_string_equal(fence_lease_problem(server.wanters[0].lease),
-                        "the request could not be begun");
+                        "the request could not be begun: Cannot allocate memory");
     end(&server);
 }
 

@@ -14,6 +14,8 @@ static int world_start(void *context, const struct fence_http_request *request,
     struct world *world = context;
 
     assert_false(world->active);
+    if (world->start_fails)
+        return world->start_fails;
     world->active = true;
     world->ops = ops;
     world->handler = handler;
@@ -67,15 +69,31 @@ static unsigned int index_of(const char *json, unsigned int *ret_version)
     return index % WORLD_NAMES;
 }
 
+static void hear(struct world *world, char what, const char *json)
+{
+    if (world->heard)
+        world->heard(world, what, json);
+}
+
+/* Counts down to the one that fails. */
+static int fails(unsigned int *left, struct fence_err *err)
+{
+    if (!*left || --*left)
+        return 0;
+    return fence_err_set(err, -ENOMEM, "no memory for it");
+}
+
 static int on_object(void *context, unsigned int resource, char *json, size_t size,
                      struct fence_err *err)
 {
     struct world *world = context;
     unsigned int version, index = index_of(json, &version);
 
-    (void)err;
     assert_int_equal(resource, 3);
     assert_int_equal(strlen(json), size);
+    if (fails(&world->fail_object, err) < 0)
+        return -ENOMEM;
+    hear(world, '+', json);
     objects_of(world)->present |= 1u << index;
     objects_of(world)->versions[index] = version;
     world->told++;
@@ -89,9 +107,11 @@ static int on_deleted(void *context, unsigned int resource, char *json, size_t s
     unsigned int version, index = index_of(json, &version);
 
     (void)resource, (void)size, (void)err;
+    hear(world, '-', json);
     assert_false(world->always & 1u << index);
     objects_of(world)->present &= ~(1u << index);
     world->told++;
+    world->gone++;
     return 0;
 }
 
@@ -100,6 +120,7 @@ static void on_begun(void *context, unsigned int resource)
     struct world *world = context;
 
     (void)resource;
+    hear(world, '(', "");
     world->listing = true;
     world->pending.present = 0;
     world->begun++;
@@ -109,8 +130,11 @@ static int on_ended(void *context, unsigned int resource, struct fence_err *err)
 {
     struct world *world = context;
 
-    (void)resource, (void)err;
+    (void)resource;
     assert_true(world->listing);
+    if (fails(&world->fail_ended, err) < 0)
+        return -ENOMEM;
+    hear(world, ')', "");
     world->listing = false;
     world->objects = world->pending;
     world->ended++;
@@ -137,6 +161,7 @@ void world_init(struct world *world, uint64_t seed)
     world->seed = (seed + 1) * 0x9e3779b97f4a7c15ull;
     world->now_ns = 1000000000ull;
     table.context = world;
+    table.start_err = &world->start_err;
     assert_int_equal(fence_reflector_new(&options, &world->reflector), 0);
 }
 

@@ -22,10 +22,16 @@ struct world {
     char path[512];
     const struct fence_http_ops *ops;
     void *handler;
-    unsigned int renewals, begun, ended, told;
+    unsigned int renewals, begun, ended, told, gone;
     bool listing;
     unsigned int always; /* bits of names that are never to go */
     struct world_objects objects, pending;
+    unsigned int fail_object, fail_ended; /* the so manieth from now fails, 0 = none */
+    int start_fails;
+    struct fence_err start_err;
+    /* Of all that is told: '+' object, '-' deleted, '(' begun, ')' ended. NULL: nobody listens. */
+    void (*heard)(struct world *world, char what, const char *json);
+    void *listener; /* its own */
     struct fence_reflector *reflector;
 };
 
