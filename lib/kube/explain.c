@@ -4,6 +4,16 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
+void fence_kube_collect(char *text, size_t room, const char *data, size_t size)
+{
+    size_t used = strlen(text);
+
+    if (size > room - 1 - used)
+        size = room - 1 - used;
+    memcpy(text + used, data, size);
+    text[used + size] = '\0';
+}
+
 void fence_kube_make_printable(char *text)
 {
     for (; *text; text++)

@@ -144,15 +144,18 @@ static void set_timer(struct fence_kube *kube)
     timerfd_settime(kube->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-static int add_reflectors(struct fence_kube *kube, const struct fence_kube_resource *resources,
-                          unsigned int count, struct fence_err *err)
+static int add_reflectors(struct fence_kube *kube, const struct fence_kube_options *all,
+                          struct fence_err *err)
 {
+    unsigned int count = all->count;
+
     kube->reflectors = calloc(count ? count : 1, sizeof(struct fence_reflector *));
     for (unsigned int i = 0; kube->reflectors && i < count; i++) {
-        struct fence_reflector_options options = {.resource = &resources[i],
+        struct fence_reflector_options options = {.resource = &all->resources[i],
                                                   .index = i,
                                                   .ops = &reflector_ops,
                                                   .context = kube,
+                                                  .silence_ms = all->silence_ms,
                                                   .world = &kube->world};
 
         if (fence_reflector_new(&options, &kube->reflectors[i]) < 0)
@@ -184,7 +187,7 @@ int fence_kube_new(const struct fence_kube_config *config, const struct fence_ku
     if (r == 0)
         r = open_fds(kube, err);
     if (r == 0)
-        r = add_reflectors(kube, options->resources, options->count, err);
+        r = add_reflectors(kube, options, err);
     if (r < 0)
         return r;
     set_timer(kube);

@@ -51,6 +51,8 @@ struct fence_kube_options {
     unsigned int count; /* of them */
     const struct fence_kube_ops *ops;
     void *context;
+    unsigned int silence_ms; /* a watch without a byte for so long hangs; 0: 100 s, as bookmarks
+                                come about once a minute */
 };
 
 int fence_kube_new(const struct fence_kube_config *config, const struct fence_kube_options *options,

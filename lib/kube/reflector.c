@@ -30,6 +30,7 @@
 #define SILENCE_MS      100000u
 #define SILENCE_MAX_MS  800000u
 #define LIST_SILENCE_MS 30000u
+#define GRACE_NS        (1000 * MS) /* the exchange itself ends first, and its dead connection with it */
 #define SHORT_NS        (1000 * MS) /* a watch that ends sooner, without an event, is a failure */
 /* A server that leads on for ever must not be followed for ever. */
 #define LIST_MAX_MS     600000u /* of all its pages */
@@ -62,7 +63,6 @@ struct fence_reflector {
     struct fence_err err;
     char version[FENCE_KUBE_VERSION_MAX];
     char answer[1024]; /* the begin of a body that is no success */
-    size_t answer_size;
 };
 
 static const char unversioned[] = "a list without a resourceVersion";
@@ -86,7 +86,9 @@ int fence_reflector_new(const struct fence_reflector_options *options,
     if (!reflector)
         return -ENOMEM;
     reflector->options = *options;
-    reflector->silence_ms = SILENCE_MS;
+    if (!options->silence_ms)
+        reflector->options.silence_ms = SILENCE_MS;
+    reflector->silence_ms = reflector->options.silence_ms;
     *ret_reflector = reflector;
     return 0;
 }
@@ -242,7 +244,6 @@ static int on_head(void *context, const struct fence_http_head *head)
 static int on_body(void *context, const char *data, size_t size)
 {
     struct fence_reflector *reflector = context;
-    size_t room = sizeof(reflector->answer) - 1 - reflector->answer_size;
 
     reflector->state.heard_ns = now(reflector);
     reflector->silences = 0;
@@ -252,19 +253,14 @@ static int on_body(void *context, const char *data, size_t size)
         reflector->counted += size;
     }
     if (!reflector->listing)
-        reflector->silence_ms = SILENCE_MS;
+        reflector->silence_ms = reflector->options.silence_ms;
     if (reflector->list)
         reflector->failed = fence_kube_list_feed(reflector->list, data, size, &reflector->err);
     else if (reflector->watch)
         reflector->failed = fence_kube_watch_feed(reflector->watch, data, size, &reflector->err);
-    if (reflector->list || reflector->watch)
-        return reflector->failed;
-    if (size > room)
-        size = room;
-    memcpy(reflector->answer + reflector->answer_size, data, size);
-    reflector->answer_size += size;
-    reflector->answer[reflector->answer_size] = '\0';
-    return 0;
+    else
+        fence_kube_collect(reflector->answer, sizeof(reflector->answer), data, size);
+    return reflector->failed;
 }
 
 static uint64_t list_limit_ns(const struct fence_reflector *reflector)
@@ -358,6 +354,40 @@ static void refused(struct fence_reflector *reflector)
     again_later(reflector, phase);
 }
 
+static uint64_t patience_ms(const struct fence_reflector *reflector)
+{
+    return reflector->listing ? LIST_SILENCE_MS : reflector->silence_ms;
+}
+
+/* When the exchange that runs is given up. */
+static uint64_t silent_at_ns(const struct fence_reflector *reflector)
+{
+    uint64_t since = reflector->state.heard_ns > reflector->begun_ns ? reflector->state.heard_ns
+                                                                     : reflector->begun_ns;
+
+    since += patience_ms(reflector) * MS;
+    return reflector->listing && since > list_limit_ns(reflector) ? list_limit_ns(reflector)
+                                                                  : since;
+}
+
+static void was_silent(struct fence_reflector *reflector)
+{
+    /* a server that does not know of streaming lists and takes the request for a watch */
+    if (reflector->step == FENCE_KUBE_STREAM && reflector->status == 200)
+        reflector->unstreamable = true;
+    fence_err_set(&reflector->err, 0, "%s",
+                  reflector->listing && lasts_too_long(reflector)
+                      ? endless
+                      : "nothing was heard for a long time");
+    reflector->resume = !reflector->listing && ++reflector->silences < 2;
+    if (!reflector->listing && !reflector->resume) {
+        reflector->silences = 0;
+        if (reflector->silence_ms < SILENCE_MAX_MS)
+            reflector->silence_ms *= 2;
+    }
+    again_later(reflector, FENCE_KUBE_WAITING);
+}
+
 /* By the network or by a handler. */
 static void broken_off(struct fence_reflector *reflector, const struct fence_http_end *end)
 {
@@ -386,6 +416,8 @@ static void on_end(void *context, const struct fence_http_end *end)
         ended_well(reflector);
     } else if (end->code == 0 && reflector->status != 200) {
         refused(reflector);
+    } else if (end->code == -ETIMEDOUT && now(reflector) + GRACE_NS >= silent_at_ns(reflector)) {
+        was_silent(reflector);
     } else {
         broken_off(reflector, end);
     }
@@ -427,6 +459,7 @@ static void start(struct fence_reflector *reflector)
         reflector->list_begun_ns = reflector->begun_ns;
         reflector->pages = 0;
     }
+    request.idle_ms = (unsigned int)patience_ms(reflector);
     reflector->state.phase = reflector->listing ? FENCE_KUBE_LISTING : FENCE_KUBE_WATCHING;
     reflector->state.retry_at_ns = 0;
     reflector->expired = reflector->told = reflector->resume = false;
@@ -435,56 +468,27 @@ static void start(struct fence_reflector *reflector)
     reflector->status = 0;
     reflector->retry_after_ms = -1;
     reflector->answer[0] = '\0';
-    reflector->answer_size = 0;
     if (path)
         r = world->start(world->context, &request, &http_ops, reflector, &reflector->exchange);
     if (r < 0)
         not_begun(reflector, r);
 }
 
-/* When the exchange that runs is given up. */
-static uint64_t silent_at_ns(const struct fence_reflector *reflector)
-{
-    uint64_t since = reflector->state.heard_ns > reflector->begun_ns ? reflector->state.heard_ns
-                                                                     : reflector->begun_ns;
-    if (!reflector->listing)
-        return since + reflector->silence_ms * MS;
-    since += LIST_SILENCE_MS * MS;
-    return since < list_limit_ns(reflector) ? since : list_limit_ns(reflector);
-}
-
 uint64_t fence_reflector_due_ns(const struct fence_reflector *reflector)
 {
-    return reflector->exchange ? silent_at_ns(reflector) : reflector->due_ns;
-}
-
-static void give_up(struct fence_reflector *reflector)
-{
-    /* a server that does not know of streaming lists and takes the request for a watch */
-    if (reflector->step == FENCE_KUBE_STREAM && reflector->status == 200)
-        reflector->unstreamable = true;
-    fence_err_set(&reflector->err, 0, "%s",
-                  reflector->listing && lasts_too_long(reflector)
-                      ? endless
-                      : "nothing was heard for a long time");
-    reflector->resume = !reflector->listing && ++reflector->silences < 2;
-    if (!reflector->listing && !reflector->resume) {
-        reflector->silences = 0;
-        if (reflector->silence_ms < SILENCE_MAX_MS)
-            reflector->silence_ms *= 2;
-    }
-    drop_exchange(reflector);
-    again_later(reflector, FENCE_KUBE_WAITING);
+    return reflector->exchange ? silent_at_ns(reflector) + GRACE_NS : reflector->due_ns;
 }
 
 void fence_reflector_tick(struct fence_reflector *reflector)
 {
     if (now(reflector) < fence_reflector_due_ns(reflector))
         return;
-    if (reflector->exchange)
-        give_up(reflector);
-    else
+    if (!reflector->exchange) {
         start(reflector);
+        return;
+    }
+    drop_exchange(reflector);
+    was_silent(reflector);
 }
 
 void fence_reflector_state(const struct fence_reflector *reflector,

@@ -29,7 +29,8 @@ struct fence_reflector_options {
     const struct fence_kube_resource *resource;
     unsigned int index; /* of the resource, for `ops` */
     const struct fence_kube_ops *ops;
-    void *context; /* of `ops` */
+    void *context;           /* of `ops` */
+    unsigned int silence_ms; /* a watch without a byte for so long hangs; 0: 100 s */
     const struct fence_reflector_world *world;
 };
 

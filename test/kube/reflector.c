@@ -158,21 +158,55 @@ static void waits_as_asked(void **state)
     world_done(&world);
 }
 
+/* By the exchange, whose connection goes with it; if it does not, by the reflector itself. */
+static void hang(struct world *world, bool ends)
+{
+    if (!ends) {
+        world_tick(world);
+        return;
+    }
+    world->now_ns += 100 * SECOND;
+    fence_reflector_tick(world->reflector);
+    assert_true(world->active); /* not before the exchange */
+    world_end(world, -ETIMEDOUT);
+}
+
 static void silence(void **state)
 {
     struct world world;
 
     (void)state;
+    for (unsigned int ends = 0; ends < 2; ends++) {
+        begin_stream(&world);
+        hang(&world, ends);
+        assert_false(world.active);
+        world_tick(&world);
+        assert_true(asks(&world, "&resourceVersion=289"));
+        assert_int_equal(world.idle_ms, 100000);
+        world_head(&world, 200, -1);
+        hang(&world, ends);
+        assert_false(world.active);
+        assert_string_equal(world_state(&world).problem, "nothing was heard for a long time");
+        world_tick(&world);
+        assert_true(asks(&world, "sendInitialEvents")); /* checked by a list */
+        assert_int_equal(world.idle_ms, 30000);
+        world_done(&world);
+    }
+}
+
+/* No connection in time is nothing that a list could check. */
+static void slow_to_connect(void **state)
+{
+    struct world world;
+
+    (void)state;
     begin_stream(&world);
-    world_tick(&world); /* 100 s without a byte */
-    assert_false(world.active);
-    world_tick(&world);
-    assert_true(asks(&world, "&resourceVersion=289"));
-    world_head(&world, 200, -1);
-    world_tick(&world);
-    assert_false(world.active);
-    world_tick(&world);
-    assert_true(asks(&world, "sendInitialEvents")); /* checked by a list */
+    for (unsigned int i = 0; i < 5; i++) {
+        world.now_ns += 10 * SECOND;
+        world_end(&world, -ETIMEDOUT);
+        world_tick(&world);
+        assert_true(asks(&world, "&resourceVersion=289"));
+    }
     world_done(&world);
 }
 
@@ -201,6 +235,7 @@ int main(void)
         cmocka_unit_test(rights_and_kinds),
         cmocka_unit_test(waits_as_asked),
         cmocka_unit_test(silence),
+        cmocka_unit_test(slow_to_connect),
         cmocka_unit_test(ends_at_once),
     };
 

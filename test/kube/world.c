@@ -19,6 +19,7 @@ static int world_start(void *context, const struct fence_http_request *request,
     world->active = true;
     world->ops = ops;
     world->handler = handler;
+    world->idle_ms = request->idle_ms;
     snprintf(world->path, sizeof(world->path), "%s", request->path);
     *ret_exchange = (struct fence_http_exchange *)world;
     return 0;

@@ -20,6 +20,7 @@ struct world {
     uint64_t seed;
     bool active; /* an exchange runs */
     char path[512];
+    unsigned int idle_ms;
     const struct fence_http_ops *ops;
     void *handler;
     unsigned int renewals, begun, ended, told, gone;
