@@ -354,18 +354,13 @@ static void refused(struct fence_reflector *reflector)
     again_later(reflector, phase);
 }
 
-static uint64_t patience_ms(const struct fence_reflector *reflector)
-{
-    return reflector->listing ? LIST_SILENCE_MS : reflector->silence_ms;
-}
-
 /* When the exchange that runs is given up. */
 static uint64_t silent_at_ns(const struct fence_reflector *reflector)
 {
     uint64_t since = reflector->state.heard_ns > reflector->begun_ns ? reflector->state.heard_ns
                                                                      : reflector->begun_ns;
 
-    since += patience_ms(reflector) * MS;
+    since += (reflector->listing ? LIST_SILENCE_MS : reflector->silence_ms) * MS;
     return reflector->listing && since > list_limit_ns(reflector) ? list_limit_ns(reflector)
                                                                   : since;
 }
@@ -448,6 +443,8 @@ static void start(struct fence_reflector *reflector)
     FENCE_FREE char *path = fence_kube_query_path(&query);
     struct fence_http_request request = {
         .method = "GET", .path = path, .accept = "application/json"};
+    /* a stream goes on as a watch */
+    const bool is_page = reflector->step == FENCE_KUBE_PAGE;
     int r = -ENOMEM;
 
     reflector->listing = reflector->step != FENCE_KUBE_WATCH;
@@ -459,7 +456,7 @@ static void start(struct fence_reflector *reflector)
         reflector->list_begun_ns = reflector->begun_ns;
         reflector->pages = 0;
     }
-    request.idle_ms = (unsigned int)patience_ms(reflector);
+    request.idle_ms = is_page ? LIST_SILENCE_MS : (unsigned int)reflector->silence_ms;
     reflector->state.phase = reflector->listing ? FENCE_KUBE_LISTING : FENCE_KUBE_WATCHING;
     reflector->state.retry_at_ns = 0;
     reflector->expired = reflector->told = reflector->resume = false;

@@ -32,6 +32,7 @@ static void begin_stream(struct world *world)
     world_init(world, 1);
     world_tick(world);
     assert_true(asks(world, "/api/v1/pods?watch=1&"));
+    assert_int_equal(world->idle_ms, 100000); /* it goes on as a watch */
     assert_true(asks(world, "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&labelSel"));
     assert_true(world_head(world, 200, -1));
     assert_true(world_body(world, body, size));
@@ -72,6 +73,7 @@ static void falls_back_to_pages(void **state)
         answer_recorded(&world, refusals[i].status, refusals[i].name);
         world_tick(&world);
         assert_true(asks(&world, "/api/v1/pods?limit=500&labelSelector"));
+        assert_int_equal(world.idle_ms, 30000);
         answer_recorded(&world, 200, "list-pods-page1");
         assert_int_equal(world.ended, 0);
         world_tick(&world);
@@ -189,7 +191,7 @@ static void silence(void **state)
         assert_string_equal(world_state(&world).problem, "nothing was heard for a long time");
         world_tick(&world);
         assert_true(asks(&world, "sendInitialEvents")); /* checked by a list */
-        assert_int_equal(world.idle_ms, 30000);
+        assert_int_equal(world.idle_ms, 200000); /* it goes on as a watch, with more patience */
         world_done(&world);
     }
 }
