@@ -5,27 +5,12 @@
 # and what changed meanwhile is there when it is back. A folder that says otherwise does not count.
 # shellcheck source=test/e2e/lab.sh
 source "$(dirname "$0")/lab.sh"
+# shellcheck source=test/e2e/lab-api.sh
+source "$(dirname "$0")/lab-api.sh"
 lab_enter "$@"
 
-api=$LAB/api
 data=$LAB_SOURCE/test/e2e/data
 changes=${LAB_CHANGES:-20}
-
-api() {
-    "$LAB_SOURCE/test/e2e/apiserver.py" "$1" "$api" "${@:2}"
-}
-
-# api_start VERSION: with what was there. Its first resourceVersion: no server goes back.
-api_start() {
-    lab_background node apiserver "$LAB_TOOLS/test-apiserver" --folder "$api" --listen 127.0.0.1:6443 --version "$1"
-    api_pid=$LAB_PID
-    eventually "the API server serves" 20 test -s "$api/control"
-}
-
-# The lab's stage goes to the API: lab_publish and all that calls it do so, too.
-lab_swap() {
-    api sync "$LAB/stage"
-}
 
 folder_swap() {
     cp "$LAB"/stage-folder/*.yaml "$LAB/objects/"
