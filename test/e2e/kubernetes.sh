@@ -24,6 +24,10 @@ says() {
     lab_has "$1" status -o json
 }
 
+all_watched() {
+    [ "$(lab_status '[.kubernetes.kinds[] | select(.phase != "watching")] | length')" = 0 ]
+}
+
 mkdir -p "$LAB/objects" "$LAB/stage-folder" "$api"
 lab_chain bridge
 lab_object policies <"$data/shop.yaml"
@@ -93,6 +97,7 @@ api control POST /tokens '{"accept": ["another"]}' >/dev/null
 api control POST /watches '{"end": "cut"}' >/dev/null
 eventually "the token is refused" 10 says 'HTTP 401'
 api control POST /tokens '{"accept": ["test-token"]}' >/dev/null
+eventually "all kinds are watched again" 60 all_watched # each comes back in its own time
 lab_pod_object intruder app=api
 lab_publish
 lab_expect <"$data/relabelled.table"
