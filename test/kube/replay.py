@@ -99,7 +99,7 @@ def check_sigterm():
     with Case("sigterm, idle", *listed(replay="watch-server-sigterm-idle")) as case:
         # without its 60 s it looks like a server that ends watches at once
         waits = case.state(phase="waiting", problem="the watch ended at once", version="289")["waits"]
-        expect("sigterm, idle: waits", 400 <= waits <= 1000, True)
+        expect(f"sigterm, idle: waits {waits}", 400 <= waits <= 1001, True)
         case.state(phase="watching", version="289", watches=2)
         case.ended()
 
@@ -107,7 +107,7 @@ def check_sigterm():
 def check_killed():
     with Case("killed", *listed(replay="watch-server-killed")) as case:
         state = case.state(phase="waiting", version="239", problem="ended in the middle of the answer")
-        expect("killed: waits", 400 <= state["waits"] <= 1000, True)
+        expect(f"killed: waits {state['waits']}", 400 <= state["waits"] <= 1001, True)
         case.state(phase="watching", version="239", watches=2)
         case.told("watchlist-pods", "watch-server-killed")
         case.asks(STREAM, WATCH + "289", WATCH + "239")
@@ -187,9 +187,10 @@ def check_overload():
         with Case(name, *faults) as case:
             status = name[:3]
             state = case.state(phase="waiting", problem=f"HTTP {status}: ")
-            expect(f"{name}: waits", seconds * 1000 - 100 <= state["waits"] <= seconds * 1000, True)
+            expect(f"{name}: waits {state['waits']}", seconds * 1000 - 100 <= state["waits"] <= seconds * 1000 + 1, True)
             again = case.state(phase="listing" if match == STREAM else "watching")
-            expect(f"{name}: waited", seconds * 1000 - 10 <= again["ms"] - state["ms"] <= seconds * 1000 + 900, True)
+            waited = again["ms"] - state["ms"]
+            expect(f"{name}: waited {waited}", seconds * 1000 - 100 <= waited <= seconds * 1000 + 900, True)
             case.state(phase="watching", version="289", problem="")
             case.ended()
 
@@ -200,7 +201,7 @@ def check_rights():
                                  ("crd-404-watch", "absent", "HTTP 404: 404 page not found")):
         with Case(name, dict(match=STREAM, replay=name), dict(match=STREAM, replay="watchlist-pods")) as case:
             state = case.state(phase=phase, problem=problem, listed=False)
-            expect(f"{name}: waits", 900 <= state["waits"] <= 2000, True)
+            expect(f"{name}: waits {state['waits']}", 900 <= state["waits"] <= 2001, True)
             expect(f"{name}: told nothing", case.watcher.told("begun", "ended", "object"), [])
             case.state(phase="watching", version="289", problem="", listed=True)
             case.ended()
