@@ -93,4 +93,23 @@ struct fence_config_map {
 int fence_decode_config_map(const struct fence_json *json, struct fence_config_map *ret_config_map,
                             struct fence_decoded_list *ret_list, struct fence_err *err);
 void fence_config_map_done(struct fence_config_map *config_map);
+
+/*
+ * The pods and nodes of an AddressSlice, each as its own decoder would give it; those that
+ * `own_node` has (and that node itself, "" = none) are passed over. A slice that is refused as a
+ * whole is one element of the list, FENCE_REFUSED_ANYONE. The caller ends it with
+ * fence_address_slice_done. -EINVAL, -EFBIG: not even its name can be read; -ENOMEM.
+ */
+struct fence_address_slice {
+    char *name;
+    bool complete; /* it says that all pods and nodes are in slices */
+    struct fence_decoded_list list;
+};
+int fence_decode_address_slice(const struct fence_json *json, const char *own_node,
+                               struct fence_address_slice *ret_slice, struct fence_err *err);
+/* Its name alone. */
+int fence_decode_address_slice_name(const struct fence_json *json,
+                                    struct fence_address_slice *ret_slice, struct fence_err *err);
+void fence_address_slice_done(struct fence_address_slice *slice);
+
 void fence_decoded_done(struct fence_decoded *decoded);

@@ -26,6 +26,11 @@ int fence_reader_end(struct fence_reader *reader, int r, struct fence_decoded_li
 
 /* Items of a list of one kind need not repeat what they are. `name` NULL: it is not known. */
 int fence_reader_name(struct fence_doc *item, const char *api_version, const char *name);
+/* Make sure that it is what it should be, and has a name to know it by. -EINVAL, -ENOMEM. */
+int fence_reader_check(struct fence_doc *doc, const char *api_version, const char *name,
+                       struct fence_err *err);
+/* What that takes, for fence_doc_parse_json. */
+extern const char *const fence_reader_name_paths[];
 /* As fence_object_id would have it, as far as that can be read. `kind` NULL: unknown. A new string;
  * below 0 for want of memory. */
 int fence_reader_id(struct fence_doc *doc, const struct fence_object_kind *kind, char **ret_id);

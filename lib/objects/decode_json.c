@@ -8,7 +8,7 @@
 
 #define READ_NAME "apiVersion", "kind", "metadata.name", "metadata.namespace"
 
-static const char *const read_of_gone[] = {READ_NAME, NULL};
+const char *const fence_reader_name_paths[] = {READ_NAME, NULL};
 static const char *const read_of_config_map[] = {READ_NAME, "data", NULL};
 
 static int no_memory(struct fence_err *err)
@@ -24,9 +24,8 @@ static const char *text_of(const struct fence_doc *doc, const char *key)
     return member && member->type == FENCE_DOC_STRING ? member->text : "";
 }
 
-/* Make sure that it is what it should be, and has a name to know it by. */
-static int check_what(struct fence_doc *doc, const char *api_version, const char *name,
-                      struct fence_err *err)
+int fence_reader_check(struct fence_doc *doc, const char *api_version, const char *name,
+                       struct fence_err *err)
 {
     if (fence_reader_name(doc, api_version, name) < 0)
         return no_memory(err);
@@ -46,8 +45,8 @@ static int parse(const struct fence_json *json, const struct fence_object_kind *
 
     if (r < 0)
         return r;
-    r = check_what(*ret_doc, fence_object_kind_version(kind),
-                   fence_kind_name(fence_object_kind_number(kind)), err);
+    r = fence_reader_check(*ret_doc, fence_object_kind_version(kind),
+                           fence_kind_name(fence_object_kind_number(kind)), err);
     if (r < 0)
         fence_doc_free(ret_doc);
     return r;
@@ -73,7 +72,7 @@ static int refuse_by_name(const struct fence_object_kind *kind, const struct fen
                           const struct fence_err *reason, struct fence_decoded *ret_decoded)
 {
     FENCE_CLEANUP(fence_doc_free) struct fence_doc *doc = NULL;
-    int r = parse(json, kind, read_of_gone, &doc, NULL);
+    int r = parse(json, kind, fence_reader_name_paths, &doc, NULL);
 
     return r < 0 ? r : refuse(doc, kind, reason->text, ret_decoded);
 }
@@ -110,7 +109,7 @@ int fence_decode_gone(enum fence_kind kind, const struct fence_json *json,
     const struct fence_object_kind *of = fence_object_kind_get(kind);
     FENCE_CLEANUP(fence_doc_free) struct fence_doc *doc = NULL;
     char *id = NULL;
-    int r = parse(json, of, read_of_gone, &doc, err);
+    int r = parse(json, of, fence_reader_name_paths, &doc, err);
 
     if (r < 0)
         return r;
@@ -145,10 +144,11 @@ int fence_decode_config_map(const struct fence_json *json, struct fence_config_m
     FENCE_CLEANUP(fence_config_map_done) struct fence_config_map config_map = {0};
     FENCE_CLEANUP(fence_doc_free) struct fence_doc *doc = NULL;
     struct fence_reader reader = {0};
-    int r = fence_doc_parse_json(json, ret_list ? read_of_config_map : read_of_gone, &doc, err);
+    int r = fence_doc_parse_json(json, ret_list ? read_of_config_map : fence_reader_name_paths,
+                                 &doc, err);
 
     if (r == 0)
-        r = check_what(doc, "v1", "ConfigMap", err);
+        r = fence_reader_check(doc, "v1", "ConfigMap", err);
     if (r == 0 && name_config_map(doc, &config_map) < 0)
         r = no_memory(err);
     if (r == 0 && ret_list) {

@@ -49,6 +49,34 @@ int fence_decode_address_into(const struct fence_field *field, const char *what,
 int fence_decode_port_label(const struct fence_field *field, const char **ret_name,
                             struct fence_err *err);
 
+/* ---- parts of pods and nodes ---------------------------------------------------------------- */
+
+/* A text that may be absent and then counts as "", shared. */
+int fence_decode_shared_string(const struct fence_field *field, const char **ret_text,
+                               struct fence_err *err);
+/* One that the pod has, once. */
+int fence_decode_pod_address(const struct fence_field *field, struct fence_pod *pod,
+                             struct fence_err *err);
+
+/* Ports on their way into a pod; names are the document's. Zeroed = none. */
+struct fence_port_list {
+    struct fence_container_port *items;
+    size_t count;
+    size_t capacity;
+    struct fence_host_port *host_items;
+    size_t host_count;
+    size_t host_capacity;
+};
+void fence_port_list_done(struct fence_port_list *list);
+/* One whose number is its member `key`, into the list where it has a name, a port of the host, or
+ * both. */
+int fence_decode_pod_port(const struct fence_field *field, const char *key,
+                          struct fence_port_list *list, struct fence_err *err);
+
+/* A range that the node's pods have their addresses from. */
+int fence_decode_pod_prefix(const struct fence_field *field, struct fence_node *node,
+                            struct fence_err *err);
+
 /* ---- parts of policies ---------------------------------------------------------------------- */
 
 int fence_decode_selector(const struct fence_field *field, struct fence_selector *selector,

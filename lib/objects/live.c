@@ -60,8 +60,10 @@ void fence_live_free(struct fence_live **live)
         return;
     for (unsigned int kind = 0; kind < FENCE_OBJECT_KINDS; kind++)
         fence_live_list_done(&gone->kinds[kind].list);
-    fence_live_config_maps_free(gone);
+    fence_live_units_done(&gone->config_maps);
+    fence_live_units_done(&gone->slices);
     free(gone->trusted);
+    free(gone->own_node);
     free(gone->name);
     free(gone);
     *live = NULL;

@@ -54,3 +54,19 @@ void fence_live_config_maps_begin(struct fence_live *live);
 int fence_live_config_maps_end(struct fence_live *live, struct fence_err *err);
 /* ConfigMaps of this namespace may hold policies of all kinds, for everywhere. -ENOMEM. */
 int fence_live_trust(struct fence_live *live, const char *namespace_name, struct fence_err *err);
+
+/*
+ * The same for AddressSlices, which hold Pods and Nodes: each is a unit "NAME: AddressSlice/name".
+ * One that is refused as a whole keeps its last good version, and so does a pod in one. What the
+ * source tells of the same pod by itself comes before what slices say.
+ */
+int fence_live_address_slice(struct fence_live *live, char *json, size_t size,
+                             struct fence_err *err);
+int fence_live_address_slice_deleted(struct fence_live *live, char *json, size_t size,
+                                     struct fence_err *err);
+void fence_live_address_slices_begin(struct fence_live *live);
+int fence_live_address_slices_end(struct fence_live *live, struct fence_err *err);
+/* Is the one there that says that all pods and nodes are in slices ("podfence-complete")? */
+bool fence_live_address_slices_complete(const struct fence_live *live);
+/* Pods of this node, and the node itself, are passed over in slices. -ENOMEM. */
+int fence_live_own_node(struct fence_live *live, const char *name, struct fence_err *err);

@@ -4,85 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1 /* running out of memory is an error to report, not the end */
-#include <uthash.h>
-
 #include "lib/base/memory.h"
 #include "lib/objects/live_internal.h"
 
 #define KIND "ConfigMap"
 
-/* One that is in the store. */
-struct fence_live_config_map {
-    char *unit;
-    bool told; /* by the list that has begun */
-    UT_hash_handle hh;
-};
-
 static int no_memory(struct fence_err *err)
 {
     return fence_err_set(err, -ENOMEM, "out of memory");
-}
-
-/* ---- which there are ------------------------------------------------------------------------ */
-
-static void one_free(struct fence_live_config_map *one)
-{
-    free(one->unit);
-    free(one);
-}
-
-/* NOLINTBEGIN(readability-function-size,bugprone-*): uthash's macros */
-void fence_live_config_maps_free(struct fence_live *live)
-{
-    struct fence_live_config_map *one, *next;
-
-    HASH_ITER (hh, live->config_maps, one, next) {
-        HASH_DELETE(hh, live->config_maps, one);
-        one_free(one);
-    }
-}
-
-static struct fence_live_config_map *find(const struct fence_live *live, const char *unit)
-{
-    struct fence_live_config_map *one;
-
-    HASH_FIND_STR(live->config_maps, unit, one);
-    return one;
-}
-
-static int link_one(struct fence_live *live, struct fence_live_config_map *one)
-{
-    HASH_ADD_KEYPTR(hh, live->config_maps, one->unit, strlen(one->unit), one);
-    return one->hh.tbl ? 0 : -ENOMEM;
-}
-
-static void unlink_one(struct fence_live *live, struct fence_live_config_map *one)
-{
-    HASH_DELETE(hh, live->config_maps, one);
-    one_free(one);
-}
-/* NOLINTEND(readability-function-size,bugprone-*) */
-
-/* It is there: -ENOMEM when that cannot be remembered. */
-static int tell(struct fence_live *live, const char *unit)
-{
-    struct fence_live_config_map *one = find(live, unit);
-
-    if (one) {
-        one->told = true;
-        return 0;
-    }
-    one = calloc(1, sizeof(*one));
-    if (!one)
-        return -ENOMEM;
-    one->told = true;
-    one->unit = strdup(unit);
-    if (!one->unit || link_one(live, one) < 0) {
-        one_free(one);
-        return -ENOMEM;
-    }
-    return 0;
 }
 
 /* ---- what they may hold --------------------------------------------------------------------- */
@@ -151,7 +80,8 @@ static int put(struct fence_live *live, const struct fence_config_map *config_ma
 {
     FENCE_FREE char *unit = unit_of(live, config_map);
 
-    if (!unit || check(live, config_map, list) < 0 || tell(live, unit) < 0)
+    if (!unit || check(live, config_map, list) < 0 ||
+        fence_live_units_tell(&live->config_maps, unit) < 0)
         return no_memory(err);
     return fence_store_put(live->store, live->order, unit, list, err);
 }
@@ -160,23 +90,16 @@ static int take_out(struct fence_live *live, const struct fence_config_map *conf
                     struct fence_err *err)
 {
     FENCE_FREE char *unit = unit_of(live, config_map);
-    struct fence_live_config_map *one = unit ? find(live, unit) : NULL;
-    int r = unit ? 0 : -ENOMEM;
+    int r = unit ? fence_live_units_remove(&live->config_maps, live->store, unit) : -ENOMEM;
 
-    if (one)
-        r = fence_store_remove(live->store, unit);
-    if (r < 0)
-        return no_memory(err);
-    if (one)
-        unlink_one(live, one);
-    return r;
+    return r < 0 ? no_memory(err) : r;
 }
 
 /* What was not told because of it is not gone. */
 static int fail(struct fence_live *live, int r, const struct fence_err *reason,
                 struct fence_err *err)
 {
-    live->config_maps_incomplete = true;
+    live->config_maps.incomplete = true;
     return r == -ENOMEM ? no_memory(err) : fence_live_unreadable(live, KIND, reason, err);
 }
 
@@ -207,45 +130,20 @@ int fence_live_config_map_deleted(struct fence_live *live, char *json, size_t si
 
 void fence_live_config_maps_begin(struct fence_live *live)
 {
-    struct fence_live_config_map *one, *next;
-
-    HASH_ITER (hh, live->config_maps, one, next) {
-        one->told = false;
-    }
-    live->config_maps_begun = true;
-    live->config_maps_incomplete = false;
-}
-
-/* Those that the list did not have. */
-static int take_out_rest(struct fence_live *live)
-{
-    struct fence_live_config_map *one, *next;
-    bool changed = false;
-
-    HASH_ITER (hh, live->config_maps, one, next) {
-        int r = one->told ? 0 : fence_store_remove(live->store, one->unit);
-
-        if (r < 0)
-            return r;
-        changed = changed || r > 0;
-        if (!one->told)
-            unlink_one(live, one);
-    }
-    return changed;
+    fence_live_units_begin(&live->config_maps);
 }
 
 int fence_live_config_maps_end(struct fence_live *live, struct fence_err *err)
 {
     int r;
 
-    if (!live->config_maps_begun)
+    if (!live->config_maps.begun)
         return 0;
-    live->config_maps_begun = false;
-    if (live->config_maps_incomplete)
-        return 0;
-    r = take_out_rest(live);
+    r = fence_live_units_end(&live->config_maps, live->store);
     if (r < 0)
         return no_memory(err);
+    if (live->config_maps.incomplete)
+        return 0;
     return fence_live_readable(live, KIND, err) < 0 ? -ENOMEM : r;
 }
 

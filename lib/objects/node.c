@@ -40,8 +40,8 @@ static int add_address(const struct fence_field *field, struct fence_node *node,
     return 0;
 }
 
-static int add_pod_prefix(const struct fence_field *field, struct fence_node *node,
-                          struct fence_err *err)
+int fence_decode_pod_prefix(const struct fence_field *field, struct fence_node *node,
+                            struct fence_err *err)
 {
     struct fence_prefix prefix;
     int r = fence_decode_prefix(field, &prefix, err);
@@ -65,11 +65,11 @@ static int decode_pod_prefixes(const struct fence_field *spec, struct fence_node
     for (size_t i = 0; r == 0 && i < fence_field_count(&list); i++) {
         struct fence_field item = fence_field_item(&list, i);
 
-        r = add_pod_prefix(&item, node, err);
+        r = fence_decode_pod_prefix(&item, node, err);
     }
     if (r == 0 && fence_field_count(&list) == 0)
         r = fence_field_string(&single, &text, err);
-    return r == 0 && *text ? add_pod_prefix(&single, node, err) : r;
+    return r == 0 && *text ? fence_decode_pod_prefix(&single, node, err) : r;
 }
 
 int fence_decode_node(const struct fence_field *field, struct fence_object *object,

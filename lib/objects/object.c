@@ -128,7 +128,8 @@ int fence_object_kind_refuse(const struct fence_field *field, const char *api_ve
 
 /* ---- metadata ------------------------------------------------------------------------------- */
 
-static int check_name(const struct fence_field *field, enum fence_kind kind, struct fence_err *err)
+int fence_object_check_name(const struct fence_field *field, enum fence_kind kind,
+                            struct fence_err *err)
 {
     int r = fence_field_expect(field, FENCE_DOC_STRING, err);
 
@@ -147,8 +148,8 @@ static int check_name(const struct fence_field *field, enum fence_kind kind, str
     return 0;
 }
 
-static int check_namespace(const struct fence_field *field, enum fence_kind kind,
-                           struct fence_err *err)
+int fence_object_check_namespace(const struct fence_field *field, enum fence_kind kind,
+                                 struct fence_err *err)
 {
     const char *text = "";
     int r = fence_field_string(field, &text, err);
@@ -209,9 +210,9 @@ static int decode_metadata(const struct fence_field *root, struct fence_object *
     int r = fence_field_expect(&metadata, FENCE_DOC_MAP, err);
 
     if (r == 0)
-        r = check_name(&name, object->kind, err);
+        r = fence_object_check_name(&name, object->kind, err);
     if (r == 0)
-        r = check_namespace(&namespace_name, object->kind, err);
+        r = fence_object_check_namespace(&namespace_name, object->kind, err);
     if (r == 0)
         r = check_labels(&labels, err);
     if (r == 0)

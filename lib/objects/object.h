@@ -21,6 +21,11 @@ bool fence_object_kind_is_custom(const struct fence_object_kind *kind);
 int fence_object_kind_refuse(const struct fence_field *field, const char *api_version,
                              const char *name, struct fence_err *err);
 
+/* metadata.name, which must be there; metadata.namespace, which may be absent or "". -EINVAL. */
+int fence_object_check_name(const struct fence_field *field, enum fence_kind kind,
+                            struct fence_err *err);
+int fence_object_check_namespace(const struct fence_field *field, enum fence_kind kind,
+                                 struct fence_err *err);
 /* -EINVAL with the reason, or -ENOMEM. */
 int fence_object_decode(const struct fence_field *root, const struct fence_object_kind *kind,
                         struct fence_object **ret_object, struct fence_err *err);

@@ -15,9 +15,8 @@ static int no_memory(struct fence_err *err)
     return fence_err_set(err, -ENOMEM, "out of memory");
 }
 
-/* A text that may be absent and then counts as "", shared. */
-static int share_string(const struct fence_field *field, const char **ret_text,
-                        struct fence_err *err)
+int fence_decode_shared_string(const struct fence_field *field, const char **ret_text,
+                               struct fence_err *err)
 {
     const char *text = "";
     const char *shared;
@@ -35,8 +34,8 @@ static int share_string(const struct fence_field *field, const char **ret_text,
 
 /* ---- addresses ------------------------------------------------------------------------------ */
 
-static int add_address(const struct fence_field *field, struct fence_pod *pod,
-                       struct fence_err *err)
+int fence_decode_pod_address(const struct fence_field *field, struct fence_pod *pod,
+                             struct fence_err *err)
 {
     struct fence_addr addr, *addrs;
     const char *text = "";
@@ -77,33 +76,23 @@ static int decode_status(const struct fence_field *status, struct fence_pod *pod
 
         r = fence_field_expect(&item, FENCE_DOC_MAP, err);
         if (r == 0)
-            r = add_address(&ip, pod, err);
+            r = fence_decode_pod_address(&ip, pod, err);
     }
     if (r == 0 && fence_field_count(&list) == 0)
-        r = add_address(&single, pod, err);
+        r = fence_decode_pod_address(&single, pod, err);
     return r;
 }
 
 /* ---- ports ---------------------------------------------------------------------------------- */
 
-/* Texts are the document's. */
-struct port_list {
-    struct fence_container_port *items;
-    size_t count;
-    size_t capacity;
-    struct fence_host_port *host_items;
-    size_t host_count;
-    size_t host_capacity;
-};
-
-static void port_list_done(struct port_list *list)
+void fence_port_list_done(struct fence_port_list *list)
 {
     free(list->items);
     free(list->host_items);
 }
 
 static int add_named(const struct fence_field *name, const struct fence_container_port *port,
-                     struct port_list *list, struct fence_err *err)
+                     struct fence_port_list *list, struct fence_err *err)
 {
     if (!fence_name_is_port(port->name))
         return fence_field_refuse(name, err, "\"%.80s\" is not a port name", port->name);
@@ -127,7 +116,7 @@ static int decode_host_address(const struct fence_field *field, struct fence_hos
 }
 
 static int add_hosted(const struct fence_field *field, const struct fence_container_port *target,
-                      struct port_list *list, struct fence_err *err)
+                      struct fence_port_list *list, struct fence_err *err)
 {
     struct fence_field number = fence_field_get(field, "hostPort");
     struct fence_field address = fence_field_get(field, "hostIP");
@@ -144,11 +133,12 @@ static int add_hosted(const struct fence_field *field, const struct fence_contai
     return 0;
 }
 
-static int add_port(const struct fence_field *field, struct port_list *list, struct fence_err *err)
+int fence_decode_pod_port(const struct fence_field *field, const char *key,
+                          struct fence_port_list *list, struct fence_err *err)
 {
     struct fence_field name = fence_field_get(field, "name");
     struct fence_field protocol = fence_field_get(field, "protocol");
-    struct fence_field number = fence_field_get(field, "containerPort");
+    struct fence_field number = fence_field_get(field, key);
     struct fence_field host_port = fence_field_get(field, "hostPort");
     struct fence_container_port port = {0};
     const char *text = "";
@@ -167,8 +157,8 @@ static int add_port(const struct fence_field *field, struct port_list *list, str
     return r < 0 ? r : add_hosted(field, &port, list, err);
 }
 
-static int add_container(const struct fence_field *container, bool init, struct port_list *list,
-                         struct fence_err *err)
+static int add_container(const struct fence_field *container, bool init,
+                         struct fence_port_list *list, struct fence_err *err)
 {
     struct fence_field restart = fence_field_get(container, "restartPolicy");
     struct fence_field ports = fence_field_get(container, "ports");
@@ -183,14 +173,14 @@ static int add_container(const struct fence_field *container, bool init, struct 
     for (size_t i = 0; r == 0 && i < fence_field_count(&ports); i++) {
         struct fence_field port = fence_field_item(&ports, i);
 
-        r = add_port(&port, list, err);
+        r = fence_decode_pod_port(&port, "containerPort", list, err);
     }
     return r;
 }
 
 /* Of init containers only the sidecars count: the others are over when the pod runs. */
-static int decode_containers(const struct fence_field *spec, bool init, struct port_list *list,
-                             struct fence_err *err)
+static int decode_containers(const struct fence_field *spec, bool init,
+                             struct fence_port_list *list, struct fence_err *err)
 {
     struct fence_field containers = fence_field_get(spec, init ? "initContainers" : "containers");
     int r = fence_field_allow(&containers, FENCE_DOC_LIST, err);
@@ -206,7 +196,7 @@ static int decode_containers(const struct fence_field *spec, bool init, struct p
 static int decode_ports(const struct fence_field *spec, struct fence_pod *pod,
                         struct fence_err *err)
 {
-    FENCE_CLEANUP(port_list_done) struct port_list list = {0};
+    FENCE_CLEANUP(fence_port_list_done) struct fence_port_list list = {0};
     int r = decode_containers(spec, false, &list, err);
 
     if (r == 0)
@@ -237,7 +227,7 @@ static int decode_owner(const struct fence_field *metadata, struct fence_pod *po
         if (r == 0)
             r = fence_field_bool(&controller, &controls, err);
         if (r == 0 && controls)
-            r = share_string(&name, &pod->owner, err);
+            r = fence_decode_shared_string(&name, &pod->owner, err);
     }
     return r;
 }
@@ -261,7 +251,7 @@ static int decode_container_id(const struct fence_field *metadata, struct fence_
 {
     struct fence_field annotations = fence_field_get(metadata, "annotations");
     struct fence_field id = fence_field_get(&annotations, "podfence.io/container-id");
-    int r = share_string(&id, &pod->container_id, err);
+    int r = fence_decode_shared_string(&id, &pod->container_id, err);
 
     if (r == 0 && id.doc && !is_container_id(pod->container_id))
         return fence_field_refuse(&id, err, "\"%.80s\" is not a container ID", id.doc->text);
@@ -287,7 +277,7 @@ int fence_decode_pod(const struct fence_field *field, struct fence_object *objec
     if (r == 0)
         r = fence_field_string(&uid, &uid_text, err);
     if (r == 0)
-        r = share_string(&node, &pod->node, err);
+        r = fence_decode_shared_string(&node, &pod->node, err);
     if (r == 0)
         r = fence_field_bool(&host_network, &pod->host_network, err);
     pod->uid = *uid_text ? fence_hash_text(uid_text) : 0;

@@ -117,6 +117,8 @@ static void add_conflicts(struct fence_store *store)
         if (entry->object->in_force)
             continue;
         winner = fence_entry_index_find(&store->index, &key);
+        if (entry->unit->second_hand && winner && !winner->unit->second_hand)
+            continue;
         if (winner && winner->text != entry->text)
             add_conflict(store, entry, winner);
     }

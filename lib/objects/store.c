@@ -161,6 +161,7 @@ static struct fence_unit *obtain_unit(struct fence_store *store,
     unit = fence_unit_new(part->order, part->unit, part->source);
     if (!unit)
         return NULL;
+    unit->second_hand = part->second_hand;
     if (fence_unit_link(&store->by_path, unit) < 0) {
         fence_unit_free(&unit);
         return NULL;

@@ -33,6 +33,7 @@ struct fence_store_part {
     unsigned int order;
     const char *unit;   /* "kubernetes/Pod/0a3" */
     const char *source; /* what people are told instead: "kubernetes" */
+    bool second_hand;   /* what another one says differently is no problem, if that one counts */
 };
 
 /* Which objects of a unit stay that a list does not name. */

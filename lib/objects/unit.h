@@ -36,6 +36,7 @@ struct fence_unit {
     char *path;
     const char *shown;           /* what it is called: shared; the path of a file */
     bool part;                   /* of a source; no texts are kept */
+    bool second_hand;            /* as struct fence_store_part has it */
     char *problem;               /* why the whole file could not be read; NULL when it could */
     struct fence_entry *entries; /* sorted by id, ids unique */
     size_t count;
