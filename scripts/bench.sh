@@ -65,6 +65,7 @@ bench_policy() {
     "$bench" --api --pods "${pods[-1]}" --policies "${policies[-1]}" "${check[@]}" || status=1
     printf '\nthe source alone\n'
     build/test/bench-live "${pods[-1]}" || status=1
+    build/test/bench-slices "${pods[-1]}" || status=1
     for pod_count in "${pods[@]}"; do
         for policy_count in "${policies[@]}"; do
             [ "$pod_count $policy_count" != "${pods[-1]} ${policies[-1]}" ] || continue

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
 #include "lib/base/memory.h"
 #include "lib/base/shared.h"
 #include "lib/objects/address_slice.h"
@@ -45,9 +44,6 @@ static const char *const read_of_slice[] = {"apiVersion",
                                             "nodes.ips",
                                             "nodes.podCIDRs",
                                             NULL};
-
-/* For the canonical text of each pod of it. */
-static const char *const kept_of_group[] = {"namespace", "labels", "owner", "ports", NULL};
 
 struct slice {
     const char *own_node; /* "" = none */
@@ -89,7 +85,6 @@ static int decode_common(const struct fence_field *field, struct fence_slice_gro
                          struct fence_err *err)
 {
     FENCE_CLEANUP(fence_port_list_done) struct fence_port_list list = {0};
-    FENCE_FREE char *text = NULL;
     struct fence_field labels = fence_field_get(field, "labels");
     struct fence_field owner = fence_field_get(field, "owner");
     struct fence_field ports = fence_field_get(field, "ports");
@@ -102,11 +97,7 @@ static int decode_common(const struct fence_field *field, struct fence_slice_gro
     if (r < 0)
         return r;
     group->ports = fence_ports_shared(list.items, list.count);
-    text = fence_doc_to_json_kept(field->doc, kept_of_group);
-    if (!group->ports || !text)
-        return no_memory(err);
-    group->hash = fence_hash_text(text);
-    return 0;
+    return group->ports ? 0 : no_memory(err);
 }
 
 static int decode_namespace(const struct fence_field *field, struct fence_slice_group *group,

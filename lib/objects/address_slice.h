@@ -3,8 +3,6 @@
  * of its pods and nodes. */
 #pragma once
 
-#include <linux/types.h>
-
 #include "lib/objects/decoders.h"
 
 /* What the pods of a group have in common: all of it shared. */
@@ -13,7 +11,6 @@ struct fence_slice_group {
     const struct fence_labels *labels;
     const char *owner;
     const struct fence_ports *ports;
-    __u64 hash; /* of its canonical text */
     bool refused;
     struct fence_err reason; /* and then why, for each of its pods */
 };

@@ -13,11 +13,6 @@
 /* Of one of them: they are compared with each other. */
 #define ADDRS_MAX 64u
 
-/* For the canonical texts; that of a pod begins with the hash of its group's. */
-static const char *const kept_of_pod[] = {"name",        "uid",       "node", "ips",
-                                          "hostNetwork", "hostPorts", NULL};
-static const char *const kept_of_node[] = {"name", "labels", "ips", "podCIDRs", NULL};
-
 static int no_memory(struct fence_err *err)
 {
     return fence_err_set(err, -ENOMEM, "out of memory");
@@ -181,27 +176,88 @@ static int decode_node(const struct fence_field *field, const struct fence_slice
 
 /* ---- one of either -------------------------------------------------------------------------- */
 
+/*
+ * What an object is known by, in place of a canonical text: equal hash, equal object. What is
+ * shared is one pointer while it lives, and objects are compared that both live.
+ */
+struct summary {
+    const void *shared[5];
+    __u64 name;
+    __u64 uid;
+    __u64 addrs;
+    __u64 more; /* ports of the host, ranges */
+    __u64 host_network;
+};
+
+static __u64 hash(const void *data, size_t size)
+{
+    return fence_hash_own(data, size).words[0];
+}
+
+/* Each member alone: between those of a struct there may be bytes that nobody set. */
+static __u64 hash_host_ports(const struct fence_pod *pod)
+{
+    __u64 sum = 0;
+
+    for (size_t i = 0; i < pod->host_port_count; i++) {
+        const struct fence_host_port *port = &pod->host_ports[i];
+        const __u64 words[] = {sum, hash(&port->addr, sizeof(port->addr)), port->any,
+                               (__u64)port->protocol << 32 | (__u64)port->port << 16 |
+                                   port->target};
+
+        sum = hash(words, sizeof(words));
+    }
+    return sum;
+}
+
+static __u64 hash_prefixes(const struct fence_node *node)
+{
+    __u64 sum = 0;
+
+    for (size_t i = 0; i < node->pod_prefix_count; i++) {
+        const struct fence_prefix *prefix = &node->pod_prefixes[i];
+        const __u64 words[] = {sum, hash(&prefix->addr, sizeof(prefix->addr)), prefix->length};
+
+        sum = hash(words, sizeof(words));
+    }
+    return sum;
+}
+
+static __u64 hash_pod(const struct fence_object *object)
+{
+    const struct fence_pod *pod = &object->pod;
+    const struct summary summary = {
+        .shared = {object->namespace_name, pod->labels, pod->owner, pod->ports, pod->node},
+        .name = fence_hash_text(object->name),
+        .uid = pod->uid,
+        .addrs = hash(pod->addrs, pod->addr_count * sizeof(*pod->addrs)),
+        .more = hash_host_ports(pod),
+        .host_network = pod->host_network,
+    };
+
+    return hash(&summary, sizeof(summary));
+}
+
+static __u64 hash_node(const struct fence_object *object)
+{
+    const struct fence_node *node = &object->node;
+    const struct summary summary = {
+        .shared = {node->labels},
+        .name = fence_hash_text(object->name),
+        .addrs = hash(node->addrs, node->addr_count * sizeof(*node->addrs)),
+        .more = hash_prefixes(node),
+    };
+
+    return hash(&summary, sizeof(summary));
+}
+
 static const struct item_kind {
     enum fence_kind kind;
-    const char *const *kept;
     int (*decode)(const struct fence_field *field, const struct fence_slice_group *group,
                   struct fence_object *object, struct fence_err *err);
-} pod_kind = {FENCE_OBJECT_POD, kept_of_pod, decode_pod},
-  node_kind = {FENCE_OBJECT_NODE, kept_of_node, decode_node};
-
-static int hash_item(const struct item_kind *kind, const struct fence_slice_group *group,
-                     const struct fence_doc *doc, __u64 *ret_hash)
-{
-    FENCE_FREE char *own = fence_doc_to_json_kept(doc, kind->kept);
-    FENCE_FREE char *text = NULL;
-
-    if (!own || asprintf(&text, "%llx%s", group ? group->hash : 0, own) < 0) {
-        text = NULL;
-        return -ENOMEM;
-    }
-    *ret_hash = fence_hash_text(text);
-    return 0;
-}
+    __u64 (*hash)(const struct fence_object *object);
+} pod_kind = {FENCE_OBJECT_POD, decode_pod, hash_pod},
+  node_kind = {FENCE_OBJECT_NODE, decode_node, hash_node};
 
 static int decode_item(const struct item_kind *kind, const struct fence_slice_group *group,
                        const struct fence_field *field, struct fence_decoded *decoded,
@@ -217,14 +273,14 @@ static int decode_item(const struct item_kind *kind, const struct fence_slice_gr
     item.warnings = &warnings;
     object->kind = kind->kind;
     r = kind->decode(&item, group, object, err);
-    if (r == 0 &&
-        (hash_item(kind, group, item.doc, &decoded->text) < 0 || fence_object_pack(&object) < 0))
+    if (r == 0 && fence_object_pack(&object) < 0)
         r = no_memory(err);
     if (r < 0) {
         free(warnings.text);
         fence_object_free(&object);
         return r;
     }
+    decoded->text = kind->hash(object);
     decoded->object = object;
     decoded->warning = warnings.text;
     return 0;

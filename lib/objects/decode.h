@@ -31,7 +31,8 @@ struct fence_decoded {
     char *id;          /* refused or gone: Kind/namespace/name, "?" for what could not be read */
     char *error;   /* "line 12: spec.ingress[0].ports[1].port: 70000 is not a port (1 to 65535)" */
     char *warning; /* one or several, "; " between; NULL when none */
-    __u64 text;    /* fence_hash_text of its canonical one: equal hash, equal object */
+    __u64 text; /* fence_hash_text of its canonical one, or what a source has instead: equal hash,
+                   equal object, while both live */
 };
 
 /*

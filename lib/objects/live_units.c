@@ -11,16 +11,10 @@
 
 /* One that is in the store. */
 struct fence_live_unit {
-    char *path;
     bool told; /* by the list that has begun */
     UT_hash_handle hh;
+    char path[];
 };
-
-static void unit_free(struct fence_live_unit *unit)
-{
-    free(unit->path);
-    free(unit);
-}
 
 /* NOLINTBEGIN(readability-function-size,bugprone-*): uthash's macros */
 void fence_live_units_done(struct fence_live_units *units)
@@ -29,7 +23,7 @@ void fence_live_units_done(struct fence_live_units *units)
 
     HASH_ITER (hh, units->items, unit, next) {
         HASH_DELETE(hh, units->items, unit);
-        unit_free(unit);
+        free(unit);
     }
 }
 
@@ -50,7 +44,7 @@ static int link_unit(struct fence_live_units *units, struct fence_live_unit *uni
 static void unlink_unit(struct fence_live_units *units, struct fence_live_unit *unit)
 {
     HASH_DELETE(hh, units->items, unit);
-    unit_free(unit);
+    free(unit);
 }
 /* NOLINTEND(readability-function-size,bugprone-*) */
 
@@ -67,13 +61,13 @@ int fence_live_units_tell(struct fence_live_units *units, const char *path)
         unit->told = true;
         return 0;
     }
-    unit = calloc(1, sizeof(*unit));
+    unit = calloc(1, sizeof(*unit) + strlen(path) + 1);
     if (!unit)
         return -ENOMEM;
     unit->told = true;
-    unit->path = strdup(path);
-    if (!unit->path || link_unit(units, unit) < 0) {
-        unit_free(unit);
+    memcpy(unit->path, path, strlen(path) + 1);
+    if (link_unit(units, unit) < 0) {
+        free(unit);
         return -ENOMEM;
     }
     return 0;

@@ -19,7 +19,10 @@ struct fence_unit *fence_unit_new(unsigned int order, const char *path, const ch
     unit->order = order;
     unit->part = shown != NULL;
     unit->path = strdup(path);
-    unit->shown = fence_shared_string(shown ? shown : path);
+    if (!shown || strcmp(shown, path) == 0)
+        unit->shown = unit->path;
+    else
+        unit->shown = fence_shared_string(shown);
     if (!unit->path || !unit->shown)
         fence_unit_free(&unit);
     return unit;
@@ -45,7 +48,8 @@ void fence_unit_free(struct fence_unit **unit)
     free(gone->entries);
     fence_texts_done(&gone->texts);
     fence_notes_free(gone->notes, gone->note_count);
-    fence_shared_string_unref(&gone->shown);
+    if (gone->shown != gone->path)
+        fence_shared_string_unref(&gone->shown);
     free(gone->path);
     free(gone->problem);
     free(gone);

@@ -34,7 +34,7 @@ struct fence_note {
 struct fence_unit {
     unsigned int order;
     char *path;
-    const char *shown;           /* what it is called: shared; the path of a file */
+    const char *shown;           /* what it is called: shared, or the path itself */
     bool part;                   /* of a source; no texts are kept */
     bool second_hand;            /* as struct fence_store_part has it */
     char *problem;               /* why the whole file could not be read; NULL when it could */
