@@ -262,10 +262,49 @@ def ask_defaults(found):
         expect(f"{policy['spec']}: {verdicts}", verdicts == ["deny", "allow", "allow"])
 
 
+# ---- address slices ---------------------------------------------------------------------------------------------
+
+SLICE = {
+    "apiVersion": "podfence.io/v1alpha1", "kind": "AddressSlice", "metadata": {"name": "podfence-1"},
+    "groups": [{
+        "namespace": "shop", "labels": {"app": "web", "tier": ""}, "owner": "web-6d4b9",
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        "pods": [{"name": "web-6d4b9-x1", "uid": "6a2f", "node": "node-a", "ips": ["10.244.1.4", "fd00::4"],
+                  "hostNetwork": True,
+                  "hostPorts": [{"hostPort": 80, "port": 8080, "protocol": "TCP", "hostIP": "1.2.3.4"}]}]}],
+    "nodes": [{"name": "node-a", "labels": {"zone": "1"}, "ips": ["192.0.2.1", "2001:db8::1"],
+               "podCIDRs": ["10.244.1.0/24"]}],
+    "complete": True,
+}
+BAD_SLICES = [
+    {"groups": {}}, {"groups": [{"pods": []}]}, {"groups": [{"namespace": "x"}]},
+    {"groups": [{"namespace": "", "pods": []}]}, {"groups": [{"namespace": "x", "pods": [{}]}]},
+    {"groups": [{"namespace": "x", "pods": [{"name": "p"}] * 1001}]},
+    {"groups": [{"namespace": "x", "labels": {"a": "b" * 64}, "pods": []}]},
+    {"groups": [{"namespace": "x", "pods": [{"name": "p", "ips": ["10.0.0.1"] * 65}]}]},
+    {"groups": [{"namespace": "x", "pods": [{"name": "p", "hostPorts": [{"hostPort": 0, "port": 1}]}]}]},
+    {"groups": [{"namespace": "x", "ports": [{"name": "p", "port": 1, "protocol": "ICMP"}], "pods": []}]},
+    {"nodes": [{}]}, {"complete": "yes"},
+]
+
+
+def ask_slices(found):
+    """All that a slice may have comes through, and what its reader would refuse does not."""
+    crd = found["AddressSlice"]
+    given = {key: value for key, value in SLICE.items() if key != "metadata"}
+    stored = json.loads(json.dumps(given))
+    prepare(stored, crd.schema)
+    expect(f"a slice loses something: {stored}", stored == given)
+    expect(f"a slice is refused: {crd.refuses(SLICE)}", not crd.refuses(SLICE))
+    for bad in BAD_SLICES:
+        expect(f"{str(bad)[:80]} is not refused", crd.refuses({**SLICE, **bad}))
+
+
 found_crds = crds()
 ask_cases(found_crds)
 ask_defaults(found_crds)
 ask_random(found_crds)
+ask_slices(found_crds)
 for failure in failures[:20]:
     print("FAIL", failure)
 print(f"{len(failures)} failures")

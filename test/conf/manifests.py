@@ -116,6 +116,7 @@ def check_names(objects):
         "apiextensions.k8s.io/v1 CustomResourceDefinition/segmentpolicies.podfence.io",
         "apiextensions.k8s.io/v1 CustomResourceDefinition/clustersegmentpolicies.podfence.io",
         "apiextensions.k8s.io/v1 CustomResourceDefinition/nodereports.podfence.io",
+        "apiextensions.k8s.io/v1 CustomResourceDefinition/addressslices.podfence.io",
         "apps/v1 DaemonSet/podfence"]))
     for name, item in objects.items():
         cluster_wide = name.split("/")[0] in ("Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition")
@@ -130,6 +131,7 @@ def check_names(objects):
 # what is written, and how
 WRITES = {
     "podfence.io/segmentpolicies/status": ["patch"], "podfence.io/clustersegmentpolicies/status": ["patch"],
+    "podfence.io/addressslices": ["get", "list", "watch", "create", "update", "patch", "delete"],
     "podfence.io/nodereports": ["get", "list", "watch", "create", "patch"], "events.k8s.io/events": ["create"],
 }
 
@@ -222,7 +224,7 @@ def check_examples(objects):
 
 
 def check_crds(objects):
-    for name in ("segmentpolicies", "clustersegmentpolicies"):
+    for name in ("segmentpolicies", "clustersegmentpolicies", "nodereports", "addressslices"):
         (source,) = load(read(f"conf/base/crds/{name}.yaml"))
         expect(f"{name} as rendered", objects[f"CustomResourceDefinition/{name}.podfence.io"] == source, True)
 

@@ -32,6 +32,8 @@ static const struct known known[] = {
      true, true, true},
     {"podfence.io", "v1alpha1", "clustersegmentpolicies", "clustersegmentpolicy",
      "ClusterSegmentPolicy", "csegpol", false, true, true, true},
+    {"podfence.io", "v1alpha1", "addressslices", "addressslice", "AddressSlice", "addrslice", false,
+     true, true, false},
     {"podfence.io", "v1alpha1", "nodereports", "nodereport", "NodeReport", "noderep", false, true,
      true, false},
 };
