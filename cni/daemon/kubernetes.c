@@ -11,14 +11,18 @@
 #include "lib/base/memory.h"
 #include "lib/objects/live.h"
 
-#define NAME        "kubernetes"
-#define CONFIG_MAPS FENCE_OBJECT_KINDS
+#define NAME           "kubernetes"
+#define CONFIG_MAPS    ((unsigned int)FENCE_OBJECT_KINDS)
+#define ADDRESS_SLICES (CONFIG_MAPS + 1)
 /* Below so many objects in a list, giving memory back costs more than it is worth. */
-#define LARGE_LIST  2000
+#define LARGE_LIST     2000
+#define IN_SLICE       32
 /* One may be of a server that has not read its roles yet. */
-#define REFUSALS    2
+#define REFUSALS       2
 
-/* The kinds of lib/objects in their order, then ConfigMaps. */
+#define SELECTOR_MAX (253 + 32) /* a node's name and what it is of */
+
+/* The kinds of lib/objects in their order, then ConfigMaps, then what not all ask for. */
 static const struct fence_kube_resource resources[] = {
     {"Pod", "v1", "pods", ""},
     {"Namespace", "v1", "namespaces", ""},
@@ -30,9 +34,10 @@ static const struct fence_kube_resource resources[] = {
     {"SegmentPolicy", "podfence.io/v1alpha1", "segmentpolicies", ""},
     {"ClusterSegmentPolicy", "podfence.io/v1alpha1", "clustersegmentpolicies", ""},
     {"ConfigMap", "v1", "configmaps", "labelSelector=podfence.io%2Fpolicies%3Dtrue"},
+    {"AddressSlice", "podfence.io/v1alpha1", "addressslices", ""},
 };
 static_assert(sizeof(resources) / sizeof(*resources) == FENCE_KUBERNETES_RESOURCES, "count");
-static_assert(CONFIG_MAPS == FENCE_KUBERNETES_RESOURCES - 1, "every kind is asked for");
+static_assert(ADDRESS_SLICES == FENCE_KUBERNETES_RESOURCES - 1, "every kind is asked for");
 
 /* Those that podfence or its user installs: a cluster may be without them. */
 static bool is_optional(unsigned int resource)
@@ -46,7 +51,8 @@ struct each_resource {
     size_t listed; /* objects of the list that is being told */
     size_t had;    /* of the last one that ended */
     bool listing;
-    bool seen;
+    bool complete;         /* a whole list has come since the start */
+    bool seen;             /* and no more is wanted, or it may be absent */
     bool without;          /* done without: it has no right to list them */
     unsigned int refusals; /* in a row, since all others are seen */
     uint64_t failures;     /* as last looked at */
@@ -56,13 +62,23 @@ struct each_resource {
 struct fence_kubernetes {
     struct fence_live *live;
     struct fence_kube *kube;
+    struct fence_kube_resource resources[FENCE_KUBERNETES_RESOURCES];
+    unsigned int count; /* of them */
+    char pods_of_node[SELECTOR_MAX];
+    char this_node[SELECTOR_MAX];
     struct each_resource each[FENCE_KUBERNETES_RESOURCES];
     struct fence_kubernetes_changes changes; /* of this call of handle */
 };
 
-const struct fence_kube_resource *fence_kubernetes_resources(void)
+unsigned int fence_kubernetes_count(const struct fence_kubernetes *kubernetes)
 {
-    return resources;
+    return kubernetes->count;
+}
+
+const struct fence_kube_resource *
+fence_kubernetes_resource(const struct fence_kubernetes *kubernetes, unsigned int resource)
+{
+    return &kubernetes->resources[resource];
 }
 
 /* What the live source answers, as the client wants it. */
@@ -81,9 +97,11 @@ static int object(void *context, unsigned int resource, char *json, size_t size,
     struct fence_kubernetes *kubernetes = context;
 
     if (kubernetes->each[resource].listing)
-        kubernetes->each[resource].listed++;
+        kubernetes->each[resource].listed += resource == ADDRESS_SLICES ? IN_SLICE : 1;
     if (resource == CONFIG_MAPS)
         return note(kubernetes, fence_live_config_map(kubernetes->live, json, size, err));
+    if (resource == ADDRESS_SLICES)
+        return note(kubernetes, fence_live_address_slice(kubernetes->live, json, size, err));
     return note(kubernetes,
                 fence_live_object(kubernetes->live, (enum fence_kind)resource, json, size, err));
 }
@@ -95,6 +113,9 @@ static int deleted(void *context, unsigned int resource, char *json, size_t size
 
     if (resource == CONFIG_MAPS)
         return note(kubernetes, fence_live_config_map_deleted(kubernetes->live, json, size, err));
+    if (resource == ADDRESS_SLICES)
+        return note(kubernetes,
+                    fence_live_address_slice_deleted(kubernetes->live, json, size, err));
     return note(kubernetes,
                 fence_live_deleted(kubernetes->live, (enum fence_kind)resource, json, size, err));
 }
@@ -107,22 +128,34 @@ static void begun(void *context, unsigned int resource)
     kubernetes->each[resource].listed = 0;
     if (resource == CONFIG_MAPS)
         fence_live_config_maps_begin(kubernetes->live);
+    else if (resource == ADDRESS_SLICES)
+        fence_live_address_slices_begin(kubernetes->live);
     else
         fence_live_begin(kubernetes->live, (enum fence_kind)resource);
+}
+
+static int end_of(struct fence_kubernetes *kubernetes, unsigned int resource, struct fence_err *err)
+{
+    if (resource == CONFIG_MAPS)
+        return fence_live_config_maps_end(kubernetes->live, err);
+    if (resource == ADDRESS_SLICES)
+        return fence_live_address_slices_end(kubernetes->live, err);
+    return fence_live_end(kubernetes->live, (enum fence_kind)resource, err);
 }
 
 static int ended(void *context, unsigned int resource, struct fence_err *err)
 {
     struct fence_kubernetes *kubernetes = context;
     struct each_resource *each = &kubernetes->each[resource];
+    int result = note(kubernetes, end_of(kubernetes, resource, err));
 
     each->listing = false;
     each->had = each->listed;
     if (each->listed >= LARGE_LIST)
         kubernetes->changes.large = true;
-    if (resource == CONFIG_MAPS)
-        return note(kubernetes, fence_live_config_maps_end(kubernetes->live, err));
-    return note(kubernetes, fence_live_end(kubernetes->live, (enum fence_kind)resource, err));
+    if (result == 0)
+        each->complete = true;
+    return result;
 }
 
 /* All is noted as it is told. */
@@ -134,27 +167,43 @@ static void settled(void *context)
 static const struct fence_kube_ops ops = {
     .object = object, .deleted = deleted, .begun = begun, .ended = ended, .settled = settled};
 
-int fence_kubernetes_new(const struct fence_kube_config *config, struct fence_store *store,
-                         unsigned int order, struct fence_kubernetes **ret_kubernetes,
-                         struct fence_err *err)
+/* What is asked for. */
+static int choose(struct fence_kubernetes *kubernetes, const char *own_node, struct fence_err *err)
+{
+    memcpy(kubernetes->resources, resources, sizeof(resources));
+    kubernetes->count = ADDRESS_SLICES;
+    if (!own_node)
+        return 0;
+    kubernetes->count = ADDRESS_SLICES + 1;
+    snprintf(kubernetes->pods_of_node, SELECTOR_MAX, "fieldSelector=spec.nodeName%%3D%s", own_node);
+    snprintf(kubernetes->this_node, SELECTOR_MAX, "fieldSelector=metadata.name%%3D%s", own_node);
+    kubernetes->resources[FENCE_OBJECT_POD].selector = kubernetes->pods_of_node;
+    kubernetes->resources[FENCE_OBJECT_NODE].selector = kubernetes->this_node;
+    return fence_live_own_node(kubernetes->live, own_node, err);
+}
+
+int fence_kubernetes_new(const struct fence_kubernetes_options *wanted, struct fence_store *store,
+                         struct fence_kubernetes **ret_kubernetes, struct fence_err *err)
 {
     FENCE_CLEANUP(fence_kubernetes_free)
     struct fence_kubernetes *kubernetes = calloc(1, sizeof(*kubernetes));
-    struct fence_kube_options options = {.user_agent = "podfenced",
-                                         .resources = resources,
-                                         .count = FENCE_KUBERNETES_RESOURCES,
-                                         .ops = &ops};
+    struct fence_kube_options options = {.user_agent = "podfenced", .ops = &ops};
+    const char *trusted = wanted->config->namespace_name;
     int result;
 
     if (!kubernetes)
         return fence_err_set(err, -ENOMEM, "out of memory");
-    result = fence_live_new(store, order, NAME, &kubernetes->live, err);
-    if (result == 0 && config->namespace_name)
-        result = fence_live_trust(kubernetes->live, config->namespace_name, err);
+    result = fence_live_new(store, wanted->order, NAME, &kubernetes->live, err);
+    if (result == 0 && trusted)
+        result = fence_live_trust(kubernetes->live, trusted, err);
+    if (result == 0)
+        result = choose(kubernetes, wanted->own_node, err);
     if (result < 0)
         return result;
+    options.resources = kubernetes->resources;
+    options.count = kubernetes->count;
     options.context = kubernetes;
-    result = fence_kube_new(config, &options, &kubernetes->kube, err);
+    result = fence_kube_new(wanted->config, &options, &kubernetes->kube, err);
     if (result < 0)
         return result;
     *ret_kubernetes = TAKE_PTR(kubernetes);
@@ -202,14 +251,23 @@ static void look_at_refusal(struct fence_kubernetes *kubernetes,
         each->without = true;
 }
 
+/* Has all been heard that is to be known before anything changes? */
+static bool is_known(const struct fence_kubernetes *kubernetes, unsigned int resource,
+                     const struct fence_kube_state *state)
+{
+    if (!kubernetes->each[resource].complete)
+        return state->phase == FENCE_KUBE_ABSENT && is_optional(resource);
+    return resource != ADDRESS_SLICES || fence_live_address_slices_complete(kubernetes->live);
+}
+
 static void look_at(struct fence_kubernetes *kubernetes, unsigned int resource)
 {
     struct each_resource *each = &kubernetes->each[resource];
     struct fence_kube_state state;
 
     fence_kube_state(kubernetes->kube, resource, &state);
-    if (state.listed || (state.phase == FENCE_KUBE_ABSENT && is_optional(resource)))
-        each->seen = true;
+    if (!each->seen)
+        each->seen = is_known(kubernetes, resource, &state);
     if (resource == CONFIG_MAPS)
         look_at_refusal(kubernetes, &state);
     if (state.phase != each->phase || state.failures != each->failures)
@@ -225,7 +283,7 @@ void fence_kubernetes_handle(struct fence_kubernetes *kubernetes,
 
     kubernetes->changes = (struct fence_kubernetes_changes){0};
     fence_kube_handle(kubernetes->kube);
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+    for (unsigned int i = 0; i < kubernetes->count; i++)
         look_at(kubernetes, i);
     kubernetes->changes.seen = !before && fence_kubernetes_all_seen(kubernetes);
     *ret_changes = kubernetes->changes;
@@ -233,16 +291,44 @@ void fence_kubernetes_handle(struct fence_kubernetes *kubernetes,
 
 bool fence_kubernetes_all_seen(const struct fence_kubernetes *kubernetes)
 {
-    return are_seen(kubernetes, FENCE_KUBERNETES_RESOURCES);
+    return are_seen(kubernetes, kubernetes->count);
+}
+
+/* Its list is there, but not the one that says that all addresses are. */
+static bool is_unpublished(const struct fence_kubernetes *kubernetes, unsigned int resource)
+{
+    return resource == ADDRESS_SLICES && kubernetes->each[resource].complete &&
+           !fence_live_address_slices_complete(kubernetes->live);
 }
 
 /* Where a kind is not installed that may be so, nothing is wrong. */
-static bool is_well(const struct each_resource *each, unsigned int resource,
+static bool is_well(const struct fence_kubernetes *kubernetes, unsigned int resource,
                     const struct fence_kube_state *state)
 {
     if (state->phase == FENCE_KUBE_ABSENT)
         return is_optional(resource);
-    return each->seen && !*state->problem;
+    return kubernetes->each[resource].seen && !*state->problem &&
+           !is_unpublished(kubernetes, resource);
+}
+
+/* What is wrong, and where there is one, the remedy. */
+static const char *reason(const struct fence_kubernetes *kubernetes, unsigned int resource,
+                          const struct fence_kube_state *state, const char **ret_remedy)
+{
+    bool slices = resource == ADDRESS_SLICES;
+
+    *ret_remedy = "";
+    if (slices && state->phase == FENCE_KUBE_ABSENT)
+        *ret_remedy = ": install the CRD (conf/base/crds/addressslices.yaml), or leave out "
+                      "--address-slices";
+    if (*state->problem)
+        return state->problem;
+    if (!is_unpublished(kubernetes, resource))
+        return "its first list has not come yet";
+    *ret_remedy = ": all daemons need --address-slices, and their role the right to write "
+                  "addressslices";
+    return kubernetes->each[resource].seen ? "podfence-complete is gone: addresses may be missing"
+                                           : "no daemon has published the addresses yet";
 }
 
 enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kubernetes *kubernetes,
@@ -251,19 +337,22 @@ enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kuber
 {
     const struct each_resource *each = &kubernetes->each[resource];
     struct fence_kube_state state;
+    const char *text, *remedy;
 
     fence_kube_state(kubernetes->kube, resource, &state);
-    if (is_well(each, resource, &state))
+    if (is_well(kubernetes, resource, &state))
         return FENCE_KUBERNETES_WELL;
-    snprintf(ret_text, size, NAME ": %s: %s: %s", resources[resource].kind,
-             *state.problem ? state.problem : "its first list has not come yet",
+    text = reason(kubernetes, resource, &state, &remedy);
+    snprintf(ret_text, size, NAME ": %s: %s%s: %s", resources[resource].kind, text, remedy,
              each->seen      ? "what is known of it stays in force"
              : each->without ? "done without: no policies are read from ConfigMaps of the API"
                              : "nothing is changed until it has been listed once");
     if (each->without)
         return FENCE_KUBERNETES_WITHOUT;
-    return *state.problem || state.phase == FENCE_KUBE_ABSENT ? FENCE_KUBERNETES_ILL
-                                                              : FENCE_KUBERNETES_BEGINS;
+    return *state.problem || state.phase == FENCE_KUBE_ABSENT ||
+                   is_unpublished(kubernetes, resource)
+               ? FENCE_KUBERNETES_ILL
+               : FENCE_KUBERNETES_BEGINS;
 }
 
 void fence_kubernetes_kind(const struct fence_kubernetes *kubernetes, unsigned int resource,
@@ -274,15 +363,15 @@ void fence_kubernetes_kind(const struct fence_kubernetes *kubernetes, unsigned i
     ret_kind->name = resources[resource].kind;
     ret_kind->listed = each->seen;
     fence_kube_state(kubernetes->kube, resource, &ret_kind->state);
-    ret_kind->up = is_well(each, resource, &ret_kind->state) || each->without;
+    ret_kind->up = is_well(kubernetes, resource, &ret_kind->state) || each->without;
 }
 
-void fence_kubernetes_count(const struct fence_kubernetes *kubernetes, char *ret_text, size_t size)
+void fence_kubernetes_amounts(const struct fence_kubernetes *kubernetes, char *ret_text, size_t size)
 {
     size_t used = 0;
 
     snprintf(ret_text, size, "no objects");
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES && used < size; i++)
+    for (unsigned int i = 0; i < kubernetes->count && used < size; i++)
         if (kubernetes->each[i].had)
             used += (size_t)snprintf(ret_text + used, size - used, "%s%zu %s", used ? ", " : "",
                                      kubernetes->each[i].had, resources[i].plural);
@@ -342,7 +431,7 @@ cJSON *fence_kubernetes_json(const struct fence_kubernetes *kubernetes)
     json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "connections", fence_kube_connections(kubernetes->kube));
     kinds = cJSON_AddArrayToObject(json, "kinds");
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+    for (unsigned int i = 0; i < kubernetes->count; i++)
         cJSON_AddItemToArray(kinds, kind_json(kubernetes, i));
     return json;
 }

@@ -16,9 +16,8 @@
 #include "lib/kube/kube.h"
 #include "lib/objects/store.h"
 
-/* What is asked for; FENCE_KUBERNETES_RESOURCES kinds, that of ConfigMaps is the last. */
-#define FENCE_KUBERNETES_RESOURCES 10
-const struct fence_kube_resource *fence_kubernetes_resources(void);
+/* The most kinds that are asked for; numbers below fence_kubernetes_count name them. */
+#define FENCE_KUBERNETES_RESOURCES 11
 
 struct fence_kubernetes_changes {
     bool objects;  /* what is in force of the objects has changed */
@@ -31,12 +30,23 @@ struct fence_kubernetes; /* opaque */
 
 /*
  * The store outlives it. The client connects as fence_kubernetes_handle is called. ConfigMaps of
- * config->namespace_name may hold policies of all kinds, for everywhere; NULL: none may.
+ * options->config->namespace_name may hold policies of all kinds, for everywhere; NULL: none may.
  */
-int fence_kubernetes_new(const struct fence_kube_config *config, struct fence_store *store,
-                         unsigned int order, struct fence_kubernetes **ret_kubernetes,
-                         struct fence_err *err);
+struct fence_kubernetes_options {
+    const struct fence_kube_config *config;
+    const char *own_node; /* address slices are read, and Pods and Nodes of this one alone; NULL:
+                             all Pods and Nodes. A DNS name */
+    unsigned int order;   /* of fence_live_new */
+};
+int fence_kubernetes_new(const struct fence_kubernetes_options *options, struct fence_store *store,
+                         struct fence_kubernetes **ret_kubernetes, struct fence_err *err);
 void fence_kubernetes_free(struct fence_kubernetes **kubernetes);
+
+/* How many kinds are asked for: those of lib/objects in their order, ConfigMaps, AddressSlices. */
+unsigned int fence_kubernetes_count(const struct fence_kubernetes *kubernetes);
+/* One of them; as long as the client. */
+const struct fence_kube_resource *
+fence_kubernetes_resource(const struct fence_kubernetes *kubernetes, unsigned int resource);
 
 /* Poll this for reading, then call fence_kubernetes_handle. */
 int fence_kubernetes_fd(const struct fence_kubernetes *kubernetes);
@@ -47,7 +57,8 @@ void fence_kubernetes_handle(struct fence_kubernetes *kubernetes,
  * Has every kind been listed once since the start? A kind that is not installed counts as listed
  * where it is one that podfence or its user installs; a server without Pods is the wrong server.
  * So do ConfigMaps where their right has not been given: that is when they were refused (403) again
- * and again since all other kinds were listed.
+ * and again since all other kinds were listed. AddressSlices also have to hold the one that says
+ * that all addresses are in them.
  */
 bool fence_kubernetes_all_seen(const struct fence_kubernetes *kubernetes);
 
@@ -76,7 +87,7 @@ void fence_kubernetes_kind(const struct fence_kubernetes *kubernetes, unsigned i
 unsigned int fence_kubernetes_connections(const struct fence_kubernetes *kubernetes);
 
 /* "123 pods, 45 services": of the last list of each kind that was listed, unless it was empty. */
-void fence_kubernetes_count(const struct fence_kubernetes *kubernetes, char *ret_text, size_t size);
+void fence_kubernetes_amounts(const struct fence_kubernetes *kubernetes, char *ret_text, size_t size);
 
 /* For requests of one's own, see fence_kube_world. */
 const struct fence_reflector_world *

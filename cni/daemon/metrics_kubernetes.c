@@ -7,7 +7,12 @@
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
 
-static void put_states(FILE *out, const struct fence_kubernetes_kind *kinds)
+struct kinds {
+    unsigned int count;
+    struct fence_kubernetes_kind items[FENCE_KUBERNETES_RESOURCES];
+};
+
+static void put_states(FILE *out, const struct kinds *kinds)
 {
     static const char up[] = "podfence_kubernetes_up", listed[] = "podfence_kubernetes_listed",
                       phases[] = "podfence_kubernetes_phase";
@@ -15,20 +20,20 @@ static void put_states(FILE *out, const struct fence_kubernetes_kind *kinds)
     metric_begin(out, up, "gauge",
                  "1 while a kind of objects of the API is watched, or need not be; 0: something is "
                  "wrong.");
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
-        metric_sample(out, up, "kind", kinds[i].name, kinds[i].up);
+    for (unsigned int i = 0; i < kinds->count; i++)
+        metric_sample(out, up, "kind", kinds->items[i].name, kinds->items[i].up);
     metric_begin(out, listed, "gauge", "1 when the kind has been listed once since the start.");
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
-        metric_sample(out, listed, "kind", kinds[i].name, kinds[i].listed);
+    for (unsigned int i = 0; i < kinds->count; i++)
+        metric_sample(out, listed, "kind", kinds->items[i].name, kinds->items[i].listed);
     metric_begin(out, phases, "gauge", "1 for what is done about the kind at the moment.");
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+    for (unsigned int i = 0; i < kinds->count; i++)
         for (unsigned int phase = 0; phase < FENCE_KUBE_PHASES; phase++)
-            fprintf(out, "%s{kind=\"%s\",phase=\"%s\"} %d\n", phases, kinds[i].name,
+            fprintf(out, "%s{kind=\"%s\",phase=\"%s\"} %d\n", phases, kinds->items[i].name,
                     fence_kube_phase_name((enum fence_kube_phase)phase),
-                    kinds[i].state.phase == phase);
+                    kinds->items[i].state.phase == phase);
 }
 
-static void put_counts(FILE *out, const struct fence_kubernetes_kind *kinds)
+static void put_counts(FILE *out, const struct kinds *kinds)
 {
     static const struct {
         const char *name, *help;
@@ -49,39 +54,40 @@ static void put_counts(FILE *out, const struct fence_kubernetes_kind *kinds)
 
     for (size_t count = 0; count < FENCE_ARRAY_SIZE(counts); count++) {
         metric_begin(out, counts[count].name, "counter", counts[count].help);
-        for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+        for (unsigned int i = 0; i < kinds->count; i++)
             metric_sample(
-                out, counts[count].name, "kind", kinds[i].name,
-                *(const uint64_t *)((const char *)&kinds[i].state + counts[count].member));
+                out, counts[count].name, "kind", kinds->items[i].name,
+                *(const uint64_t *)((const char *)&kinds->items[i].state + counts[count].member));
     }
 }
 
 /* Of a kind that was never heard of there is no sample. */
-static void put_heard(FILE *out, const struct fence_kubernetes_kind *kinds)
+static void put_heard(FILE *out, const struct kinds *kinds)
 {
     static const char name[] = "podfence_kubernetes_silent_seconds";
     uint64_t now = fence_clock_boot_ns();
 
     metric_begin(out, name, "gauge",
                  "Since the last byte was heard; bookmarks come about once a minute.");
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
-        if (kinds[i].state.heard_ns)
-            fprintf(out, "%s{kind=\"%s\"} %.3f\n", name, kinds[i].name,
-                    (double)(now - kinds[i].state.heard_ns) / 1e9);
+    for (unsigned int i = 0; i < kinds->count; i++)
+        if (kinds->items[i].state.heard_ns)
+            fprintf(out, "%s{kind=\"%s\"} %.3f\n", name, kinds->items[i].name,
+                    (double)(now - kinds->items[i].state.heard_ns) / 1e9);
 }
 
 void metrics_kubernetes(FILE *out, const struct fence_daemon *daemon)
 {
     const struct fence_kubernetes *kubernetes = daemon->sources.kubernetes;
-    struct fence_kubernetes_kind kinds[FENCE_KUBERNETES_RESOURCES];
+    struct kinds kinds;
 
     if (!kubernetes)
         return;
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
-        fence_kubernetes_kind(kubernetes, i, &kinds[i]);
+    kinds.count = fence_kubernetes_count(kubernetes);
+    for (unsigned int i = 0; i < kinds.count; i++)
+        fence_kubernetes_kind(kubernetes, i, &kinds.items[i]);
     metric_gauge(out, "podfence_kubernetes_connections", "Connections to the API server.",
                  fence_kubernetes_connections(kubernetes));
-    put_states(out, kinds);
-    put_counts(out, kinds);
-    put_heard(out, kinds);
+    put_states(out, &kinds);
+    put_counts(out, &kinds);
+    put_heard(out, &kinds);
 }

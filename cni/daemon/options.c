@@ -52,6 +52,14 @@ static int set_kubernetes(struct fence_options *options, const char *value, stru
     return 0;
 }
 
+static int set_address_slices(struct fence_options *options, const char *value,
+                              struct fence_err *err)
+{
+    (void)value, (void)err;
+    options->address_slices = true;
+    return 0;
+}
+
 static int set_kubeconfig(struct fence_options *options, const char *value, struct fence_err *err)
 {
     if (options->kubeconfig)
@@ -324,6 +332,10 @@ static const struct fence_option_row rows[] = {
      "different objects of one name, that of the API counts, not that of a folder"},
     {"kubeconfig", "FILE", set_kubeconfig,
      "the same with the server and the rights of this file's current context"},
+    {"address-slices", NULL, set_address_slices,
+     "of other nodes, read what policies need of their pods from AddressSlices, which one daemon\n"
+     "writes for all, and watch the pods of this node alone: for large clusters; all daemons\n"
+     "need it"},
     {"policy-namespace", "NAME", set_policy_namespace,
      "ConfigMaps of the API may hold policies for everywhere if they are in this namespace, and\n"
      "for their own otherwise [--kubernetes: that of this pod, --kubeconfig: none]"},

@@ -28,6 +28,7 @@ struct fence_options {
     struct fence_option_list objects;
     const char *kubeconfig;       /* NULL: the pod's service account */
     bool kubernetes;              /* objects come from the API server */
+    bool address_slices;          /* what other nodes have comes in slices */
     const char *policy_namespace; /* NULL: the pod's own */
     bool report;                  /* and statuses and Events are written there */
     struct fence_option_list required_labels;

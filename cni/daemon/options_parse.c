@@ -12,6 +12,7 @@
 #include "cni/daemon/options_help.h"
 #include "cni/daemon/options_install.h"
 #include "lib/api/api.h"
+#include "lib/objects/decoders.h"
 
 /* What getopt_long answers for the first row: no character. */
 #define FIRST_ROW 256
@@ -96,6 +97,36 @@ static void set_defaults(struct fence_options *options)
         from_environment && *from_environment ? from_environment : options->host_name;
 }
 
+static int check_address_slices(const struct fence_options *options, struct fence_err *err)
+{
+    if (!options->address_slices)
+        return 0;
+    if (!options->kubernetes)
+        return fence_err_set(err, -EINVAL,
+                             "--address-slices is about objects of the API: it needs --kubernetes "
+                             "or --kubeconfig");
+    if (!fence_name_is_subdomain(options->node_name))
+        return fence_err_set(err, -EINVAL,
+                             "--address-slices: \"%.80s\" is not the name of a node: lower case "
+                             "letters, digits, '-' and '.'; give the node's name in Kubernetes "
+                             "with --node-name or NODE_NAME",
+                             options->node_name);
+    return 0;
+}
+
+static int check_together(const struct fence_options *options, struct fence_err *err)
+{
+    if (!options->objects.count && !options->kubernetes)
+        return fence_err_set(err, -EINVAL,
+                             "--objects DIR or --kubernetes is needed; an empty folder "
+                             "means no objects; see --help");
+    if (options->policy_namespace && !options->kubernetes)
+        return fence_err_set(err, -EINVAL,
+                             "--policy-namespace is about ConfigMaps of the API: it needs "
+                             "--kubernetes or --kubeconfig");
+    return check_address_slices(options, err);
+}
+
 static int parse(struct fence_options *options, int argc, char *const *argv,
                  enum fence_options_action *ret_action, struct fence_err *err)
 {
@@ -122,15 +153,7 @@ static int parse(struct fence_options *options, int argc, char *const *argv,
         return 0;
     if (optind < argc)
         return fence_err_set(err, -EINVAL, "%s is not an option; see --help", argv[optind]);
-    if (!options->objects.count && !options->kubernetes)
-        return fence_err_set(err, -EINVAL,
-                             "--objects DIR or --kubernetes is needed; an empty folder "
-                             "means no objects; see --help");
-    if (options->policy_namespace && !options->kubernetes)
-        return fence_err_set(err, -EINVAL,
-                             "--policy-namespace is about ConfigMaps of the API: it needs "
-                             "--kubernetes or --kubeconfig");
-    return 0;
+    return check_together(options, err);
 }
 
 int fence_options_parse(struct fence_options *options, int argc, char *const *argv,

@@ -31,7 +31,7 @@ static void each_first_list(const struct fence_daemon *daemon, fence_reason_visi
     char names[TEXT_MAX / 2] = "", text[TEXT_MAX];
     size_t used = 0;
 
-    for (unsigned int i = 0; kubernetes && i < FENCE_KUBERNETES_RESOURCES; i++)
+    for (unsigned int i = 0; kubernetes && i < fence_kubernetes_count(kubernetes); i++)
         if (fence_kubernetes_problem(kubernetes, i, text, sizeof(text)) == FENCE_KUBERNETES_BEGINS)
             used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
                                      fence_kubernetes_resources()[i].kind);
@@ -49,7 +49,7 @@ static void each_kind(const struct fence_daemon *daemon, fence_reason_visit visi
     const struct fence_kubernetes *kubernetes = daemon->sources.kubernetes;
     char text[TEXT_MAX];
 
-    for (unsigned int i = 0; kubernetes && i < FENCE_KUBERNETES_RESOURCES; i++)
+    for (unsigned int i = 0; kubernetes && i < fence_kubernetes_count(kubernetes); i++)
         if (fence_kubernetes_problem(kubernetes, i, text, sizeof(text)) == FENCE_KUBERNETES_ILL)
             visit(context, FENCE_LOG_ERROR, text);
 }
@@ -258,7 +258,7 @@ static void log_without(struct fence_daemon *daemon)
     const struct fence_kubernetes *kubernetes = daemon->sources.kubernetes;
     char text[TEXT_MAX];
 
-    for (unsigned int i = 0; kubernetes && i < FENCE_KUBERNETES_RESOURCES; i++)
+    for (unsigned int i = 0; kubernetes && i < fence_kubernetes_count(kubernetes); i++)
         if (fence_kubernetes_problem(kubernetes, i, text, sizeof(text)) == FENCE_KUBERNETES_WITHOUT)
             fence_conditions_add(&daemon->conditions, FENCE_LOG_WARNING, "%s", text);
 }

@@ -88,7 +88,7 @@ static void log_first_lists(void)
     char names[512] = "";
     size_t used = 0;
 
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+    for (unsigned int i = 0; i < fence_kubernetes_count(sources->kubernetes); i++)
         used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
                                  resources[i].kind);
     fence_log(FENCE_LOG_INFO, "kubernetes: the first lists of %s are on their way", names);
@@ -100,7 +100,7 @@ static void log_all_seen(const struct fence_daemon *daemon)
     uint64_t took_ns = fence_clock_boot_ns() - sources->kubernetes_begun_ns;
     char counts[512];
 
-    fence_kubernetes_count(sources->kubernetes, counts, sizeof(counts));
+    fence_kubernetes_amounts(sources->kubernetes, counts, sizeof(counts));
     fence_log(FENCE_LOG_INFO, "kubernetes: all kinds are listed: %s, after %.1f s", counts,
               (double)took_ns / 1e9);
 }
@@ -149,6 +149,18 @@ static int trust(struct fence_kube_config *config, const char *namespace_name,
     return 0;
 }
 
+static int open_client(struct fence_daemon *daemon, struct fence_err *err)
+{
+    const struct fence_options *options = &daemon->options;
+    const struct fence_kubernetes_options wanted = {
+        .config = &daemon->sources.kube_config,
+        .own_node = options->address_slices ? options->node_name : NULL,
+        .order = 1,
+    };
+
+    return fence_kubernetes_new(&wanted, daemon->store, &daemon->sources.kubernetes, err);
+}
+
 static int open_kubernetes(struct fence_daemon *daemon, struct fence_err *err)
 {
     struct fence_sources *sources = &daemon->sources;
@@ -163,7 +175,7 @@ static int open_kubernetes(struct fence_daemon *daemon, struct fence_err *err)
     if (result == 0)
         result = trust(config, daemon->options.policy_namespace, err);
     if (result == 0)
-        result = fence_kubernetes_new(config, daemon->store, 1, &sources->kubernetes, err);
+        result = open_client(daemon, err);
     if (result < 0)
         return fence_err_prefix(err, result, path ? "--kubeconfig" : "--kubernetes");
     sources->kubernetes_begun_ns = fence_clock_boot_ns();

@@ -26,17 +26,20 @@ struct source {
     uint64_t begun_ns;
 };
 
-static const char usage[] = "Usage: bench-source --kubeconfig FILE\n";
+static const char usage[] = "Usage: bench-source --kubeconfig FILE [--address-slices NODE]\n";
 
-static int open_source(const char *kubeconfig, struct source *source, struct fence_err *err)
+static int open_source(const char *kubeconfig, const char *node, struct source *source,
+                       struct fence_err *err)
 {
     FENCE_CLEANUP(fence_kube_config_done) struct fence_kube_config config = {0};
+    const struct fence_kubernetes_options options = {
+        .config = &config, .own_node = node, .order = 1};
     int r = fence_kube_config_file(kubeconfig, &config, err);
 
     if (r == 0)
         r = fence_store_new(&source->store);
     if (r == 0)
-        r = fence_kubernetes_new(&config, source->store, 1, &source->kubernetes, err);
+        r = fence_kubernetes_new(&options, source->store, &source->kubernetes, err);
     source->begun_ns = fence_clock_boot_ns();
     return r;
 }
@@ -99,20 +102,22 @@ static void run(struct source *source)
 
 int main(int argc, char **argv)
 {
-    static const struct option longs[] = {{"kubeconfig", required_argument, NULL, 'k'}, {0}};
+    static const struct option longs[] = {{"kubeconfig", required_argument, NULL, 'k'},
+                                          {"address-slices", required_argument, NULL, 'a'},
+                                          {0}};
     struct source source = {0};
     struct fence_err err = {""};
-    const char *kubeconfig = NULL;
+    const char *kubeconfig = NULL, *node = NULL;
     int option, r;
 
-    while ((option = getopt_long(argc, argv, "", longs, NULL)) == 'k')
-        kubeconfig = optarg;
+    while ((option = getopt_long(argc, argv, "", longs, NULL)) == 'k' || option == 'a')
+        *(option == 'k' ? &kubeconfig : &node) = optarg;
     if (option != -1 || !kubeconfig) {
         fputs(usage, stderr);
         return 2;
     }
     mallopt(M_MMAP_THRESHOLD, OWN_PAGES_BYTES);
-    r = open_source(kubeconfig, &source, &err);
+    r = open_source(kubeconfig, node, &source, &err);
     if (r < 0)
         fprintf(stderr, "bench-source: %s\n", *err.text ? err.text : strerror(-r));
     else

@@ -12,6 +12,7 @@
 
 #define POLICY      FENCE_OBJECT_NETWORK_POLICY
 #define CONFIG_MAPS FENCE_OBJECT_KINDS
+#define SLICES      (CONFIG_MAPS + 1)
 
 /* ---- the client ----------------------------------------------------------------------------- */
 
@@ -23,12 +24,13 @@ struct fence_kube {
 };
 
 static struct fence_kube *client;
+static unsigned int resource_count;
 
 int fence_kube_new(const struct fence_kube_config *config, const struct fence_kube_options *options,
                    struct fence_kube **ret_kube, struct fence_err *err)
 {
     (void)config, (void)err;
-    assert_int_equal(options->count, FENCE_KUBERNETES_RESOURCES);
+    resource_count = options->count;
     client = calloc(1, sizeof(*client));
     assert_non_null(client);
     client->ops = options->ops;
@@ -116,7 +118,7 @@ static void list(struct fence_kube *kube, unsigned int resource, const char *tex
 /* All but ClusterNetworkPolicies, which are not installed, and Nodes. */
 static void list_most(struct fence_kube *kube)
 {
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+    for (unsigned int i = 0; i < resource_count; i++)
         if (i != FENCE_OBJECT_NODE && i != FENCE_OBJECT_CLUSTER_NETWORK_POLICY)
             list(kube, i, i == POLICY ? POLICY_TEXT : i == CONFIG_MAPS ? CONFIG_MAP_TEXT : NULL);
     kube->states[FENCE_OBJECT_CLUSTER_NETWORK_POLICY].phase = FENCE_KUBE_ABSENT;
@@ -168,7 +170,7 @@ static void forbid_policies(struct fence_kube *kube)
 
 static void list_all_but_config_maps(struct fence_kube *kube)
 {
-    for (unsigned int i = 0; i < FENCE_KUBERNETES_RESOURCES; i++)
+    for (unsigned int i = 0; i < resource_count; i++)
         if (i != CONFIG_MAPS)
             list(kube, i, i == POLICY ? POLICY_TEXT : NULL);
 }
@@ -218,17 +220,29 @@ struct lab {
     struct fence_kubernetes *kubernetes;
 };
 
-static int set_up(void **state)
+static int open_lab(void **state, const char *own_node)
 {
     static const struct fence_kube_config config;
+    const struct fence_kubernetes_options options = {
+        .config = &config, .own_node = own_node, .order = 1};
     struct lab *lab = calloc(1, sizeof(*lab));
     struct fence_err err = {""};
 
     if (!lab || fence_store_new(&lab->store) < 0 ||
-        fence_kubernetes_new(&config, lab->store, 1, &lab->kubernetes, &err) < 0)
+        fence_kubernetes_new(&options, lab->store, &lab->kubernetes, &err) < 0)
         return -1;
     *state = lab;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return open_lab(state, NULL);
+}
+
+static int set_up_slices(void **state)
+{
+    return open_lab(state, "node-a");
 }
 
 static int tear_down(void **state)
@@ -259,7 +273,7 @@ static size_t policies(const struct lab *lab)
 
 static enum fence_kubernetes_wellness problem(const struct lab *lab, unsigned int resource)
 {
-    char text[256];
+    char text[512];
 
     return fence_kubernetes_problem(lab->kubernetes, resource, text, sizeof(text));
 }
@@ -274,7 +288,7 @@ static struct fence_kubernetes_kind kind(const struct lab *lab, unsigned int res
 
 static void assert_problem(const struct lab *lab, unsigned int resource, const char *wanted)
 {
-    char text[256] = "";
+    char text[512] = "";
 
     assert_int_equal(fence_kubernetes_problem(lab->kubernetes, resource, text, sizeof(text)) !=
                          FENCE_KUBERNETES_WELL,
@@ -282,14 +296,152 @@ static void assert_problem(const struct lab *lab, unsigned int resource, const c
     assert_string_equal(text, wanted);
 }
 
+static void assert_resources(const struct lab *lab, unsigned int count, const char *pods,
+                             const char *nodes)
+{
+    assert_int_equal(fence_kubernetes_count(lab->kubernetes), count);
+    assert_int_equal(resource_count, count);
+    for (unsigned int i = 0; i < count; i++) {
+        const struct fence_kube_resource *resource = fence_kubernetes_resource(lab->kubernetes, i);
+
+        if (i < FENCE_OBJECT_KINDS)
+            assert_string_equal(resource->kind, fence_kind_name((enum fence_kind)i));
+        if (i == FENCE_OBJECT_POD)
+            assert_string_equal(resource->selector, pods);
+        else if (i == FENCE_OBJECT_NODE)
+            assert_string_equal(resource->selector, nodes);
+        else if (i != CONFIG_MAPS)
+            assert_string_equal(resource->selector, "");
+    }
+}
+
 static void resources_are_those_of_the_kinds(void **state)
 {
-    const struct fence_kube_resource *resources = fence_kubernetes_resources();
-
-    (void)state;
-    for (unsigned int i = 0; i < FENCE_OBJECT_KINDS; i++)
-        assert_string_equal(resources[i].kind, fence_kind_name((enum fence_kind)i));
+    assert_resources(*state, 10, "", "");
 }
+
+static void resources_with_slices(void **state)
+{
+    struct lab *lab = *state;
+
+    assert_resources(lab, 11, "fieldSelector=spec.nodeName%3Dnode-a",
+                     "fieldSelector=metadata.name%3Dnode-a");
+    assert_string_equal(fence_kubernetes_resource(lab->kubernetes, SLICES)->kind, "AddressSlice");
+}
+
+/* ---- address slices -------------------------------------------------------------------------- */
+
+static void slices_absent(struct fence_kube *kube)
+{
+    kube->states[SLICES].listed = true; /* as the client has it: there are no objects */
+    kube->states[SLICES].phase = FENCE_KUBE_ABSENT;
+    kube->states[SLICES].problem = "HTTP 404: not found";
+}
+
+static void list_all_but_slices(struct fence_kube *kube)
+{
+    for (unsigned int i = 0; i < SLICES; i++)
+        list(kube, i, NULL);
+    slices_absent(kube);
+}
+
+static void slices_again(struct fence_kube *kube)
+{
+    kube->states[SLICES].phase = FENCE_KUBE_LISTING;
+    kube->states[SLICES].problem = "";
+}
+
+#define SLICE_TEXT(name, members)                                                                  \
+    "{\"apiVersion\":\"podfence.io/v1alpha1\",\"kind\":\"AddressSlice\","                          \
+    "\"metadata\":{\"name\":\"" name "\"}," members "}"
+#define POD_TEXT(name, node) "{\"name\":\"" name "\",\"node\":\"" node "\",\"ips\":[\"10.0.0.1\"]}"
+#define PODS_TEXT                                                                                  \
+    "\"groups\":[{\"namespace\":\"x\",\"pods\":[" POD_TEXT("p", "node-b") "," POD_TEXT(            \
+        "own", "node-a") "]}]"
+
+static void list_slices(struct fence_kube *kube)
+{
+    list(kube, SLICES, SLICE_TEXT("podfence-1", PODS_TEXT));
+}
+
+static void publish(struct fence_kube *kube)
+{
+    tell(kube, SLICES, SLICE_TEXT("podfence-complete", "\"complete\":true"));
+}
+
+static void unpublish(struct fence_kube *kube)
+{
+    char json[] = SLICE_TEXT("podfence-complete", "\"complete\":true");
+
+    assert_int_equal(kube->ops->deleted(kube->context, SLICES, json, strlen(json), NULL), 0);
+}
+
+static void lose_slices(struct fence_kube *kube)
+{
+    list(kube, SLICES, NULL);
+}
+
+static void large_list_of_slices(struct fence_kube *kube)
+{
+    struct fence_err err = {""};
+
+    kube->ops->begun(kube->context, SLICES);
+    for (unsigned int i = 0; i < 100; i++)
+        tell(kube, SLICES, SLICE_TEXT("podfence-1", PODS_TEXT));
+    assert_int_equal(kube->ops->ended(kube->context, SLICES, &err), 0);
+}
+
+#define WRITERS "all daemons need --address-slices, and their role the right to write addressslices"
+
+static void slices_are_waited_for(void **state)
+{
+    struct lab *lab = *state;
+    struct fence_kubernetes_changes changes;
+
+    assert_false(handle(lab, list_all_but_slices).seen);
+    assert_int_equal(problem(lab, SLICES), FENCE_KUBERNETES_ILL);
+    assert_problem(lab, SLICES,
+                   "kubernetes: AddressSlice: HTTP 404: not found: install the CRD "
+                   "(conf/base/crds/addressslices.yaml), or leave out --address-slices: nothing is "
+                   "changed until it has been listed once");
+    assert_false(handle(lab, slices_again).seen);
+    assert_int_equal(problem(lab, SLICES), FENCE_KUBERNETES_BEGINS);
+    changes = handle(lab, list_slices);
+    assert_true(!changes.seen && changes.objects);
+    assert_int_equal(fence_store_count(lab->store, FENCE_OBJECT_POD), 1);
+    assert_int_equal(problem(lab, SLICES), FENCE_KUBERNETES_ILL);
+    assert_problem(lab, SLICES,
+                   "kubernetes: AddressSlice: no daemon has published the addresses yet: " WRITERS
+                   ": nothing is changed until it has been listed once");
+    assert_false(kind(lab, SLICES).listed);
+    assert_true(handle(lab, publish).seen);
+    assert_problem(lab, SLICES, "");
+    assert_true(kind(lab, SLICES).listed && kind(lab, SLICES).up);
+}
+
+static void slices_gone_are_told(void **state)
+{
+    struct lab *lab = *state;
+
+    handle(lab, list_all_but_slices);
+    handle(lab, slices_again);
+    handle(lab, publish);
+    handle(lab, list_slices); /* which is without it */
+    assert_false(fence_kubernetes_all_seen(lab->kubernetes));
+    assert_true(handle(lab, publish).seen);
+    handle(lab, unpublish);
+    assert_true(fence_kubernetes_all_seen(lab->kubernetes));
+    assert_problem(lab, SLICES,
+                   "kubernetes: AddressSlice: podfence-complete is gone: addresses may be "
+                   "missing: " WRITERS ": what is known of it stays in force");
+    assert_false(kind(lab, SLICES).up);
+    assert_int_equal(fence_store_count(lab->store, FENCE_OBJECT_POD), 1);
+    assert_true(handle(lab, large_list_of_slices).large);
+    assert_true(handle(lab, lose_slices).objects);
+    assert_int_equal(fence_store_count(lab->store, FENCE_OBJECT_POD), 0);
+}
+
+/* ---- kinds ----------------------------------------------------------------------------------- */
 
 static void start_waits_for_every_kind(void **state)
 {
@@ -396,7 +548,7 @@ static void status_has_every_kind(void **state)
     handle(lab, list_most);
     json = fence_kubernetes_json(lab->kubernetes);
     kinds = cJSON_GetObjectItem(json, "kinds");
-    assert_int_equal(cJSON_GetArraySize(kinds), FENCE_KUBERNETES_RESOURCES);
+    assert_int_equal(cJSON_GetArraySize(kinds), FENCE_KUBERNETES_RESOURCES - 1);
     pods = cJSON_GetArrayItem(kinds, FENCE_OBJECT_POD);
     assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(pods, "kind")), "Pod");
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(pods, "listed")));
@@ -425,9 +577,9 @@ static void assert_counts(const struct lab *lab, const char *wanted)
 {
     char text[128], little[8];
 
-    fence_kubernetes_count(lab->kubernetes, text, sizeof(text));
+    fence_kubernetes_amounts(lab->kubernetes, text, sizeof(text));
     assert_string_equal(text, wanted);
-    fence_kubernetes_count(lab->kubernetes, little, sizeof(little));
+    fence_kubernetes_amounts(lab->kubernetes, little, sizeof(little));
     assert_memory_equal(little, wanted, sizeof(little) - 1);
 }
 
@@ -448,7 +600,10 @@ static void large_lists_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resources_are_those_of_the_kinds),
+        cmocka_unit_test_setup_teardown(resources_are_those_of_the_kinds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(resources_with_slices, set_up_slices, tear_down),
+        cmocka_unit_test_setup_teardown(slices_are_waited_for, set_up_slices, tear_down),
+        cmocka_unit_test_setup_teardown(slices_gone_are_told, set_up_slices, tear_down),
         cmocka_unit_test_setup_teardown(start_waits_for_every_kind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(config_maps_may_be_forbidden, set_up, tear_down),
         cmocka_unit_test_setup_teardown(others_may_not, set_up, tear_down),

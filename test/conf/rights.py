@@ -22,14 +22,17 @@ CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap",
               "data": {"p.yaml": "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy,"
                                  " metadata: {name: p, namespace: default}, spec: {podSelector: {}}}"}}
 
+COMPLETE = {"apiVersion": "podfence.io/v1alpha1", "kind": "AddressSlice", "metadata": {"name": "podfence-complete"},
+            "complete": True}
+
 
 class Source:
     """The daemon, as far as it reads."""
 
-    def __init__(self, server):
+    def __init__(self, server, *options):
         # pylint: disable-next=consider-using-with
         self.process = subprocess.Popen(
-            [os.path.join(BUILD, "test/bench-source"), "--kubeconfig", os.path.join(server.folder, "kubeconfig")],
+            [os.path.join(BUILD, "test/bench-source"), "--kubeconfig", os.path.join(server.folder, "kubeconfig"), *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def all_seen(self, seconds):
@@ -67,11 +70,12 @@ def restrict(server, role):
     server.control("POST", "/rights", refusals(role, lambda path: server.get(path).json()))
 
 
-def check_role(server, role):
+def check_role(server, role, *options):
     restrict(server, role)
-    server.control("POST", "/objects", CONFIG_MAP)
+    for item in (CONFIG_MAP, COMPLETE):
+        server.control("POST", "/objects", item)
     asked_before = len(server.control("GET", "/requests"))
-    source = Source(server)
+    source = Source(server, *options)
     kinds = source.all_seen(20)
     expect("every kind is listed", kinds is not None, True)
     server.until("every kind is watched", lambda: all(kind["phase"] == "watching" for kind in source.kinds().values()))
@@ -82,7 +86,7 @@ def check_role(server, role):
 
 
 def check_nothing_else(requests, role):
-    """Of what may be read; what is written has rules of its own (e2e.report), and who writes reads it."""
+    """Of what may be read, with address slices and without; what is written has rules of its own (e2e.report), and who writes reads it."""
     written = {resource for verb, _, resource in allowed(role) if verb in ("create", "patch")}
     found = set()
     for line in requests:
@@ -117,7 +121,14 @@ def check_refused(server, role, resource, kind):
 def main():
     role = cluster_role()
     with ApiServer(lists=False) as server:
-        check_nothing_else(check_role(server, role), role)
+        requests = check_role(server, role)
+        in_slices = check_role(server, role, "--address-slices", "node-a")
+        expect("a watch of slices", [any("/addressslices?" in line for line in lines) for lines in (requests, in_slices)],
+               [False, True])
+        expect("pods and nodes that are asked for", sorted({line.split("fieldSelector=")[1].split("&")[0].split(" ")[0]
+                                                            for line in in_slices if "fieldSelector=" in line}),
+               ["metadata.name%3Dnode-a", "spec.nodeName%3Dnode-a"])
+        check_nothing_else(requests + in_slices, role)
         check_refused(server, role, "networkpolicies", "NetworkPolicy")
         check_refused(server, role, "configmaps", "ConfigMap")
     finish("rights")
