@@ -82,7 +82,7 @@ static int open_source(struct fence_daemon *daemon, struct fence_source *source,
     return result;
 }
 
-static void log_first_lists(void)
+static void log_first_lists(const struct fence_sources *sources)
 {
     const struct fence_kube_resource *resources = fence_kubernetes_resources();
     char names[512] = "";
@@ -179,7 +179,7 @@ static int open_kubernetes(struct fence_daemon *daemon, struct fence_err *err)
     if (result < 0)
         return fence_err_prefix(err, result, path ? "--kubeconfig" : "--kubernetes");
     sources->kubernetes_begun_ns = fence_clock_boot_ns();
-    log_first_lists();
+    log_first_lists(sources);
     sources->kubernetes_watch =
         (struct fence_fd_watch){.fd = fence_kubernetes_fd(sources->kubernetes),
                                 .ready = kubernetes_ready,

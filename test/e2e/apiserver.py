@@ -27,6 +27,8 @@ KINDS = {
     "ClusterNetworkPolicy": "apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies",
     "SegmentPolicy": "apis/podfence.io/v1alpha1/{}segmentpolicies",
     "ClusterSegmentPolicy": "apis/podfence.io/v1alpha1/clustersegmentpolicies",
+    "AddressSlice": "apis/podfence.io/v1alpha1/addressslices",
+    "Lease": "apis/coordination.k8s.io/v1/{}leases",
 }
 
 
