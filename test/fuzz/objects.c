@@ -3,7 +3,7 @@
  * Any bytes as a file of objects. What is taken has a canonical text that is taken again and is its
  * own; the store takes the same file twice without a change, and gives back all that it was given.
  * And as an object of the API, of its kind or any: what both readers take is the same object, and a
- * list that has it once more is no change.
+ * list that has it once more is no change. And as an AddressSlice.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +83,20 @@ static void check_store(const uint8_t *data, size_t size)
 
 /* ---- as the API tells it -------------------------------------------------------------------- */
 
+/* The same once more is no change, in a list neither; what is gone leaves nothing. */
+static void check_slice(struct fence_store *store, struct fence_live *live, char *text, size_t size)
+{
+    size_t pods;
+
+    fence_live_address_slice(live, text, size, NULL);
+    pods = fence_store_count(store, FENCE_OBJECT_POD);
+    fence_live_address_slices_begin(live);
+    FUZZ_HOLDS(fence_live_address_slice(live, text, size, NULL) == 0);
+    FUZZ_HOLDS(fence_live_address_slices_end(live, NULL) == 0);
+    FUZZ_HOLDS(fence_store_count(store, FENCE_OBJECT_POD) == pods);
+    FUZZ_HOLDS(fence_live_address_slice_deleted(live, text, size, NULL) >= 0);
+}
+
 static void check_live(enum fence_kind kind, char *text, size_t size)
 {
     struct fence_store *store = NULL;
@@ -100,6 +114,7 @@ static void check_live(enum fence_kind kind, char *text, size_t size)
     FUZZ_HOLDS(fence_store_count(store, kind) == 0);
     fence_live_config_map(live, text, size, NULL);
     fence_live_config_map_deleted(live, text, size, NULL);
+    check_slice(store, live, text, size);
     for (unsigned int each = 0; each < FENCE_OBJECT_KINDS; each++)
         FUZZ_HOLDS(fence_store_count(store, (enum fence_kind)each) == 0);
     fence_live_free(&live);
