@@ -34,7 +34,7 @@ static void each_first_list(const struct fence_daemon *daemon, fence_reason_visi
     for (unsigned int i = 0; kubernetes && i < fence_kubernetes_count(kubernetes); i++)
         if (fence_kubernetes_problem(kubernetes, i, text, sizeof(text)) == FENCE_KUBERNETES_BEGINS)
             used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
-                                     fence_kubernetes_resources()[i].kind);
+                                     fence_kubernetes_resource(kubernetes, i)->kind);
     if (!used)
         return;
     snprintf(

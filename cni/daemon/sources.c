@@ -84,13 +84,12 @@ static int open_source(struct fence_daemon *daemon, struct fence_source *source,
 
 static void log_first_lists(const struct fence_sources *sources)
 {
-    const struct fence_kube_resource *resources = fence_kubernetes_resources();
     char names[512] = "";
     size_t used = 0;
 
     for (unsigned int i = 0; i < fence_kubernetes_count(sources->kubernetes); i++)
         used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
-                                 resources[i].kind);
+                                 fence_kubernetes_resource(sources->kubernetes, i)->kind);
     fence_log(FENCE_LOG_INFO, "kubernetes: the first lists of %s are on their way", names);
 }
 

@@ -258,9 +258,9 @@ static void status_has_every_kind(void **state)
     assert_true(cJSON_IsNull(cJSON_GetObjectItem(pods, "lastHeardSeconds")));
     assert_true(cJSON_IsNull(cJSON_GetObjectItem(pods, "retryInSeconds")));
     cJSON_Delete(json);
-    client->states[FENCE_OBJECT_POD].heard_ns = fence_clock_boot_ns() - 5000000000ull;
-    client->states[FENCE_OBJECT_POD].retry_at_ns = fence_clock_boot_ns() + 9000000000ull;
-    client->states[FENCE_OBJECT_SERVICE].retry_at_ns = 1; /* due */
+    kube_lab_client()->states[FENCE_OBJECT_POD].heard_ns = fence_clock_boot_ns() - 5000000000ull;
+    kube_lab_client()->states[FENCE_OBJECT_POD].retry_at_ns = fence_clock_boot_ns() + 9000000000ull;
+    kube_lab_client()->states[FENCE_OBJECT_SERVICE].retry_at_ns = 1; /* due */
     json = fence_kubernetes_json(lab->kubernetes);
     kinds = cJSON_GetObjectItem(json, "kinds");
     assert_float_equal(number(kinds, FENCE_OBJECT_POD, "lastHeardSeconds"), 5, 1);

@@ -10,6 +10,11 @@
 /* ---- the client ----------------------------------------------------------------------------- */
 
 static struct fence_kube *client;
+
+struct fence_kube *kube_lab_client(void)
+{
+    return client;
+}
 unsigned int kube_resource_count;
 
 int fence_kube_new(const struct fence_kube_config *config, const struct fence_kube_options *options,

@@ -15,7 +15,9 @@ struct fence_kube {
     void (*next)(struct fence_kube *kube); /* what the next handle does */
 };
 
-/* What the client was asked for. */
+/* The one that was made last. */
+struct fence_kube *kube_lab_client(void);
+/* What it was asked for. */
 extern unsigned int kube_resource_count;
 
 /* An object; a list of one, or of none. */
