@@ -30,6 +30,7 @@
 #include "cni/daemon/report.h"
 #include "cni/daemon/seeding.h"
 #include "cni/daemon/server.h"
+#include "cni/daemon/slices.h"
 #include "cni/daemon/sources.h"
 #include "cni/daemon/unenforced.h"
 #include "cni/daemon/vanished.h"
@@ -47,6 +48,7 @@ struct fence_daemon {
     struct fence_sources sources;
     struct fence_leader leader;
     struct fence_report report;
+    struct fence_slices slices;
     struct fence_cuts cuts;
     struct fence_inforce inforce;
     struct fence_node_watch node;

@@ -366,7 +366,8 @@ void fence_kubernetes_kind(const struct fence_kubernetes *kubernetes, unsigned i
     ret_kind->up = is_well(kubernetes, resource, &ret_kind->state) || each->without;
 }
 
-void fence_kubernetes_amounts(const struct fence_kubernetes *kubernetes, char *ret_text, size_t size)
+void fence_kubernetes_amounts(const struct fence_kubernetes *kubernetes, char *ret_text,
+                              size_t size)
 {
     size_t used = 0;
 

@@ -12,11 +12,12 @@
 
 #define NAME "podfence"
 
-#define NS_PER_MS   1000000u
+#define NS_PER_MS      1000000u
+#define SLICES_LEASE_S 9u
 /* A stop waits so long for the server at most. */
-#define GIVE_MS     300u
+#define GIVE_MS        300u
 /* A timer takes an int of milliseconds. */
-#define WAIT_MAX_MS 3600000u
+#define WAIT_MAX_MS    3600000u
 
 /* The same in every process. */
 static __u64 place_of(const char *node)
@@ -45,6 +46,7 @@ static void lead(struct fence_daemon *daemon, bool held)
 {
     daemon->leader.held = held;
     fence_report_writer_lead(daemon, held);
+    fence_slices_lead(daemon, held);
     fence_log(FENCE_LOG_INFO, held ? "this node writes for the whole cluster now"
                                    : "another node writes for the whole cluster now");
 }
@@ -84,8 +86,11 @@ int fence_leader_init(struct fence_daemon *daemon, struct fence_err *err)
                                           .identity = daemon->options.node_name};
     int result;
 
-    if (!daemon->sources.kubernetes || !daemon->options.report)
+    if (!daemon->sources.kubernetes || (!daemon->options.report && !daemon->options.address_slices))
         return 0;
+    /* others wait for who publishes addresses, and not for who writes statuses */
+    if (daemon->options.address_slices)
+        options.duration_s = SLICES_LEASE_S;
     result = fence_timer_open(&daemon->loop, &leader->timer, CLOCK_BOOTTIME, err);
     if (result < 0)
         return result;

@@ -267,6 +267,7 @@ static void stop(struct fence_daemon *daemon)
     fence_event_log_done(daemon);
     fence_audit_done(daemon);
     fence_leader_done(daemon);
+    fence_slices_done(daemon);
     fence_report_done(daemon);
     fence_sources_done(daemon);
     fence_node_done(daemon);
@@ -305,6 +306,7 @@ static void init(struct fence_daemon *daemon)
         .leader.timer = {.fd = -1, .watch.fd = -1},
         .report = {.timer = {.fd = -1, .watch.fd = -1},
                    .writer = {.watch.fd = -1, .timer = {.fd = -1, .watch.fd = -1}}},
+        .slices.watch.fd = -1,
         .filters.timer = {.fd = -1, .watch.fd = -1},
         .guard = {.watch.fd = -1,
                   .conf_watch = -1,

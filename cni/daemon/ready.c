@@ -233,6 +233,9 @@ static void log_report(struct fence_daemon *daemon)
     fence_report_problem(daemon, text, sizeof(text));
     if (*text)
         fence_conditions_add(&daemon->conditions, FENCE_LOG_WARNING, "kubernetes: %s", text);
+    fence_slices_problem(daemon, text, sizeof(text));
+    if (*text)
+        fence_conditions_add(&daemon->conditions, FENCE_LOG_WARNING, "kubernetes: %s", text);
 }
 
 static void log_notes(struct fence_daemon *daemon)

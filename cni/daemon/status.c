@@ -310,6 +310,7 @@ cJSON *fence_status_json(const struct fence_daemon *daemon)
     fence_alarms_add_status(status, daemon);
     cJSON_AddItemToObject(status, "kubernetes", fence_kubernetes_json(daemon->sources.kubernetes));
     cJSON_AddItemToObject(status, "report", fence_report_json(daemon));
+    cJSON_AddItemToObject(status, "addressSlices", fence_slices_json(daemon));
     cJSON_AddItemToObject(status, "events", fence_observe_json(daemon));
     cJSON_AddItemToObject(status, "audit", fence_audit_json(daemon));
     return status;

@@ -19,9 +19,6 @@
 
 #define NS_PER_S   1000000000ull
 #define DURATION_S 30u
-#define RENEW_S    10u
-#define HELD_S     20u
-#define LOOK_S     10u
 #define LOOK_MAX_S 3600u
 #define IDENTITY   256u
 #define VERSION    128u
@@ -68,6 +65,8 @@ int fence_lease_new(const struct fence_lease_options *options, struct fence_leas
     if (!lease)
         return -ENOMEM;
     lease->options = *options;
+    if (!lease->options.duration_s)
+        lease->options.duration_s = DURATION_S;
     *ret_lease = lease;
     return 0;
 }
@@ -88,6 +87,11 @@ void fence_lease_set_rank(struct fence_lease *lease, unsigned int rank)
 
 /* ---- when ------------------------------------------------------------------------------------ */
 
+static uint64_t third_s(const struct fence_lease *lease)
+{
+    return lease->options.duration_s >= 3 ? lease->options.duration_s / 3 : 1;
+}
+
 /* Somewhat spread, so that nodes that start together do not stay so. */
 static void after(struct fence_lease *lease, enum step step, uint64_t seconds)
 {
@@ -99,7 +103,7 @@ static void after(struct fence_lease *lease, enum step step, uint64_t seconds)
 
 static void look_later(struct fence_lease *lease)
 {
-    uint64_t seconds = LOOK_S * ((uint64_t)lease->rank + 1);
+    uint64_t seconds = third_s(lease) * (lease->rank + 1);
 
     after(lease, STEP_LOOK, seconds < LOOK_MAX_S ? seconds : LOOK_MAX_S);
 }
@@ -156,7 +160,7 @@ static bool read_record(struct fence_lease *lease, const cJSON *json)
     copy_text(spec, "holderIdentity", record.holder, sizeof(record.holder));
     copy_text(spec, "acquireTime", record.acquired, sizeof(record.acquired));
     record.transitions = number_of(spec, "leaseTransitions", 0);
-    record.duration_s = number_of(spec, "leaseDurationSeconds", DURATION_S);
+    record.duration_s = number_of(spec, "leaseDurationSeconds", lease->options.duration_s);
     if (record.duration_s > LOOK_MAX_S)
         record.duration_s = LOOK_MAX_S;
     if (strcmp(record.version, lease->record.version) == 0)
@@ -210,7 +214,7 @@ static char *format_body(const struct fence_lease *lease)
     if (*lease->record.version)
         cJSON_AddStringToObject(metadata, "resourceVersion", lease->record.version);
     cJSON_AddStringToObject(spec, "holderIdentity", given ? "" : lease->options.identity);
-    cJSON_AddNumberToObject(spec, "leaseDurationSeconds", DURATION_S);
+    cJSON_AddNumberToObject(spec, "leaseDurationSeconds", lease->options.duration_s);
     cJSON_AddStringToObject(spec, "acquireTime",
                             own && *lease->record.acquired ? lease->record.acquired : time);
     cJSON_AddStringToObject(spec, "renewTime", time);
@@ -249,7 +253,7 @@ static void written(struct fence_lease *lease, const struct fence_kube_answer *a
         lease->failures = 0;
         lease->problem.text[0] = '\0';
         lease->renewed_ns = lease->sent_ns;
-        after(lease, STEP_RENEW, RENEW_S);
+        after(lease, STEP_RENEW, third_s(lease));
         return;
     }
     /* somebody was faster, or has deleted it; without its namespace it cannot be made */
@@ -345,7 +349,7 @@ bool fence_lease_give(struct fence_lease *lease)
 
 bool fence_lease_is_held(const struct fence_lease *lease)
 {
-    return lease->renewed_ns && now(lease) < lease->renewed_ns + HELD_S * NS_PER_S;
+    return lease->renewed_ns && now(lease) < lease->renewed_ns + 2 * third_s(lease) * NS_PER_S;
 }
 
 const char *fence_lease_holder(const struct fence_lease *lease)

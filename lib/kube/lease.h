@@ -21,7 +21,9 @@ struct fence_lease; /* opaque */
 struct fence_lease_options {
     const char *namespace_name; /* of the Lease; a name that needs no encoding, as the next two */
     const char *name;
-    const char *identity; /* who we are: the node */
+    const char *identity;    /* who we are: the node */
+    unsigned int duration_s; /* 0 = 30: so long after the holder's death somebody else has it. It
+                                is renewed at a third of it, and counts as held for two */
     const struct fence_reflector_world *world;
 };
 
@@ -30,7 +32,7 @@ int fence_lease_new(const struct fence_lease_options *options, struct fence_leas
 /* Cancels what is on its way. It stays ours until it runs out, unless it has been given. */
 void fence_lease_free(struct fence_lease **lease);
 
-/* 0 looks every 10 s, n every 10 * (n + 1) s, up to an hour. */
+/* 0 looks at every third of the duration, n so many times less often, up to an hour. */
 void fence_lease_set_rank(struct fence_lease *lease, unsigned int rank);
 
 /* Boot time at which fence_lease_tick is to be called. Also after every exchange. */

@@ -36,8 +36,8 @@ struct entry {
 struct slice {
     UT_hash_handle hh; /* by name */
     char name[SLICE_NAME];
-    enum fence_packer_kind kind; /* of its entries */
-    struct entry *entries;
+    enum fence_packer_kind kind;          /* of its entries */
+    struct entry *entries, **entries_end; /* as they came: another writer reads them in order */
     size_t count, bytes;
     char version[64]; /* the API server has it; "" = it does not */
     char *found;      /* before the start: what the API server has, as JSON */

@@ -83,6 +83,7 @@ struct slice *packer_slice_add(struct fence_packer *packer, enum fence_packer_ki
     if (!slice)
         return NULL;
     slice->kind = kind;
+    slice->entries_end = &slice->entries;
     if (name)
         snprintf(slice->name, sizeof(slice->name), "%s", name);
     else
@@ -123,11 +124,10 @@ void packer_slice_changed(struct fence_packer *packer, struct slice *slice)
 void packer_slice_put(struct fence_packer *packer, struct slice *slice, struct entry *entry)
 {
     entry->slice = slice;
-    entry->next = slice->entries;
-    entry->link = &slice->entries;
-    if (slice->entries)
-        slice->entries->link = &entry->next;
-    slice->entries = entry;
+    entry->next = NULL;
+    entry->link = slice->entries_end;
+    *slice->entries_end = entry;
+    slice->entries_end = &entry->next;
     slice->count++;
     slice->bytes += entry_size(entry);
     set_roomy(packer, slice,
@@ -144,6 +144,8 @@ void packer_slice_take(struct fence_packer *packer, struct entry *entry)
     *entry->link = entry->next;
     if (entry->next)
         entry->next->link = entry->link;
+    else
+        slice->entries_end = entry->link;
     entry->slice = NULL;
     slice->count--;
     slice->bytes -= entry_size(entry);

@@ -4,7 +4,7 @@
 apiserver.py sync FOLDER STAGE          its objects become those of the YAML files in STAGE
 apiserver.py patch FOLDER PATH JSON     a merge patch; prints when it was answered, as netprobe now does
 apiserver.py get|delete FOLDER PATH
-apiserver.py control FOLDER METHOD PATH [JSON]
+apiserver.py control FOLDER METHOD PATH [JSON|-]
 apiserver.py rights FOLDER MANIFEST         refuses what the ClusterRole in these manifests does not allow
 """
 
@@ -114,6 +114,8 @@ def main():
         ask(folder, "PATCH", rest[0], rest[1], "application/merge-patch+json")
         print(f"{time.clock_gettime(time.CLOCK_BOOTTIME) * 1000:.1f}")
     else:
+        if rest[2:] == ["-"]:
+            rest[2] = sys.stdin.read()
         print(control(folder, *rest).decode())
 
 

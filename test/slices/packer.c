@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whatever happens to pods, writers and writes: in the end the slices say what is there. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "test/cmocka.h"
+#include "test/slices/cluster.h"
+
+static void publishes_all(void **state)
+{
+    struct cluster cluster;
+    struct fence_packer *packer = fence_packer_new(1);
+    struct fence_packer_count count;
+    struct fence_packer_write write;
+
+    (void)state;
+    cluster_init(&cluster, 1);
+    assert_false(fence_packer_next(packer, 1, &write)); /* not before all is listed */
+    cluster_list(&cluster, packer);
+    cluster_settle(&cluster, packer);
+    cluster_check(&cluster);
+    fence_packer_count(packer, &count);
+    assert_true(count.complete);
+    assert_int_equal(count.pending, 0);
+    /* that there is no slice that need not be */
+    assert_in_range(count.slices, (count.pods + count.nodes) / FENCE_SLICE_ENTRIES,
+                    (count.pods + count.nodes) / FENCE_SLICE_ENTRIES + 2);
+    assert_int_equal(cluster.conflicts, 0);
+    fence_packer_free(&packer);
+    cluster_done(&cluster);
+}
+
+/* Changes between writes, answers that come late, writes that fail. */
+static void follows_changes(void **state)
+{
+    struct cluster cluster;
+    unsigned int changes = 0, writes = 0;
+    size_t bytes = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct fence_packer *packer = fence_packer_new(seed);
+        struct fence_packer_write write;
+
+        cluster_init(&cluster, seed);
+        cluster_list(&cluster, packer);
+        cluster_settle(&cluster, packer);
+        writes -= cluster.writes;
+        bytes -= cluster.bytes;
+        for (unsigned int i = 0; i < 300; i++, changes++) {
+            cluster_change(&cluster, packer);
+            if (cluster_random(&cluster, 3) || !fence_packer_next(packer, 1, &write))
+                continue;
+            /* it changes while it is on its way */
+            cluster_change(&cluster, packer);
+            changes++;
+            if (cluster_random(&cluster, 10)) {
+                cluster_write(&cluster, packer, &write);
+            } else {
+                free(write.body);
+                fence_packer_answered(packer, write.name, false, "", 0);
+            }
+        }
+        cluster_settle(&cluster, packer);
+        cluster_check(&cluster);
+        assert_int_equal(cluster.conflicts, 0);
+        writes += cluster.writes;
+        bytes += cluster.bytes;
+        fence_packer_free(&packer);
+        cluster_done(&cluster);
+    }
+    print_message("%u changes: %.2f writes and %.0f bytes each\n", changes,
+                  (double)writes / changes, (double)bytes / changes);
+    assert_true(writes <= changes);
+}
+
+/* The writer dies in the middle; what is right is not written again. */
+static void is_taken_over(void **state)
+{
+    struct cluster cluster;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct fence_packer *packer = fence_packer_new(seed);
+        struct fence_packer_write write;
+        unsigned int before;
+
+        cluster_init(&cluster, seed);
+        cluster_list(&cluster, packer);
+        for (unsigned int i = cluster_random(&cluster, 30); i > 0; i--)
+            if (fence_packer_next(packer, 1, &write))
+                cluster_write(&cluster, packer, &write);
+        fence_packer_free(&packer);
+        for (unsigned int i = cluster_random(&cluster, 100); i > 0; i--)
+            cluster_change(&cluster, NULL);
+        packer = fence_packer_new(seed + 1000);
+        cluster_list(&cluster, packer);
+        cluster_settle(&cluster, packer);
+        cluster_check(&cluster);
+        fence_packer_free(&packer);
+
+        before = cluster.writes;
+        packer = fence_packer_new(seed + 2000);
+        cluster_list(&cluster, packer);
+        cluster_settle(&cluster, packer);
+        assert_int_equal(cluster.writes, before);
+        fence_packer_free(&packer);
+        cluster_done(&cluster);
+    }
+}
+
+static void tell_slices(struct cluster *cluster, struct fence_packer *packer)
+{
+    const cJSON *slice;
+
+    /* a watch that has broken off: a list again */
+    fence_packer_begin(packer, FENCE_PACKER_SLICE);
+    cJSON_ArrayForEach(slice, cluster->slices)
+    {
+        assert_int_equal(fence_packer_object(packer, FENCE_PACKER_SLICE, slice), 0);
+    }
+    fence_packer_end(packer, FENCE_PACKER_SLICE);
+}
+
+/* Two writers for a moment: versions keep them from undoing each other, and one ends it. */
+static void two_writers_end_clean(void **state)
+{
+    struct cluster cluster;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct fence_packer *old = fence_packer_new(seed), *new = fence_packer_new(seed + 1);
+        struct fence_packer_write write;
+
+        cluster_init(&cluster, seed);
+        cluster_list(&cluster, old);
+        cluster_list(&cluster, new);
+        for (unsigned int i = 0; i < 60; i++) {
+            struct fence_packer *either = cluster_random(&cluster, 2) ? old : new;
+
+            if (fence_packer_next(either, 1, &write))
+                cluster_write(&cluster, either, &write);
+            if (cluster_random(&cluster, 10) == 0)
+                tell_slices(&cluster, either);
+        }
+        fence_packer_free(&old);
+        tell_slices(&cluster, new);
+        cluster_settle(&cluster, new);
+        tell_slices(&cluster, new);
+        cluster_settle(&cluster, new);
+        cluster_check(&cluster);
+        fence_packer_free(&new);
+        cluster_done(&cluster);
+    }
+}
+
+static void tell(struct fence_packer *packer, enum fence_packer_kind kind, const char *text)
+{
+    cJSON *json = cJSON_Parse(text);
+
+    assert_non_null(json);
+    assert_int_equal(fence_packer_object(packer, kind, json), 0);
+    cJSON_Delete(json);
+}
+
+/* What others have put there is not ours, or is not right: it goes. */
+static void foreign_slices_go(void **state)
+{
+    static const char *const slices[] = {
+        "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"5\"},\"groups\":[{\"namespace\":\"x\","
+        "\"pods\":[{\"name\":\"p\"}]}]}",
+        "{\"metadata\":{\"name\":\"b\",\"resourceVersion\":\"6\"},\"groups\":7,\"nodes\":[7]}",
+        "{\"metadata\":{\"name\":\"c\",\"resourceVersion\":\"7\"}}",
+        "{\"metadata\":{\"name\":\"../d\",\"resourceVersion\":\"8\"}}",
+        "{\"metadata\":{\"name\":\"\"}}",
+        "{\"metadata\":7}",
+        "{}",
+        "7",
+    };
+    struct fence_packer *packer = fence_packer_new(1);
+    struct fence_packer_write write;
+    unsigned int deleted = 0;
+
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(slices); i++)
+        tell(packer, FENCE_PACKER_SLICE, slices[i]);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(slices); i++) {
+        tell(packer, FENCE_PACKER_POD, slices[i]);
+        tell(packer, FENCE_PACKER_NODE, slices[i] + 0);
+    }
+    fence_packer_begin(packer, FENCE_PACKER_NODE);
+    fence_packer_end(packer, FENCE_PACKER_NODE);
+    assert_int_equal(fence_packer_start(packer), 0);
+    while (fence_packer_next(packer, 1, &write) && strcmp(write.method, "DELETE") == 0) {
+        assert_null(write.body);
+        fence_packer_answered(packer, write.name, true, "", 0);
+        deleted++;
+    }
+    assert_int_equal(deleted, 3);
+    assert_string_equal(write.name, FENCE_SLICE_COMPLETE);
+    free(write.body);
+    fence_packer_free(&packer);
+}
+
+/* A pod whose labels fill a slice has one of its own; a monstrous one has none, and is counted. */
+static void sizes_are_bounded(void **state)
+{
+    static const size_t sizes[] = {100, 60000, 60000, 100, 300000};
+    struct fence_packer *packer = fence_packer_new(1);
+    struct fence_packer_count count;
+    struct fence_packer_write write;
+    size_t written = 0;
+
+    (void)state;
+    assert_int_equal(fence_packer_start(packer), 0);
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(sizes); i++) {
+        FENCE_FREE char *label = malloc(sizes[i] + 1), *text = NULL;
+
+        assert_non_null(label);
+        memset(label, 'a', sizes[i]);
+        label[sizes[i]] = '\0';
+        assert_true(asprintf(&text,
+                             "{\"metadata\":{\"name\":\"p%zu\",\"namespace\":\"x\",\"labels\":{"
+                             "\"a\":\"%s\"}},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"podIP\":"
+                             "\"10.0.0.%zu\"}}",
+                             i, label, i) > 0);
+        tell(packer, FENCE_PACKER_POD, text);
+    }
+    fence_packer_count(packer, &count);
+    assert_int_equal(count.pods, 4);
+    assert_int_equal(count.too_large, 1);
+    assert_int_equal(count.slices, 2);
+    while (fence_packer_next(packer, 1, &write) && strcmp(write.name, FENCE_SLICE_COMPLETE) != 0) {
+        assert_true(strlen(write.body) <= FENCE_SLICE_BYTES + 1024);
+        free(write.body);
+        fence_packer_answered(packer, write.name, true, "9", 0);
+        written++;
+    }
+    free(write.body);
+    assert_int_equal(written, 2);
+    fence_packer_free(&packer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(publishes_all),     cmocka_unit_test(follows_changes),
+        cmocka_unit_test(is_taken_over),     cmocka_unit_test(two_writers_end_clean),
+        cmocka_unit_test(foreign_slices_go), cmocka_unit_test(sizes_are_bounded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
