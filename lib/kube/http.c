@@ -25,6 +25,7 @@ struct fence_http {
     struct fence_token token;
     struct fence_http_loop loop;
     uint64_t heard_ns; /* anything, of any exchange */
+    bool is_http2;     /* the last answer */
     LIST_HEAD(, fence_http_exchange) exchanges;
 };
 
@@ -98,7 +99,10 @@ static bool tell_head(struct fence_http_exchange *exchange)
 {
     struct fence_http_head head = {.content_type = "", .retry_after_ms = exchange->retry_after_ms};
     char *type = NULL;
+    long version = 0;
 
+    curl_easy_getinfo(exchange->easy, CURLINFO_HTTP_VERSION, &version);
+    exchange->http->is_http2 = version == CURL_HTTP_VERSION_2_0;
     curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &head.status);
     curl_easy_getinfo(exchange->easy, CURLINFO_CONTENT_TYPE, &type);
     if (head.status < 200)
@@ -428,6 +432,7 @@ static void end_the_late(struct fence_http *http)
 void fence_http_handle(struct fence_http *http)
 {
     fence_http_loop_run(&http->loop);
+    fence_http_loop_share(&http->loop, http->is_http2);
     catch_up(http);
     collect_ends(http);
     end_the_late(http);

@@ -10,10 +10,11 @@
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
 
-#define EVENTS           32
-#define IDLE_CONNECTIONS 8L
-#define SECOND_NS        1000000000ull
-#define MS_NS            1000000ull
+#define EVENTS             32
+#define IDLE_CONNECTIONS   8L
+#define SHARED_CONNECTIONS 2L
+#define SECOND_NS          1000000000ull
+#define MS_NS              1000000ull
 
 /* ---- what libcurl calls ------------------------------------------------------------------------
  */
@@ -123,6 +124,15 @@ void fence_http_loop_shut(struct fence_http_loop *loop, uint64_t opened_before_n
     for (size_t i = 0; i < loop->count; i++)
         if (loop->sockets[i].opened_ns <= opened_before_ns)
             (void)shutdown(loop->sockets[i].fd, SHUT_RDWR);
+}
+
+void fence_http_loop_share(struct fence_http_loop *loop, bool shares)
+{
+    if (loop->shares == shares)
+        return;
+    loop->shares = shares;
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                            shares ? SHARED_CONNECTIONS : 0L);
 }
 
 /* ---- beginning and end ------------------------------------------------------------------------

@@ -26,6 +26,7 @@ struct fence_http_loop {
     int timer_fd;
     uint64_t call_at_ns; /* libcurl wants to be called; FENCE_HTTP_NEVER */
     bool is_inside;      /* of a call of libcurl: exchanges can neither be added nor removed */
+    bool shares;         /* connections: the server has HTTP/2 */
     struct fence_http_socket *sockets;
     size_t count;
     size_t capacity;
@@ -41,5 +42,10 @@ bool fence_http_loop_adopt(struct fence_http_loop *loop, CURL *easy);
 void fence_http_loop_run(struct fence_http_loop *loop);
 /* Ring at this boot time at the latest. */
 void fence_http_loop_set_timer(struct fence_http_loop *loop, uint64_t at_ns);
+/*
+ * Does the server have HTTP/2? Then one connection is enough for all exchanges, and another while
+ * the first is said goodbye to (GOAWAY): libcurl would open one for each exchange that begins then.
+ */
+void fence_http_loop_share(struct fence_http_loop *loop, bool shares);
 /* Shut the connections that were opened before: what is on them ends. */
 void fence_http_loop_shut(struct fence_http_loop *loop, uint64_t opened_before_ns);

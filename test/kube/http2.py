@@ -5,12 +5,13 @@ goes silent."""
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
 import time
 
-from apiserver import ApiServer, expect, failures, finish, skip
+from apiserver import ApiServer, expect, finish, skip
 from watcher import ALL, Watcher
 
 SILENCE_MS = 3000
@@ -24,23 +25,23 @@ class Proxy:
         self.log = os.path.join(server.folder, "nghttpx.log")
         self.start()
 
-    def start(self):
+    def start(self, protocols="h2,http/1.1"):
         files = [os.path.join(self.server.folder, name) for name in ("server.key", "server.crt")]
         # pylint: disable-next=consider-using-with
         self.process = subprocess.Popen(
-            ["nghttpx", "--conf=/dev/null", f"--frontend=127.0.0.1,{self.port}", "--workers=1",
+            ["nghttpx", "--conf=/dev/null", f"--frontend=127.0.0.1,{self.port}", "--workers=1", "--npn-list=" + protocols,
              f"--backend={self.server.host},{self.server.port};;tls;proto=http/1.1", "--insecure",
              "--backend-read-timeout=600s", "--frontend-http2-read-timeout=600s", "--stream-read-timeout=600s",
              "--accesslog-file=" + self.log, "--accesslog-format=$alpn $request $status", "--errorlog-file=/dev/null", *files],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        failures.append("nghttpx does not listen")
+        self.server.until("nghttpx listens", self.listens, 10)
+
+    def listens(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            return False
+        return True
 
     def kill(self):
         self.process.kill()
@@ -169,6 +170,59 @@ def check_proxy_dies():
         expect("in the proxy's log", len(lines) >= len(ALL), True)
 
 
+def check_ends_of_streams():
+    """One stream ends, however it does: the others stay, and so does the connection."""
+    with ApiServer() as server:
+        proxy = Proxy(server)
+        with Watcher(kubeconfig(server, proxy.port), *ALL) as watcher:
+            all_watch(server, watcher, "before", lists=1, watches=0)
+            for i, how in enumerate(("properly", "cut", "line"), 1):
+                expect(f"{how}: ended", server.control("POST", "/watches", {"end": how, "group": "", "plural": "pods"}), {"ended": 1})
+                server.until(f"{how}: watched again", lambda i=i: watcher.states()["pods"]["watches"] >= i, 10)
+                all_watch(server, watcher, how, lists=1)
+                one_connection(server, watcher, proxy.port, how)
+                told_of_changes(server, watcher, i)
+            watches = {kind: state["watches"] for kind, state in watcher.states().items() if state["watches"]}
+            expect("who watched again", list(watches), ["pods"])
+        proxy.kill()
+
+
+def check_farewell():
+    """GOAWAY, as API servers send it to spread their clients: what is open goes on, what is new goes elsewhere."""
+    with ApiServer() as server:
+        proxy = Proxy(server)
+        with Watcher(kubeconfig(server, proxy.port), *ALL) as watcher:
+            all_watch(server, watcher, "before", lists=1, watches=0)
+            old = proxy.process
+            old.send_signal(signal.SIGQUIT)
+            server.until("the old one takes no more", lambda: not proxy.listens(), 10)
+            proxy.start()
+            told_of_changes(server, watcher, 1)
+            server.control("POST", "/watches", {"end": "properly"})
+            all_watch(server, watcher, "after GOAWAY", lists=1)
+            told_of_changes(server, watcher, 2)
+            # not one for each exchange that began while the first was closed
+            expect("connections after GOAWAY", connections_of(watcher, proxy.port) in (1, 2), True)
+            expect("the old proxy is done", old.wait(20), 0)
+        proxy.kill()
+
+
+def check_another_protocol():
+    """The proxy comes back without HTTP/2, where each watch needs a connection, and with it."""
+    with ApiServer() as server:
+        proxy = Proxy(server)
+        with Watcher(kubeconfig(server, proxy.port), *ALL) as watcher:
+            all_watch(server, watcher, "by HTTP/2", lists=1)
+            for i, (protocols, count) in enumerate((("http/1.1", len(ALL)), ("h2", 1)), 1):
+                proxy.kill()
+                server.until("all wait", lambda: all(state["phase"] == "waiting" for state in watcher.states().values()), 10)
+                proxy.start(protocols)
+                all_watch(server, watcher, protocols, lists=1)
+                server.until(f"{protocols}: {count} connections", lambda count=count: connections_of(watcher, proxy.port) == count)
+                told_of_changes(server, watcher, i)
+        proxy.kill()
+
+
 def check_silence():
     """A way that swallows everything, as after a firewall forgot the connection: the kernel notices nothing."""
     with ApiServer() as server:
@@ -193,6 +247,6 @@ def check_silence():
 for program in ("nghttpx", "ss"):
     if not shutil.which(program):
         skip(f"no {program}: run scripts/deps.sh")
-check_proxy_dies()
-check_silence()
+for check in (check_proxy_dies, check_ends_of_streams, check_farewell, check_another_protocol, check_silence):
+    check()
 finish("HTTP/2")
