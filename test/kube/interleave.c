@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A server that changes, forgets old versions, refuses and breaks off at any byte: whatever happens
- * in between, the reflector ends with the server's objects, and what the server has had all the
- * time never goes. interleave [SEEDS [FIRST]]
+ * A server that changes, forgets old versions, refuses and breaks off at any byte, and a client
+ * without memory or sockets for moments: whatever happens in between, the reflector ends with the
+ * server's objects, and what the server has had all the time never goes. interleave [SEEDS [FIRST]]
  */
 #include <errno.h>
 #include <stdio.h>
@@ -202,7 +202,7 @@ static void answer(struct server *server)
         tell_watch(server);
     } else if (chance(server, 10)) {
         faults++;
-        world_end(world, -ECONNREFUSED);
+        world_end(world, chance(server, 30) ? -ETIMEDOUT : -ECONNREFUSED);
     } else if (chance(server, 15)) {
         faults++;
         world_answer(world, statuses[world_random(world, FENCE_ARRAY_SIZE(statuses))], "no\n");
@@ -215,10 +215,22 @@ static void answer(struct server *server)
     }
 }
 
+/* Ours: no memory for an object or for a list, a request that cannot be begun. */
+static void fail_ourselves(struct server *server)
+{
+    struct world *world = &server->world;
+
+    world->fail_object = chance(server, 3) ? 1 + world_random(world, 4) : 0;
+    world->fail_ended = chance(server, 3) ? 1 : 0;
+    world->start_fails = chance(server, 5) ? -EMFILE : 0;
+    faults += world->start_fails != 0;
+}
+
 static void step(struct server *server)
 {
     struct world *world = &server->world;
 
+    fail_ourselves(server);
     if (chance(server, 50))
         change(server);
     if (chance(server, 5))
