@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pods and Nodes by an AddressSlice are what they are by themselves: those that a real API server
- * wrote, those of the policy cases, and some with everything that is read of them. */
+/* Pods and Nodes by an AddressSlice, be it the writer's, are what they are by themselves: those
+ * that a real API server wrote, those of the policy cases, and some with everything that is read of
+ * them. */
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/base/memory.h"
 #include "lib/objects/decode.h"
+#include "lib/slices/packer.h"
 #include "test/cmocka.h"
 #include "test/kube/recorded.h"
 #include "test/objects/dump.h"
@@ -76,20 +78,77 @@ static size_t check_one(const cJSON *object, const struct fence_address_slice *s
     return found;
 }
 
-/* Returns how many were compared. */
-static size_t check_all(const cJSON *objects)
+/* Which of the objects are in the slice, each as it is by itself; and nothing else. */
+static size_t check_slice(const cJSON *objects, struct fence_address_slice *slice)
+{
+    const cJSON *object;
+    size_t count = 0;
+
+    cJSON_ArrayForEach(object, objects) count += check_one(object, slice);
+    assert_int_equal(slice->list.count, count);
+    fence_address_slice_done(slice);
+    return count;
+}
+
+/* As the format has it, word by word. Returns how many were compared. */
+static size_t check_format(const cJSON *objects)
 {
     FENCE_FREE char *text = slice_of("podfence-1", objects);
     const struct fence_json json = {text, strlen(text)};
     struct fence_address_slice slice = {0};
     struct fence_err err = {""};
-    const cJSON *object;
-    size_t count = 0;
 
     assert_int_equal(fence_decode_address_slice(&json, "", &slice, &err), 0);
-    cJSON_ArrayForEach(object, objects) count += check_one(object, &slice);
-    assert_int_equal(slice.list.count, count);
-    fence_address_slice_done(&slice);
+    return check_slice(objects, &slice);
+}
+
+/* Put what one slice holds behind that of another. */
+static void join(struct fence_address_slice *all, struct fence_address_slice *more)
+{
+    for (size_t i = 0; i < more->list.count; i++) {
+        assert_int_equal(FENCE_GROW(all->list.items, all->list.capacity, all->list.count), 0);
+        all->list.items[all->list.count++] = more->list.items[i];
+        more->list.items[i] = (struct fence_decoded){0};
+    }
+    fence_address_slice_done(more);
+}
+
+/* As the writer has it: all slices that it would write. */
+static size_t check_writer(const cJSON *objects)
+{
+    struct fence_packer *packer = fence_packer_new(1);
+    struct fence_address_slice all = {0}, slice;
+    struct fence_packer_write write;
+    struct fence_err err = {""};
+    const cJSON *object;
+    bool complete = false;
+
+    assert_non_null(packer);
+    cJSON_ArrayForEach(object, objects) assert_int_equal(
+        fence_packer_object(
+            packer, kind_of(object) == FENCE_OBJECT_NODE ? FENCE_PACKER_NODE : FENCE_PACKER_POD,
+            object),
+        0);
+    assert_int_equal(fence_packer_start(packer), 0);
+    while (fence_packer_next(packer, 1, &write)) {
+        const struct fence_json json = {write.body, strlen(write.body)};
+
+        assert_int_equal(fence_decode_address_slice(&json, "", &slice, &err), 0);
+        complete = complete || (slice.complete && !slice.list.count);
+        join(&all, &slice);
+        fence_packer_answered(packer, write.name, true, "1", 0);
+        free(write.body);
+    }
+    fence_packer_free(&packer);
+    assert_true(complete);
+    return check_slice(objects, &all);
+}
+
+static size_t check_all(const cJSON *objects)
+{
+    size_t count = check_format(objects);
+
+    assert_int_equal(check_writer(objects), count);
     return count;
 }
 
