@@ -97,7 +97,7 @@ static int object(void *context, unsigned int resource, char *json, size_t size,
     struct fence_kubernetes *kubernetes = context;
 
     if (kubernetes->each[resource].listing)
-        kubernetes->each[resource].listed += resource == ADDRESS_SLICES ? IN_SLICE : 1;
+        kubernetes->each[resource].listed++;
     if (resource == CONFIG_MAPS)
         return note(kubernetes, fence_live_config_map(kubernetes->live, json, size, err));
     if (resource == ADDRESS_SLICES)
@@ -151,7 +151,7 @@ static int ended(void *context, unsigned int resource, struct fence_err *err)
 
     each->listing = false;
     each->had = each->listed;
-    if (each->listed >= LARGE_LIST)
+    if (each->listed >= (resource == ADDRESS_SLICES ? LARGE_LIST / IN_SLICE : LARGE_LIST))
         kubernetes->changes.large = true;
     if (result == 0)
         each->complete = true;
