@@ -3,6 +3,7 @@
 # Pods as on a cluster: objects from the Kubernetes API, sandboxes from a real containerd over CRI, in
 # kubelet's order: the object without an address, the sandbox with the object's UID, then the status with
 # its addresses. Labels and policies are changed with kubectl, and verdicts follow: how long that takes.
+# The daemon has one HTTP/2 connection, by a proxy that dies.
 # shellcheck source=test/e2e/lab.sh
 source "$(dirname "$0")/lab.sh"
 # shellcheck source=test/e2e/lab-api.sh
@@ -11,6 +12,7 @@ source "$(dirname "$0")/lab-api.sh"
 source "$(dirname "$0")/lab-cri.sh"
 KUBECTL=${FENCE_KUBECTL:-/usr/local/src/podfence/kubernetes-client/usr/bin/kubectl}
 [ -x "$KUBECTL" ] || KUBECTL=$(command -v kubectl) || lab_skip "no kubectl: run scripts/deps.sh"
+command -v nghttpx >/dev/null || lab_skip "no nghttpx: run scripts/deps.sh"
 lab_enter "$@"
 
 PODS=10
@@ -69,6 +71,17 @@ enforced() {
     lab_ctl endpoints -o json | jq -e --arg count "$1" '[.endpoints[] | select(.state == "enforced")] | length == ($count | tonumber)'
 }
 
+# All kinds are watched over it, and none was listed again.
+one_connection() {
+    expect_equal "connections to the API server" "$(lab_status .kubernetes.connections)" 1
+    expect_equal "as the kernel has them" "$(ss -tnH state established dport = :6444 | wc -l)" 1
+    expect_equal "lists of a kind" "$(lab_status '[.kubernetes.kinds[].lists] | max')" 1
+}
+
+all_watched() {
+    [ "$(lab_status '[.kubernetes.kinds[] | select(.phase != "watching")] | length')" = 0 ]
+}
+
 # What the policies say of an api pod, in the table's form.
 as_expected() {
     local pod
@@ -99,6 +112,7 @@ mkdir -p "$api" "$LAB/home" "$LAB/objects"
 lab_chain bridge '{"startMode": "hold", "holdTimeoutMs": 8000}'
 LAB_POD_SERVER[outside]=$(lab_in outside "$LAB_TOOLS/netprobe" serve tcp:8080)
 api_start 1000
+api_http2
 cat >"$LAB/policies.yaml" <<'YAML'
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -119,7 +133,7 @@ spec: { podSelector: { matchLabels: { app: spy } }, policyTypes: [ Ingress ] }
 YAML
 kubectl create -f - >"$LAB/out/namespace" <<<'{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}'
 kubectl apply --validate=false -f "$LAB/policies.yaml" >"$LAB/out/applied"
-lab_daemon_start --kubeconfig "$api/kubeconfig"
+lab_daemon_start --kubeconfig "$api/kubeconfig-http2"
 containerd_prepare
 
 lab_say "objects without an address, then sandboxes: policy from the first packet"
@@ -135,6 +149,7 @@ statuses web spy api
 lab_publish
 as_expected api
 enforced 3 >/dev/null || lab_fail "not all are enforced: $(lab_ctl endpoints)"
+one_connection
 
 lab_say "kubectl labels a pod, and another"
 kubectl label pod spy --overwrite app=web >"$LAB/out/labelled"
@@ -191,6 +206,19 @@ told policies
 lab_say "by the daemon's own clock, s: $(lab_status '.inForce | "p50 \(.p50) p99 \(.p99)"')"
 as_expected api
 
+lab_say "the proxy dies: what is in force stays, and what was missed is told when it is back"
+kill -KILL "$proxy_pid"
+wait "$proxy_pid" 2>/dev/null || true
+kubectl label pod spy --overwrite app=web >"$LAB/out/labelled"
+as_expected api
+api_http2
+eventually "all kinds are watched again" 20 all_watched
+becomes spy api 8080 ok
+kubectl label pod spy --overwrite app=spy >"$LAB/out/labelled"
+becomes spy api 8080 timeout
+as_expected api
+one_connection
+
 lab_say "$PODS pods at the same time"
 pairs=()
 pods=()
@@ -241,6 +269,6 @@ lab_maps_empty
 expect_equal "endpoints" "$(lab_ctl endpoints -o json | jq '.endpoints | length')" 0
 expect_equal "sandboxes" "$(cri list)" ""
 containerd_stop
-kill "${LAB_POD_SERVER[outside]}" "$api_pid"
-wait "$api_pid" 2>/dev/null || true
+kill "${LAB_POD_SERVER[outside]}" "$proxy_pid" "$api_pid"
+wait "$proxy_pid" "$api_pid" 2>/dev/null || true
 lab_end
