@@ -22,7 +22,7 @@
 #define FIRST_NS    (50 * NS_PER_MS)
 #define BETWEEN_NS  (200 * NS_PER_MS)
 /* Requests that are on their way at the same time. */
-#define CALLS       8u
+#define CALLS       16u
 /* After a conflict: by then the watch has told of the other write. */
 #define CONFLICT_NS (500 * NS_PER_MS)
 

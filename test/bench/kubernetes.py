@@ -74,9 +74,9 @@ class Server:
 class Source:
     """One node's daemon, as far as it reads."""
 
-    def __init__(self, tools, folder):
+    def __init__(self, tools, folder, options):
         self.process = subprocess.Popen(
-            [os.path.join(tools, "bench-source"), "--kubeconfig", os.path.join(folder, "kubeconfig")],
+            [os.path.join(tools, "bench-source"), "--kubeconfig", os.path.join(folder, "kubeconfig")] + options,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.first = self.read()
 
@@ -109,7 +109,9 @@ class Source:
 class Daemon:
     """podfenced, without pods of its own."""
 
-    def __init__(self, build, folder):
+    def __init__(self, build, folder, options):
+        self.folder = folder
+        os.makedirs(folder, exist_ok=True)
         bpffs, socket = os.path.join(folder, "bpf"), os.path.join(folder, "podfenced.sock")
         self.ctl = [os.path.join(build, "bin", "podfencectl"), "--bpffs", os.path.join(bpffs, "podfence"),
                     "--socket", socket, "status", "-o", "json"]
@@ -119,7 +121,7 @@ class Daemon:
         self.process = subprocess.Popen(
             [os.path.join(build, "bin", "podfenced"), "--bpffs", os.path.join(bpffs, "podfence"),
              "--socket", socket, "--state", os.path.join(folder, "state"), "--node-name", "bench",
-             "--kubeconfig", os.path.join(folder, "kubeconfig")], stderr=self.log)
+             "--kubeconfig", os.path.join(os.path.dirname(folder), "kubeconfig")] + options, stderr=self.log)
 
     def wait(self):
         for _ in range(600):
@@ -133,16 +135,16 @@ class Daemon:
         with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as file:
             return next(int(line.split()[1]) / 1024 for line in file if line.startswith(what))
 
-    def stop(self, folder):
+    def stop(self):
         self.process.terminate()
         self.process.wait()
         self.log.close()
-        subprocess.run(["umount", os.path.join(folder, "bpf")], check=True)
+        subprocess.run(["umount", os.path.join(self.folder, "bpf")], check=True)
 
 
-def remember(build, folder, server):
+def remember(build, folder, server, options):
     """MB once ready, and at most, everything listed a second time among it."""
-    daemon = Daemon(build, folder)
+    daemon = Daemon(build, os.path.join(folder, "sliced" if options else "plain"), options)
     daemon.wait()
     ready = daemon.memory("VmRSS:")
     server.control("POST", "/compact", "{}")
@@ -150,7 +152,7 @@ def remember(build, folder, server):
     time.sleep(15)
     daemon.wait()
     memory = {"ready": ready, "after": daemon.memory("VmRSS:"), "most": daemon.memory("VmHWM:")}
-    daemon.stop(folder)
+    daemon.stop()
     return memory
 
 
@@ -193,6 +195,7 @@ def make_cluster(recordings, nodes):
             if pod["spec"].get("nodeName") and not pod["spec"].get("hostNetwork")]
     node = items(recordings, "list-nodes", "Node", "v1")[0]
     made = items(recordings, "list-namespaces", "Namespace", "v1")
+    made.append({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "podfence"}})
     for i in range(nodes):
         one = copy.deepcopy(node)
         one["metadata"]["name"] = f"node-{i:04d}"
@@ -208,15 +211,20 @@ def make_cluster(recordings, nodes):
 
 
 def live(server, recordings, nodes, count):
-    """The recorded life of a pod, for some."""
-    events = [e for e in lines(recordings, "watch-pods-events") if e["type"] != "BOOKMARK"]
-    for i in range(count):
-        index = nodes * PODS_PER_NODE + i
-        pods = [rename_pod(e["object"], index, f"node-{i % nodes:04d}") for e in events]
-        for pod in pods[:-1]:
-            server.put([pod])
-        meta = pods[-1]["metadata"]
-        server.delete(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}")
+    """The recorded life of a pod of another node, for some, one after the other as often as they are in such a
+    cluster: first all begin, then all end."""
+    events = [e["object"] for e in lines(recordings, "watch-pods-events") if e["type"] != "BOOKMARK"]
+    for ends in (False, True):
+        part = [pod for pod in events if ("deletionTimestamp" in pod["metadata"]) == ends]
+        for i in range(count):
+            due = time.monotonic() + min(1 / (nodes * LIFE_RATE), 0.3)
+            pods = [rename_pod(pod, nodes * PODS_PER_NODE + i, f"node-{1 + i % (nodes - 1):04d}") for pod in part]
+            for pod in pods[:-1] if ends else pods:
+                server.put([pod])
+            if ends:
+                meta = pods[-1]["metadata"]
+                server.delete(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}")
+            time.sleep(max(0, due - time.monotonic()))
 
 
 def beat(server, nodes, count):
@@ -238,52 +246,76 @@ def serve(server, recordings, count):
         server.put([one])
 
 
-def measure(build, recordings, nodes):
-    tools = os.path.join(build, "test")
-    with tempfile.TemporaryDirectory() as folder:
-        server = Server(tools, folder)
-        cluster = make_cluster(recordings, nodes)
-        server.put(cluster)
-        beating = [o for o in cluster if o["kind"] == "Node"]
-        source = Source(tools, folder)
-        first = source.first
-        before = source.settle()
-        live(server, recordings, nodes, LIVES)
-        after = source.settle()
-        life = (total(after, "bytes", "Pod") - total(before, "bytes", "Pod")) / LIVES
-        beat(server, beating, HEARTBEATS)
-        beaten = source.settle()
-        heartbeat = (total(beaten, "bytes", "Node") - total(after, "bytes", "Node")) / HEARTBEATS
-        serve(server, recordings, LIVES)
-        last = source.settle()
-        write = (total(last, "bytes", "EndpointSlice") - total(beaten, "bytes", "EndpointSlice")) / LIVES
-        source.stop()
-        memory = remember(build, folder, server)
-        server.stop()
+def publish(build, folder):
+    """Somebody who writes the slices; how long that takes."""
+    begun = time.monotonic()
+    writer = Daemon(build, os.path.join(folder, "writer"), ["--address-slices"])
+    writer.wait()
+    return writer, time.monotonic() - begun
+
+
+def ask_for(build, recordings, nodes, folder, server, beating, options):
+    source = Source(os.path.join(build, "test"), folder, options)
+    first = source.first
+    before = source.settle()
+    live(server, recordings, nodes, LIVES)
+    after = source.settle()
+    life = (total(after, "bytes") - total(before, "bytes")) / LIVES
+    beat(server, beating, HEARTBEATS)
+    beaten = source.settle()
+    heartbeat = (total(beaten, "bytes") - total(after, "bytes")) / HEARTBEATS
+    serve(server, recordings, LIVES)
+    last = source.settle()
+    write = (total(last, "bytes") - total(beaten, "bytes")) / LIVES
+    source.stop()
     return {
-        "nodes": nodes, "pods": nodes * PODS_PER_NODE, "seen": [first["pods"], first["nodes"]],
+        "nodes": nodes, "pods": nodes * PODS_PER_NODE, "slices": bool(options), "seen": [first["pods"], first["nodes"]],
         "watches": sum(1 for each in first["kinds"] if each["phase"] == "watching"),
         "listSeconds": first["seconds"], "residentMB": last["residentMB"],
-        "podfencedMB": memory,
         "listBytes": total(first, "bytes"), "lifeBytes": life, "heartbeatBytes": heartbeat, "sliceBytes": write,
         "bytesPerSecond": nodes * (LIFE_RATE * (life + SERVICE_WRITES * write) + HEARTBEAT_RATE * heartbeat),
     }
 
 
+def measure(build, recordings, nodes):
+    """Without address slices, then with them."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(os.path.join(build, "test"), folder)
+        cluster = make_cluster(recordings, nodes)
+        server.put(cluster)
+        beating = [o for o in cluster if o["kind"] == "Node" and o["metadata"]["name"] != "node-0000"]
+        plain = ask_for(build, recordings, nodes, folder, server, beating, [])
+        plain["podfencedMB"] = remember(build, folder, server, [])
+        writer, seconds = publish(build, folder)
+        sliced = ask_for(build, recordings, nodes, folder, server, beating, ["--address-slices", "node-0000"])
+        sliced["publishSeconds"] = seconds
+        sliced["writerMB"] = {"ready": writer.memory("VmRSS:"), "most": writer.memory("VmHWM:")}
+        sliced["podfencedMB"] = remember(build, folder, server, ["--address-slices"])
+        writer.stop()
+        server.stop()
+    return [plain, sliced]
+
+
 def show(rows):
-    print("nodes    pods  watches  lists MB  after s  podfenced MB  most  a life B  heartbeat B  slice B  kB/s a node  MB/s of the server")
+    print("nodes    pods  slices  watches  lists MB  after s  podfenced MB  most  a life B  heartbeat B  slice B  kB/s a node"
+          "  MB/s of the server")
     for row in rows:
-        print(f"{row['nodes']:5} {row['pods']:7} {row['watches']:8} {row['listBytes'] / 1e6:9.1f} {row['listSeconds']:8.2f} "
+        print(f"{row['nodes']:5} {row['pods']:7} {'yes' if row['slices'] else 'no':>7} {row['watches']:8} "
+              f"{row['listBytes'] / 1e6:9.1f} {row['listSeconds']:8.2f} "
               f"{row['podfencedMB']['ready']:13.1f} {row['podfencedMB']['most']:5.1f} "
               f"{row['lifeBytes']:9.0f} {row['heartbeatBytes']:12.0f} {row['sliceBytes']:8.0f} "
               f"{row['bytesPerSecond'] / 1e3:12.2f} {row['nodes'] * row['bytesPerSecond'] / 1e6:19.1f}")
+    for row in rows:
+        if row["slices"]:
+            print(f"{row['nodes']} nodes: all published after {row['publishSeconds']:.1f} s; who publishes has "
+                  f"{row['writerMB']['ready']:.1f} MB, at most {row['writerMB']['most']:.1f}")
 
 
 def main():
     build, recordings, out, *sizes = sys.argv[1:]
     rows = []
     for nodes in map(int, sizes):
-        rows.append(measure(build, recordings, nodes))
+        rows += measure(build, recordings, nodes)
     with open(out, "w", encoding="utf-8") as file:
         json.dump(rows, file, indent=1)
     show(rows)
