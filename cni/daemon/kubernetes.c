@@ -20,6 +20,7 @@
 /* One may be of a server that has not read its roles yet. */
 #define REFUSALS       2
 
+#define REASON_MAX   1024
 #define SELECTOR_MAX (253 + 32) /* a node's name and what it is of */
 
 /* The kinds of lib/objects in their order, then ConfigMaps, then what not all ask for. */
@@ -311,24 +312,23 @@ static bool is_well(const struct fence_kubernetes *kubernetes, unsigned int reso
            !is_unpublished(kubernetes, resource);
 }
 
-/* What is wrong, and where there is one, the remedy. */
-static const char *reason(const struct fence_kubernetes *kubernetes, unsigned int resource,
-                          const struct fence_kube_state *state, const char **ret_remedy)
+/* What is wrong, with a remedy where there is one; "" when nothing is, or just not yet known. */
+static void put_reason(const struct fence_kubernetes *kubernetes, unsigned int resource,
+                       const struct fence_kube_state *state, char *ret_text, size_t size)
 {
-    bool slices = resource == ADDRESS_SLICES;
+    const char *text = state->problem, *remedy = "";
 
-    *ret_remedy = "";
-    if (slices && state->phase == FENCE_KUBE_ABSENT)
-        *ret_remedy = ": install the CRD (conf/base/crds/addressslices.yaml), or leave out "
-                      "--address-slices";
-    if (*state->problem)
-        return state->problem;
-    if (!is_unpublished(kubernetes, resource))
-        return "its first list has not come yet";
-    *ret_remedy = ": all daemons need --address-slices, and their role the right to write "
-                  "addressslices";
-    return kubernetes->each[resource].seen ? "podfence-complete is gone: addresses may be missing"
-                                           : "no daemon has published the addresses yet";
+    if (resource == ADDRESS_SLICES && state->phase == FENCE_KUBE_ABSENT) {
+        remedy = ": install the CRD (conf/base/crds/addressslices.yaml), or leave out "
+                 "--address-slices";
+    } else if (!*text && is_unpublished(kubernetes, resource)) {
+        text = kubernetes->each[resource].seen
+                   ? "podfence-complete is gone: addresses may be missing"
+                   : "no daemon has published the addresses yet";
+        remedy = ": all daemons need --address-slices, and their role the right to write "
+                 "addressslices";
+    }
+    snprintf(ret_text, size, "%s%s", text, remedy);
 }
 
 enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kubernetes *kubernetes,
@@ -337,22 +337,21 @@ enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kuber
 {
     const struct each_resource *each = &kubernetes->each[resource];
     struct fence_kube_state state;
-    const char *text, *remedy;
+    char text[REASON_MAX];
 
     fence_kube_state(kubernetes->kube, resource, &state);
     if (is_well(kubernetes, resource, &state))
         return FENCE_KUBERNETES_WELL;
-    text = reason(kubernetes, resource, &state, &remedy);
-    snprintf(ret_text, size, NAME ": %s: %s%s: %s", resources[resource].kind, text, remedy,
+    put_reason(kubernetes, resource, &state, text, sizeof(text));
+    snprintf(ret_text, size, NAME ": %s: %s: %s", resources[resource].kind,
+             *text ? text : "its first list has not come yet",
              each->seen      ? "what is known of it stays in force"
              : each->without ? "done without: no policies are read from ConfigMaps of the API"
                              : "nothing is changed until it has been listed once");
     if (each->without)
         return FENCE_KUBERNETES_WITHOUT;
-    return *state.problem || state.phase == FENCE_KUBE_ABSENT ||
-                   is_unpublished(kubernetes, resource)
-               ? FENCE_KUBERNETES_ILL
-               : FENCE_KUBERNETES_BEGINS;
+    return *text || state.phase == FENCE_KUBE_ABSENT ? FENCE_KUBERNETES_ILL
+                                                     : FENCE_KUBERNETES_BEGINS;
 }
 
 void fence_kubernetes_kind(const struct fence_kubernetes *kubernetes, unsigned int resource,
@@ -405,14 +404,16 @@ static cJSON *kind_json(const struct fence_kubernetes *kubernetes, unsigned int 
     cJSON *json = cJSON_CreateObject();
     uint64_t now = fence_clock_boot_ns();
     struct fence_kubernetes_kind kind;
+    char text[REASON_MAX];
 
     fence_kubernetes_kind(kubernetes, resource, &kind);
+    put_reason(kubernetes, resource, &kind.state, text, sizeof(text));
     cJSON_AddStringToObject(json, "kind", kind.name);
     cJSON_AddBoolToObject(json, "up", kind.up);
     cJSON_AddStringToObject(json, "phase", fence_kube_phase_name(kind.state.phase));
     cJSON_AddBoolToObject(json, "listed", kind.listed);
     cJSON_AddBoolToObject(json, "without", kubernetes->each[resource].without);
-    cJSON_AddStringToObject(json, "problem", kind.state.problem);
+    cJSON_AddStringToObject(json, "problem", text);
     add_seconds(json, "lastHeardSeconds", now, kind.state.heard_ns);
     add_seconds(json, "retryInSeconds", kind.state.retry_at_ns, now);
     cJSON_AddNumberToObject(json, "lists", (double)kind.state.lists);

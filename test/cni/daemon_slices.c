@@ -71,6 +71,17 @@ static void large_list_of_slices(struct fence_kube *kube)
 
 #define WRITERS "all daemons need --address-slices, and their role the right to write addressslices"
 
+/* What the status has of it. */
+static void assert_told(const struct kube_lab *lab, const char *problem)
+{
+    cJSON *json = fence_kubernetes_json(lab->kubernetes);
+    const cJSON *kind = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "kinds"), SLICES);
+
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(kind, "kind")), "AddressSlice");
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(kind, "problem")), problem);
+    cJSON_Delete(json);
+}
+
 static void slices_are_waited_for(void **state)
 {
     struct kube_lab *lab = *state;
@@ -93,10 +104,12 @@ static void slices_are_waited_for(void **state)
         lab, SLICES,
         "kubernetes: AddressSlice: no daemon has published the addresses yet: " WRITERS
         ": nothing is changed until it has been listed once");
+    assert_told(lab, "no daemon has published the addresses yet: " WRITERS);
     assert_false(kube_lab_kind(lab, SLICES).listed);
     assert_true(kube_lab_handle(lab, publish).seen);
     kube_assert_problem(lab, SLICES, "");
     assert_true(kube_lab_kind(lab, SLICES).listed && kube_lab_kind(lab, SLICES).up);
+    assert_told(lab, "");
 }
 
 static void slices_gone_are_told(void **state)
