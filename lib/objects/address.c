@@ -7,18 +7,21 @@
 #include "lib/objects/decoders.h"
 
 /* Nothing that is reached over a network: unspecified, loopback, multicast, broadcast. */
+static const char *const special[] = {
+    "0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32",
+    "::/128",     "::1/128",     "ff00::/8"};
+
 static bool is_special(const struct fence_addr *addr)
 {
-    static const char *const blocks[] = {
-        "0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32",
-        "::/128",     "::1/128",     "ff00::/8"};
+    static struct fence_prefix blocks[FENCE_ARRAY_SIZE(special)];
+    static size_t parsed; /* once: every address of a cluster is asked about */
 
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(blocks); i++) {
-        struct fence_prefix block;
-
-        if (fence_prefix_parse(blocks[i], &block, NULL) == 0 && fence_prefix_contains(&block, addr))
+    for (; parsed < FENCE_ARRAY_SIZE(special); parsed++)
+        if (fence_prefix_parse(special[parsed], &blocks[parsed], NULL) < 0)
             return true;
-    }
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(special); i++)
+        if (fence_prefix_contains(&blocks[i], addr))
+            return true;
     return false;
 }
 
