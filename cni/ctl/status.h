@@ -32,6 +32,8 @@ void ctl_status_print_events(const cJSON *events);
 
 /* The member "kubernetes": a line, and one for each kind that is not watched. Nothing for null. */
 void ctl_status_print_kubernetes(FILE *out, const cJSON *kubernetes);
+/* Nothing of what is null. */
+void ctl_status_print_report(FILE *out, const cJSON *report, const cJSON *slices);
 
 /* The text form. */
 void ctl_status_print(const struct ctl *ctl, const cJSON *value);

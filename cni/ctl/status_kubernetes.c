@@ -109,3 +109,52 @@ void ctl_status_print_kubernetes(FILE *out, const cJSON *kubernetes)
             print_kind(out, kind);
     }
 }
+
+static unsigned long long number(const cJSON *json, const char *name)
+{
+    return (unsigned long long)ctl_member_number(json, name);
+}
+
+static void print_around(FILE *out, const char *before, const char *text, const char *after)
+{
+    fputs(before, out);
+    fence_print_safe(out, text);
+    fputs(after, out);
+}
+
+static void print_leader(FILE *out, const cJSON *report)
+{
+    const char *leader = ctl_member_text(report, "leader");
+
+    if (cJSON_IsTrue(ctl_member(report, "leads")))
+        fprintf(out, "this node writes for the cluster: %llu of %llu nodes have all policies",
+                number(report, "current"), number(report, "nodes"));
+    else if (*leader)
+        print_around(out, "node ", leader, " writes for the cluster");
+    else
+        fputs("no node writes for the cluster yet", out);
+}
+
+void ctl_status_print_report(FILE *out, const cJSON *report, const cJSON *slices)
+{
+    const char *problem = ctl_member_text(report, "problem");
+
+    if (cJSON_IsObject(report)) {
+        fprintf(out, "%-12s ", "reports:");
+        print_leader(out, report);
+        if (*problem)
+            print_around(out, "; ", problem, "");
+        fputc('\n', out);
+    }
+    if (!cJSON_IsTrue(ctl_member(slices, "publishes")))
+        return;
+    problem = ctl_member_text(slices, "problem");
+    fprintf(out, "%-12s %llu slices with %llu pods and %llu nodes are published",
+            "addresses:", number(slices, "slices"), number(slices, "pods"),
+            number(slices, "nodes"));
+    if (number(slices, "pending"))
+        fprintf(out, ", %llu are to be written", number(slices, "pending"));
+    if (*problem)
+        print_around(out, "; ", problem, "");
+    fputc('\n', out);
+}

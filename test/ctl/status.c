@@ -59,10 +59,46 @@ static void kubernetes(void **state)
     }
 }
 
+static const struct {
+    const char *report, *slices, *text;
+} writers[] = {
+    {"null", "null", ""},
+    {"{\"problem\":\"\",\"leads\":true,\"leader\":\"a\",\"nodes\":12,\"current\":11}", "null",
+     "reports:     this node writes for the cluster: 11 of 12 nodes have all policies\n"},
+    {"{\"problem\":\"HTTP 403: \\u001b[2J\",\"leads\":false,\"leader\":\"b\\u0007\"}",
+     "{\"publishes\":false}",
+     "reports:     node b\\x07 writes for the cluster; HTTP 403: \\x1b[2J\n"},
+    {"{\"leads\":false,\"leader\":\"\"}",
+     "{\"publishes\":true,\"slices\":4,\"pods\":30,\"nodes\":2,\"pending\":1,\"problem\":\"Pod: "
+     "away\"}",
+     "reports:     no node writes for the cluster yet\n"
+     "addresses:   4 slices with 30 pods and 2 nodes are published, 1 are to be written; Pod: "
+     "away\n"},
+};
+
+static void reports(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(writers); i++) {
+        FENCE_FREE char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+        cJSON *report = cJSON_Parse(writers[i].report), *slices = cJSON_Parse(writers[i].slices);
+
+        assert_true(out && report && slices);
+        ctl_status_print_report(out, report, slices);
+        assert_int_equal(fclose(out), 0);
+        assert_string_equal(text, writers[i].text);
+        cJSON_Delete(report);
+        cJSON_Delete(slices);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kubernetes),
+        cmocka_unit_test(reports),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
