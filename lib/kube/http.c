@@ -332,6 +332,8 @@ static void end_by_curl(struct fence_http_exchange *exchange, CURLcode result)
         code = fence_err_set(&message, -EIO, "%s: %s", http->setup.where, exchange->why);
     else if (result != CURLE_OK)
         code = fence_http_describe(&failure, &message);
+    if (result != CURLE_OK)
+        http->is_http2 = false; /* who comes next may have one exchange a connection */
     tell_end(exchange, code, message.text);
 }
 
