@@ -13,7 +13,7 @@
 #include <cjson/cJSON.h>
 
 /* An event carries a whole slice: so few, so that it is small. */
-#define FENCE_SLICE_ENTRIES   8u
+#define FENCE_SLICE_ENTRIES   16u
 #define FENCE_SLICE_BYTES     (64u << 10)
 /* What is larger by itself is left out, and told. */
 #define FENCE_SLICE_ENTRY_MAX (256u << 10)

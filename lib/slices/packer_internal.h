@@ -58,6 +58,7 @@ struct fence_packer {
     struct slice *dirty, **dirty_end; /* who waits longest comes first */
     struct slice *roomy[2];
     uint64_t seed, named;
+    size_t placed[2]; /* entries in slices, by kind */
     size_t dirty_count, on_their_way, too_large;
     bool started;
     bool listing; /* the API server's slices */

@@ -129,6 +129,7 @@ void packer_slice_put(struct fence_packer *packer, struct slice *slice, struct e
     *slice->entries_end = entry;
     slice->entries_end = &entry->next;
     slice->count++;
+    packer->placed[slice->kind]++;
     slice->bytes += entry_size(entry);
     set_roomy(packer, slice,
               slice->count < FENCE_SLICE_ENTRIES && slice->bytes < FENCE_SLICE_BYTES);
@@ -148,6 +149,7 @@ void packer_slice_take(struct fence_packer *packer, struct entry *entry)
         slice->entries_end = entry->link;
     entry->slice = NULL;
     slice->count--;
+    packer->placed[slice->kind]--;
     slice->bytes -= entry_size(entry);
     set_roomy(packer, slice, true);
     packer_slice_changed(packer, slice);
@@ -425,11 +427,11 @@ void fence_packer_answered(struct fence_packer *packer, const char *name, bool w
 void fence_packer_count(const struct fence_packer *packer, struct fence_packer_count *ret_count)
 {
     *ret_count = (struct fence_packer_count){
+        .pods = packer->placed[FENCE_PACKER_POD],
+        .nodes = packer->placed[FENCE_PACKER_NODE],
         .slices = HASH_COUNT(packer->slices),
         .pending = packer->dirty_count + packer->on_their_way,
         .too_large = packer->too_large,
         .complete = packer->complete,
     };
-    for (const struct slice *slice = packer->slices; slice; slice = slice->hh.next)
-        *(slice->kind == FENCE_PACKER_POD ? &ret_count->pods : &ret_count->nodes) += slice->count;
 }
