@@ -182,6 +182,7 @@ static int turn(struct fence_daemon *daemon, struct fence_err *err)
     if (daemon->dirty) {
         fence_observe_drain(daemon);
         fence_reconcile_run(daemon);
+        fence_sources_applied(daemon);
     }
     fence_takeover_try(daemon);
     fence_server_answer_waiters(daemon);

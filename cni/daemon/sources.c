@@ -112,8 +112,10 @@ static void kubernetes_ready(void *context, uint32_t events)
 
     (void)events;
     fence_kubernetes_handle(daemon->sources.kubernetes, &changes);
-    if (changes.large)
+    if (changes.large) {
         malloc_trim(0);
+        daemon->sources.untrimmed = true;
+    }
     if (changes.seen)
         log_all_seen(daemon);
     if (changes.problems)
@@ -228,6 +230,14 @@ void fence_sources_read(struct fence_daemon *daemon)
 {
     for (size_t i = 0; i < daemon->sources.count; i++)
         read_folder(&daemon->sources.items[i]);
+}
+
+void fence_sources_applied(struct fence_daemon *daemon)
+{
+    if (!daemon->sources.untrimmed || daemon->dirty)
+        return;
+    daemon->sources.untrimmed = false;
+    malloc_trim(0);
 }
 
 bool fence_sources_all_seen(const struct fence_sources *sources)

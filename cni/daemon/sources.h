@@ -31,7 +31,8 @@ struct fence_sources {
     struct fence_fd_watch kubernetes_watch;
     uint64_t kubernetes_begun_ns;         /* boot time */
     struct fence_kube_config kube_config; /* empty without the API */
-    char *own_namespace;                  /* of the daemons' own objects; NULL without the API */
+    bool untrimmed;      /* a large list has come: what was before goes when it has been applied */
+    char *own_namespace; /* of the daemons' own objects; NULL without the API */
 };
 
 /* Opens and reads all folders once. */
@@ -40,6 +41,9 @@ void fence_sources_done(struct fence_daemon *daemon);
 
 /* Read all of them now: finds what inotify does not tell (a volume mounted over the folder). */
 void fence_sources_read(struct fence_daemon *daemon);
+
+/* What has been read is applied: memory of before is given back. */
+void fence_sources_applied(struct fence_daemon *daemon);
 
 /* False as long as the objects of a folder or of a kind of the API are not known at all: then
  * nothing may be loosened. */
