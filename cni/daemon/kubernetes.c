@@ -16,9 +16,10 @@
 #define ADDRESS_SLICES (CONFIG_MAPS + 1)
 /* Below so many objects in a list, giving memory back costs more than it is worth. */
 #define LARGE_LIST     2000
-#define IN_SLICE       32
-/* One may be of a server that has not read its roles yet. */
+#define IN_SLICE       16
+/* One may be of a server that has just begun, and has not read its roles or its CRDs yet. */
 #define REFUSALS       2
+#define ABSENCES       2
 
 #define REASON_MAX   1024
 #define SELECTOR_MAX (253 + 32) /* a node's name and what it is of */
@@ -56,6 +57,7 @@ struct each_resource {
     bool seen;             /* and no more is wanted, or it may be absent */
     bool without;          /* done without: it has no right to list them */
     unsigned int refusals; /* in a row, since all others are seen */
+    unsigned int absences; /* in a row: answers that the kind is not installed */
     uint64_t failures;     /* as last looked at */
     enum fence_kube_phase phase;
 };
@@ -253,12 +255,20 @@ static void look_at_refusal(struct fence_kubernetes *kubernetes,
 }
 
 /* Has all been heard that is to be known before anything changes? */
-static bool is_known(const struct fence_kubernetes *kubernetes, unsigned int resource,
-                     const struct fence_kube_state *state)
+static bool is_known(const struct fence_kubernetes *kubernetes, unsigned int resource)
 {
     if (!kubernetes->each[resource].complete)
-        return state->phase == FENCE_KUBE_ABSENT && is_optional(resource);
+        return kubernetes->each[resource].absences >= ABSENCES && is_optional(resource);
     return resource != ADDRESS_SLICES || fence_live_address_slices_complete(kubernetes->live);
+}
+
+static void look_at_absence(struct each_resource *each, const struct fence_kube_state *state)
+{
+    if (state->phase != FENCE_KUBE_ABSENT && state->phase != FENCE_KUBE_LISTING)
+        each->absences = 0;
+    else if (state->phase == FENCE_KUBE_ABSENT &&
+             (each->phase != FENCE_KUBE_ABSENT || state->failures != each->failures))
+        each->absences++;
 }
 
 static void look_at(struct fence_kubernetes *kubernetes, unsigned int resource)
@@ -267,8 +277,9 @@ static void look_at(struct fence_kubernetes *kubernetes, unsigned int resource)
     struct fence_kube_state state;
 
     fence_kube_state(kubernetes->kube, resource, &state);
+    look_at_absence(each, &state);
     if (!each->seen)
-        each->seen = is_known(kubernetes, resource, &state);
+        each->seen = is_known(kubernetes, resource);
     if (resource == CONFIG_MAPS)
         look_at_refusal(kubernetes, &state);
     if (state.phase != each->phase || state.failures != each->failures)
@@ -307,7 +318,7 @@ static bool is_well(const struct fence_kubernetes *kubernetes, unsigned int reso
                     const struct fence_kube_state *state)
 {
     if (state->phase == FENCE_KUBE_ABSENT)
-        return is_optional(resource);
+        return is_optional(resource) && kubernetes->each[resource].seen;
     return kubernetes->each[resource].seen && !*state->problem &&
            !is_unpublished(kubernetes, resource);
 }
@@ -321,6 +332,8 @@ static void put_reason(const struct fence_kubernetes *kubernetes, unsigned int r
     if (resource == ADDRESS_SLICES && state->phase == FENCE_KUBE_ABSENT) {
         remedy = ": install the CRD (conf/base/crds/addressslices.yaml), or leave out "
                  "--address-slices";
+    } else if (state->phase == FENCE_KUBE_ABSENT && is_optional(resource)) {
+        text = ""; /* it may be so: the second answer tells */
     } else if (!*text && is_unpublished(kubernetes, resource)) {
         text = kubernetes->each[resource].seen
                    ? "podfence-complete is gone: addresses may be missing"
@@ -350,8 +363,7 @@ enum fence_kubernetes_wellness fence_kubernetes_problem(const struct fence_kuber
                              : "nothing is changed until it has been listed once");
     if (each->without)
         return FENCE_KUBERNETES_WITHOUT;
-    return *text || state.phase == FENCE_KUBE_ABSENT ? FENCE_KUBERNETES_ILL
-                                                     : FENCE_KUBERNETES_BEGINS;
+    return *text ? FENCE_KUBERNETES_ILL : FENCE_KUBERNETES_BEGINS;
 }
 
 void fence_kubernetes_kind(const struct fence_kubernetes *kubernetes, unsigned int resource,

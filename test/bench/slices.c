@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pods of a cluster by AddressSlices of 32, and the same ones as Pods of the API, each in a
+ * The pods of a cluster by AddressSlices of 16, and the same ones as Pods of the API, each in a
  * process of its own: the first list, lists again, and what one change costs. As bench-live, the
  * store alone.
  */
@@ -18,7 +18,7 @@
 
 #define OWN_PAGES_BYTES (128 * 1024) /* as cni/daemon/main.c */
 #define TEXT_MAX        8192u
-#define IN_SLICE        32u
+#define IN_SLICE        16u
 #define CHANGES         2000u
 
 struct bench {

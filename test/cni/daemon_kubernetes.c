@@ -48,8 +48,15 @@ static void nodes_absent(struct fence_kube *kube)
     kube->states[FENCE_OBJECT_NODE].problem = "404: not found";
 }
 
+/* A second answer says that the kind is not installed. */
+static void absent_again(struct fence_kube *kube)
+{
+    kube->states[FENCE_OBJECT_CLUSTER_NETWORK_POLICY].failures++;
+}
+
 static void list_nodes(struct fence_kube *kube)
 {
+    absent_again(kube);
     kube->states[FENCE_OBJECT_NODE].problem = "";
     kube_list(kube, FENCE_OBJECT_NODE, NULL);
 }
@@ -149,7 +156,11 @@ static void start_waits_for_every_kind(void **state)
     assert_true(changes.objects && !changes.seen);
     assert_int_equal(policies(lab), 2);
     assert_false(fence_kubernetes_all_seen(lab->kubernetes));
-    kube_assert_problem(lab, FENCE_OBJECT_CLUSTER_NETWORK_POLICY, "");
+    kube_assert_problem(lab, FENCE_OBJECT_CLUSTER_NETWORK_POLICY,
+                        "kubernetes: ClusterNetworkPolicy: its first list has not come yet: "
+                        "nothing is changed until it has been listed once");
+    assert_int_equal(kube_lab_problem(lab, FENCE_OBJECT_CLUSTER_NETWORK_POLICY),
+                     FENCE_KUBERNETES_BEGINS);
     changes = kube_lab_handle(lab, refuse_nodes);
     assert_true(changes.problems && !changes.seen && !changes.objects);
     kube_assert_problem(
@@ -162,8 +173,21 @@ static void start_waits_for_every_kind(void **state)
     changes = kube_lab_handle(lab, list_nodes);
     assert_true(changes.seen && fence_kubernetes_all_seen(lab->kubernetes));
     kube_assert_problem(lab, FENCE_OBJECT_NODE, "");
+    kube_assert_problem(lab, FENCE_OBJECT_CLUSTER_NETWORK_POLICY, "");
     changes = kube_lab_handle(lab, NULL);
     assert_true(!changes.seen && !changes.problems && !changes.objects);
+}
+
+/* A server that has just begun may not know its CRDs yet: policies of before stay in force. */
+static void one_absence_is_not_believed(void **state)
+{
+    struct kube_lab *lab = *state;
+
+    kube_lab_handle(lab, list_most);
+    kube_list(kube_lab_client(), FENCE_OBJECT_NODE, NULL);
+    assert_false(kube_lab_handle(lab, NULL).seen);
+    assert_false(fence_kubernetes_all_seen(lab->kubernetes));
+    assert_true(kube_lab_handle(lab, absent_again).seen);
 }
 
 static void config_maps_may_be_forbidden(void **state)
@@ -304,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(resources_are_those_of_the_kinds, set_up, kube_lab_close),
         cmocka_unit_test_setup_teardown(start_waits_for_every_kind, set_up, kube_lab_close),
+        cmocka_unit_test_setup_teardown(one_absence_is_not_believed, set_up, kube_lab_close),
         cmocka_unit_test_setup_teardown(config_maps_may_be_forbidden, set_up, kube_lab_close),
         cmocka_unit_test_setup_teardown(others_may_not, set_up, kube_lab_close),
         cmocka_unit_test_setup_teardown(away_changes_nothing, set_up, kube_lab_close),

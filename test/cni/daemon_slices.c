@@ -64,7 +64,7 @@ static void large_list_of_slices(struct fence_kube *kube)
     struct fence_err err = {""};
 
     kube->ops->begun(kube->context, SLICES);
-    for (unsigned int i = 0; i < 100; i++)
+    for (unsigned int i = 0; i < 200; i++)
         kube_tell(kube, SLICES, SLICE_TEXT("podfence-1", PODS_TEXT));
     assert_int_equal(kube->ops->ended(kube->context, SLICES, &err), 0);
 }
