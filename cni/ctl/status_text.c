@@ -317,7 +317,8 @@ void ctl_status_print(const struct ctl *ctl, const cJSON *value)
     print_cni(ctl_member(value, "cni"));
     print_folders(value);
     ctl_status_print_kubernetes(stdout, ctl_member(value, "kubernetes"));
-    ctl_status_print_report(stdout, ctl_member(value, "report"), ctl_member(value, "addressSlices"));
+    ctl_status_print_report(stdout, ctl_member(value, "report"),
+                            ctl_member(value, "addressSlices"));
     print_counts("objects:", ctl_member(value, "objects"));
     print_apply(ctl_member(value, "lastApply"));
     print_in_force(value);

@@ -87,7 +87,8 @@ void fence_kubernetes_kind(const struct fence_kubernetes *kubernetes, unsigned i
 unsigned int fence_kubernetes_connections(const struct fence_kubernetes *kubernetes);
 
 /* "123 pods, 45 services": of the last list of each kind that was listed, unless it was empty. */
-void fence_kubernetes_amounts(const struct fence_kubernetes *kubernetes, char *ret_text, size_t size);
+void fence_kubernetes_amounts(const struct fence_kubernetes *kubernetes, char *ret_text,
+                              size_t size);
 
 /* For requests of one's own, see fence_kube_world. */
 const struct fence_reflector_world *

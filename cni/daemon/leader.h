@@ -15,7 +15,7 @@ struct fence_daemon;
 struct fence_leader {
     struct fence_lease *lease; /* NULL: nothing is written */
     struct fence_timer timer;
-    bool held; /* as last told */
+    bool held;                   /* as last told */
     char problem[FENCE_ERR_MAX]; /* of the lease, as last looked at */
 };
 

@@ -286,8 +286,7 @@ static int keep_found(struct slice *slice, const cJSON *object)
 
     for (size_t i = 0; i < FENCE_ARRAY_SIZE(names); i++)
         if (member(object, names[i]))
-            cJSON_AddItemReferenceToObject(kept, names[i],
-                                           (cJSON *)(uintptr_t)member(object, names[i]));
+            cJSON_AddItemToObject(kept, names[i], cJSON_Duplicate(member(object, names[i]), true));
     free(slice->found);
     slice->found = cJSON_PrintUnformatted(kept);
     cJSON_Delete(kept);

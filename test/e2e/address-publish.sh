@@ -27,7 +27,7 @@ status_of() {
 }
 
 status_is() {
-    [ "$(status_of "$1" "$2")" = "$3" ]
+    [ "$(status_of "$1" "$2")" = "$3" ] || { sleep 0.1 && false; }
 }
 
 # pods FROM TO [LABEL]: each on one of 50 nodes, with an address of its own
@@ -47,6 +47,7 @@ really() {
     api get /api/v1/pods | jq -r '.items[] | "\(.metadata.namespace)/\(.metadata.name) \(.status.podIP) \(.metadata.labels.app)"' | sort
 }
 all_published() {
+    sleep 0.3
     [ "$(published)" = "$(really)" ]
 }
 

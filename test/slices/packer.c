@@ -32,6 +32,24 @@ static void publishes_all(void **state)
     cluster_done(&cluster);
 }
 
+/* A change, perhaps a write, and what changes while that is on its way. Changes that were made. */
+static unsigned int change_and_write(struct cluster *cluster, struct fence_packer *packer)
+{
+    struct fence_packer_write write;
+
+    cluster_change(cluster, packer);
+    if (cluster_random(cluster, 3) || !fence_packer_next(packer, 1, &write))
+        return 1;
+    cluster_change(cluster, packer);
+    if (cluster_random(cluster, 10)) {
+        cluster_write(cluster, packer, &write);
+        return 2;
+    }
+    free(write.body);
+    fence_packer_answered(packer, write.name, false, "", 0);
+    return 2;
+}
+
 /* Changes between writes, answers that come late, writes that fail. */
 static void follows_changes(void **state)
 {
@@ -42,27 +60,14 @@ static void follows_changes(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < 200; seed++) {
         struct fence_packer *packer = fence_packer_new(seed);
-        struct fence_packer_write write;
 
         cluster_init(&cluster, seed);
         cluster_list(&cluster, packer);
         cluster_settle(&cluster, packer);
         writes -= cluster.writes;
         bytes -= cluster.bytes;
-        for (unsigned int i = 0; i < 300; i++, changes++) {
-            cluster_change(&cluster, packer);
-            if (cluster_random(&cluster, 3) || !fence_packer_next(packer, 1, &write))
-                continue;
-            /* it changes while it is on its way */
-            cluster_change(&cluster, packer);
-            changes++;
-            if (cluster_random(&cluster, 10)) {
-                cluster_write(&cluster, packer, &write);
-            } else {
-                free(write.body);
-                fence_packer_answered(packer, write.name, false, "", 0);
-            }
-        }
+        for (unsigned int i = 0; i < 300; i++)
+            changes += change_and_write(&cluster, packer);
         cluster_settle(&cluster, packer);
         cluster_check(&cluster);
         assert_int_equal(cluster.conflicts, 0);
@@ -169,6 +174,7 @@ static void tell(struct fence_packer *packer, enum fence_packer_kind kind, const
 static void foreign_slices_go(void **state)
 {
     static const char *const slices[] = {
+        /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one text in two lines */
         "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"5\"},\"groups\":[{\"namespace\":\"x\","
         "\"pods\":[{\"name\":\"p\"}]}]}",
         "{\"metadata\":{\"name\":\"b\",\"resourceVersion\":\"6\"},\"groups\":7,\"nodes\":[7]}",
