@@ -174,9 +174,9 @@ static void tell(struct fence_packer *packer, enum fence_packer_kind kind, const
 static void foreign_slices_go(void **state)
 {
     static const char *const slices[] = {
-        /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one text in two lines */
-        "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"5\"},\"groups\":[{\"namespace\":\"x\","
-        "\"pods\":[{\"name\":\"p\"}]}]}",
+        ("{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"5\"},\"groups\":[{\"namespace\":"
+         "\"x\","
+         "\"pods\":[{\"name\":\"p\"}]}]}"),
         "{\"metadata\":{\"name\":\"b\",\"resourceVersion\":\"6\"},\"groups\":7,\"nodes\":[7]}",
         "{\"metadata\":{\"name\":\"c\",\"resourceVersion\":\"7\"}}",
         "{\"metadata\":{\"name\":\"../d\",\"resourceVersion\":\"8\"}}",
