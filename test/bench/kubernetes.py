@@ -120,7 +120,7 @@ class Daemon:
         self.log = open(os.path.join(folder, "log"), "w", encoding="utf-8")
         self.process = subprocess.Popen(
             [os.path.join(build, "bin", "podfenced"), "--bpffs", os.path.join(bpffs, "podfence"),
-             "--socket", socket, "--state", os.path.join(folder, "state"), "--node-name", "bench",
+             "--socket", socket, "--state", os.path.join(folder, "state"), "--node-name", "bench-" + os.path.basename(folder),
              "--kubeconfig", os.path.join(os.path.dirname(folder), "kubeconfig")] + options, stderr=self.log)
 
     def wait(self):
