@@ -11,7 +11,7 @@
 #include "lib/base/memory.h"
 #include "lib/objects/live.h"
 
-#define NAME           "kubernetes"
+#define NAME           FENCE_KUBERNETES_SOURCE
 #define CONFIG_MAPS    ((unsigned int)FENCE_OBJECT_KINDS)
 #define ADDRESS_SLICES (CONFIG_MAPS + 1)
 /* Below so many objects in a list, giving memory back costs more than it is worth. */

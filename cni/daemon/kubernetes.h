@@ -16,6 +16,9 @@
 #include "lib/kube/kube.h"
 #include "lib/objects/store.h"
 
+/* What the store calls objects of the API that are no ConfigMap's. */
+#define FENCE_KUBERNETES_SOURCE "kubernetes"
+
 /* The most kinds that are asked for; numbers below fence_kubernetes_count name them. */
 #define FENCE_KUBERNETES_RESOURCES 11
 

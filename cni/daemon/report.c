@@ -19,7 +19,6 @@
 
 #define NS_PER_S  1000000000ull
 #define NS_PER_MS 1000000ull
-#define SOURCE    "kubernetes" /* what the store calls objects of the API */
 /* All nodes together write so many reports in a second at most. */
 #define RATE      50u
 
@@ -53,7 +52,7 @@ static int add_objects(const struct fence_daemon *daemon, enum fence_kind kind,
                                        .content = objects[i]->policy.content,
                                        .over = fence_policy_is_over(objects[i], now)};
 
-        if (!unit || strcmp(unit, SOURCE) != 0)
+        if (!unit || strcmp(unit, FENCE_KUBERNETES_SOURCE) != 0)
             continue;
         if (add_view(views, &view, fence_object_id(objects[i])) < 0)
             return -ENOMEM;
@@ -94,7 +93,7 @@ int fence_report_views(const struct fence_daemon *daemon, struct fence_report_vi
     if (count)
         qsort(ret_views->items, count, sizeof(*ret_views->items), by_id);
     for (size_t i = 0; i < problem_count && r == 0; i++)
-        if (!problems[i].warning && strcmp(problems[i].unit, SOURCE) == 0 &&
+        if (!problems[i].warning && strcmp(problems[i].unit, FENCE_KUBERNETES_SOURCE) == 0 &&
             fence_desk_kind_of(problems[i].id) != FENCE_DESK_KINDS)
             r = add_refusal(ret_views, count, &problems[i]);
     if (r < 0)

@@ -12,7 +12,6 @@
 #include "lib/base/memory.h"
 #include "lib/kube/backoff.h"
 
-#define NS_PER_US 1000u
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
 /* FENCE_REPORT_CALLS in each: ten statuses a second at most. */
@@ -215,7 +214,7 @@ static void object_answered(void *context, const struct fence_kube_answer *answe
         return;
     }
     if (fence_event_format(&telling->refusal, answer->json, daemon->options.node_name,
-                           (int64_t)(fence_clock_wall_ns() / NS_PER_US), &telling->texts) < 0) {
+                           fence_clock_wall_ns(), &telling->texts) < 0) {
         stop_telling(telling);
         return;
     }
@@ -276,7 +275,7 @@ static int see_refusals(const struct fence_daemon *daemon, struct fence_event_bo
 
     fence_event_book_begin(book);
     for (size_t i = 0; i < count && r == 0; i++)
-        if (!problems[i].warning && strcmp(problems[i].unit, "kubernetes") == 0 &&
+        if (!problems[i].warning && strcmp(problems[i].unit, FENCE_KUBERNETES_SOURCE) == 0 &&
             fence_event_object_path(problems[i].id, path, sizeof(path)))
             r = fence_event_book_refused(book, problems[i].id, problems[i].text);
     fence_event_book_end(book);
@@ -310,10 +309,11 @@ static void timer_fired(void *context)
     if (!writer->kube)
         return;
     missing = unlisted(writer, &state);
-    if (missing) {
-        set_problem(daemon, missing, state.problem);
+    if (missing || !writer->listed)
+        set_problem(daemon, missing ? missing : "", missing ? state.problem : "");
+    writer->listed = !missing;
+    if (missing)
         return;
-    }
     /* without memory it is as it was, until the next tick */
     if (!fence_sources_all_seen(&daemon->sources) || see(daemon) < 0 ||
         fence_clock_boot_ns() < writer->not_before)
@@ -361,6 +361,7 @@ static int begin(struct fence_daemon *daemon, struct fence_err *err)
                                          .context = daemon};
     int r;
 
+    writer->listed = false;
     writer->desk = fence_desk_new();
     writer->book = fence_event_book_new();
     if (!writer->desk || !writer->book)

@@ -46,6 +46,7 @@ struct fence_report_writer {
     struct fence_event_book *book;
     struct fence_report_writing writings[FENCE_REPORT_CALLS];
     struct fence_report_telling telling;
+    bool listed;               /* all kinds have been, since this daemon leads */
     uint64_t not_before;       /* boot time of the next write */
     unsigned int failures;     /* in a row */
     uint64_t statuses, events; /* written, since the start */

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
@@ -184,19 +183,6 @@ static bool is_free(const struct fence_lease *lease)
     return !*lease->record.holder || is_own(lease) || now(lease) >= runs_out_ns(lease);
 }
 
-/* MicroTime, as the API server wants it. */
-static void put_time(char *text, size_t size)
-{
-    uint64_t wall = fence_clock_wall_ns();
-    time_t seconds = (time_t)(wall / NS_PER_S);
-    struct tm parts;
-    size_t length;
-
-    gmtime_r(&seconds, &parts);
-    length = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + length, size - length, ".%06uZ", (unsigned int)(wall % NS_PER_S / 1000));
-}
-
 /* New string, NULL without memory. */
 static char *format_body(const struct fence_lease *lease)
 {
@@ -204,9 +190,9 @@ static char *format_body(const struct fence_lease *lease)
     cJSON *metadata = cJSON_AddObjectToObject(json, "metadata");
     cJSON *spec = cJSON_AddObjectToObject(json, "spec");
     bool own = is_own(lease), given = lease->step == STEP_GIVE;
-    char time[40], *text;
+    char time[FENCE_CLOCK_TEXT], *text;
 
-    put_time(time, sizeof(time));
+    fence_clock_format(fence_clock_wall_ns(), time);
     cJSON_AddStringToObject(json, "apiVersion", "coordination.k8s.io/v1");
     cJSON_AddStringToObject(json, "kind", "Lease");
     cJSON_AddStringToObject(metadata, "name", lease->options.name);

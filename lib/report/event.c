@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* uthash ends the process when memory does, unless told otherwise. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/hash.h"
 #include "lib/base/memory.h"
 #include "lib/report/text.h"
@@ -242,17 +242,6 @@ static void add_regarding(cJSON *json, size_t kind, const cJSON *metadata)
     cJSON_AddStringToObject(regarding, "resourceVersion", text_in(metadata, "resourceVersion"));
 }
 
-static void put_time(int64_t now_us, char *text, size_t size)
-{
-    time_t seconds = (time_t)(now_us / US_PER_S);
-    struct tm parts;
-    size_t length;
-
-    gmtime_r(&seconds, &parts);
-    length = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + length, size - length, ".%06uZ", (unsigned int)(now_us % US_PER_S));
-}
-
 static void put_name(const struct fence_event_refusal *refusal, const cJSON *metadata, char *text,
                      size_t size)
 {
@@ -275,7 +264,7 @@ static void put_name(const struct fence_event_refusal *refusal, const cJSON *met
 }
 
 static char *format_body(const struct fence_event_refusal *refusal, const cJSON *metadata,
-                         const char *instance, int64_t now_us)
+                         const char *instance, uint64_t now_ns)
 {
     size_t kind = kind_of(refusal->id);
     cJSON *json = cJSON_CreateObject(), *own;
@@ -288,7 +277,7 @@ static char *format_body(const struct fence_event_refusal *refusal, const cJSON 
     cJSON_AddStringToObject(own, "name", text);
     cJSON_AddStringToObject(own, "namespace",
                             kinds[kind].is_wide ? "default" : text_in(metadata, "namespace"));
-    put_time(now_us, text, sizeof(text));
+    fence_clock_format(now_ns, text);
     cJSON_AddStringToObject(json, "eventTime", text);
     cJSON_AddStringToObject(json, "type", "Warning");
     cJSON_AddStringToObject(json, "reason", "Refused");
@@ -304,7 +293,7 @@ static char *format_body(const struct fence_event_refusal *refusal, const cJSON 
 }
 
 int fence_event_format(const struct fence_event_refusal *refusal, const cJSON *object,
-                       const char *instance, int64_t now_us, struct fence_event_texts *ret_texts)
+                       const char *instance, uint64_t now_ns, struct fence_event_texts *ret_texts)
 {
     const cJSON *metadata = cJSON_GetObjectItemCaseSensitive(object, "metadata");
     size_t kind = kind_of(refusal->id);
@@ -315,6 +304,6 @@ int fence_event_format(const struct fence_event_refusal *refusal, const cJSON *o
     snprintf(ret_texts->path, sizeof(ret_texts->path),
              "/apis/events.k8s.io/v1/namespaces/%s/events",
              kinds[kind].is_wide ? "default" : text_in(metadata, "namespace"));
-    ret_texts->body = format_body(refusal, metadata, instance, now_us);
+    ret_texts->body = format_body(refusal, metadata, instance, now_ns);
     return ret_texts->body ? 0 : -ENOMEM;
 }

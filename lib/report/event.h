@@ -48,4 +48,4 @@ struct fence_event_texts {
 /* `object` as the API has it; `instance`: who tells it. -ENOMEM, -EINVAL: it is no
  * such object. */
 int fence_event_format(const struct fence_event_refusal *refusal, const cJSON *object,
-                       const char *instance, int64_t now_us, struct fence_event_texts *ret_texts);
+                       const char *instance, uint64_t now_ns, struct fence_event_texts *ret_texts);

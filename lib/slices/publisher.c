@@ -52,7 +52,8 @@ struct fence_publisher {
     uint64_t not_before; /* the server has asked for patience */
     unsigned int failed; /* in a row */
     uint64_t writes, bytes, failures;
-    struct fence_err problem;
+    struct fence_err unlisted; /* what keeps a kind from being listed */
+    struct fence_err problem;  /* of writing */
     int epoll_fd, timer_fd;
 };
 
@@ -135,12 +136,13 @@ static bool all_listed(struct fence_publisher *publisher)
 {
     struct fence_kube_state state;
 
+    publisher->unlisted.text[0] = '\0';
     for (unsigned int i = 0; i < FENCE_ARRAY_SIZE(resources); i++) {
         fence_kube_state(publisher->kube, i, &state);
         if (state.listed && state.phase != FENCE_KUBE_ABSENT)
             continue;
-        fence_err_set(&publisher->problem, 0, "%s: %s", resources[i].kind,
-                      *state.problem ? state.problem : "the first list is on its way");
+        if (*state.problem)
+            fence_err_set(&publisher->unlisted, 0, "%s: %s", resources[i].kind, state.problem);
         return false;
     }
     return true;
@@ -368,10 +370,11 @@ void fence_publisher_state(const struct fence_publisher *publisher,
 {
     struct fence_kube_state state;
 
-    *ret_state = (struct fence_publisher_state){.writes = publisher->writes,
-                                                .bytes = publisher->bytes,
-                                                .failures = publisher->failures,
-                                                .problem = publisher->problem.text};
+    *ret_state = (struct fence_publisher_state){
+        .writes = publisher->writes,
+        .bytes = publisher->bytes,
+        .failures = publisher->failures,
+        .problem = *publisher->unlisted.text ? publisher->unlisted.text : publisher->problem.text};
     fence_packer_count(publisher->packer, &ret_state->count);
     for (unsigned int i = 0; i < FENCE_ARRAY_SIZE(resources); i++) {
         fence_kube_state(publisher->kube, i, &state);

@@ -125,6 +125,8 @@ kill -TERM "${daemons[$second]}"
 wait "${daemons[$second]}" || lab_fail "$second did not end well"
 third=${rest[0]}
 [ "$third" = "$second" ] && third=${rest[1]}
+eventually "$third publishes" 20 status_is "$third" .addressSlices.publishes true
+eventually "all is right, and it says so" 20 status_is "$third" '[.addressSlices.pending, .addressSlices.complete, .addressSlices.problem]' '[0,true,""]'
 begun=$(date +%s%N)
 pods 3010 3020
 know 3017 "$third"

@@ -113,7 +113,7 @@ static cJSON *format(const char *id, const char *text, const char *object, char 
 
     snprintf(refusal.id, sizeof(refusal.id), "%s", id);
     snprintf(refusal.text, sizeof(refusal.text), "%s", text);
-    assert_int_equal(fence_event_format(&refusal, json, "node-a", 1800000000000007, &texts), 0);
+    assert_int_equal(fence_event_format(&refusal, json, "node-a", 1800000000000007000, &texts), 0);
     memcpy(path, texts.path, sizeof(texts.path));
     event = cJSON_Parse(texts.body);
     assert_non_null(event);
