@@ -5,8 +5,8 @@
  * clock, takes it with the version that it saw. For what may be done twice without harm: between
  * two holders there may be a moment in which both believe that they are it.
  *
- * Thousands may want it: each looks the less often the higher its rank, so that all of them
- * together ask about once a second.
+ * Thousands may want it: each looks the less often the higher its rank, so that 5,000 of them
+ * together ask two to four times a second.
  */
 #pragma once
 
