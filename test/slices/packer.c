@@ -170,6 +170,34 @@ static void tell(struct fence_packer *packer, enum fence_packer_kind kind, const
     cJSON_Delete(json);
 }
 
+/* The watch tells of another's write before our own is answered: ours is written again. */
+static void who_writes_after_us_is_undone(void **state)
+{
+    struct fence_packer *packer = fence_packer_new(1);
+    struct fence_packer_write write;
+    char text[256], name[80];
+
+    (void)state;
+    assert_int_equal(fence_packer_start(packer), 0);
+    tell(packer, FENCE_PACKER_POD,
+         "{\"metadata\":{\"name\":\"p\",\"namespace\":\"x\"},\"spec\":{\"nodeName\":\"n\"},"
+         "\"status\":{\"podIP\":\"10.0.0.1\"}}");
+    assert_true(fence_packer_next(packer, 1, &write));
+    assert_string_equal(write.method, "POST");
+    snprintf(name, sizeof(name), "%s", write.name);
+    snprintf(text, sizeof(text), "{\"metadata\":{\"name\":\"%s\",\"resourceVersion\":\"6\"}}",
+             name);
+    tell(packer, FENCE_PACKER_SLICE, text);
+    free(write.body);
+    fence_packer_answered(packer, name, true, "5", 0);
+    assert_true(fence_packer_next(packer, 1, &write));
+    assert_string_equal(write.method, "PUT");
+    assert_string_equal(write.name, name);
+    assert_non_null(strstr(write.body, "\"resourceVersion\":\"6\""));
+    free(write.body);
+    fence_packer_free(&packer);
+}
+
 /* What others have put there is not ours, or is not right: it goes. */
 static void foreign_slices_go(void **state)
 {
@@ -252,9 +280,13 @@ static void sizes_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(publishes_all),     cmocka_unit_test(follows_changes),
-        cmocka_unit_test(is_taken_over),     cmocka_unit_test(two_writers_end_clean),
-        cmocka_unit_test(foreign_slices_go), cmocka_unit_test(sizes_are_bounded),
+        cmocka_unit_test(publishes_all),
+        cmocka_unit_test(follows_changes),
+        cmocka_unit_test(is_taken_over),
+        cmocka_unit_test(two_writers_end_clean),
+        cmocka_unit_test(who_writes_after_us_is_undone),
+        cmocka_unit_test(foreign_slices_go),
+        cmocka_unit_test(sizes_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
