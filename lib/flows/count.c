@@ -192,7 +192,9 @@ static int add_named(struct fence_flow_book *book, const struct book_cursor *cur
 
     if (!flow)
         return -ENOMEM;
-    if (book_flow_has_remote(flow) && (!flow->remotes || flow->remotes->heard < BOOK_HEARD_ENOUGH))
+    /* all else is told anyway, with its addresses */
+    if (key.verdict == FENCE_FLOW_FORWARDED && book_flow_has_remote(flow) &&
+        (!flow->remotes || flow->remotes->heard < BOOK_HEARD_ENOUGH))
         book->listen_until = book->look + BOOK_LISTEN_LOOKS;
     return add_count(book, flow, count, from);
 }

@@ -268,12 +268,18 @@ static void test_addresses_of_the_world(void **state)
 {
     struct world *world = *state;
     const struct fence_flow_key key = world_key(FENCE_IDENTITY_WORLD, 300, 443);
+    struct fence_flow_key dropped = world_key(FENCE_IDENTITY_WORLD, 300, 80);
     struct fence_flow_seen seen;
     char text[FENCE_ADDR_TEXT];
 
+    /* what is dropped is told, whoever listens */
+    dropped.verdict = dropped.shadow = FENCE_DENY;
+    world_count(world, &dropped);
+    world_look(world, 1);
+    assert_int_equal(world_flows(world), 1);
     assert_false(fence_flow_book_wants_remotes(world->book));
     tell_from_world(world, "192.0.2.7", FENCE_ALLOW); /* before the map was looked at */
-    assert_int_equal(world_flows(world), 0);
+    assert_int_equal(world_flows(world), 1);
     world_count(world, &key);
     world_look(world, 1);
     assert_true(fence_flow_book_wants_remotes(world->book));
