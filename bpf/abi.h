@@ -16,7 +16,7 @@
 #include "bpf/reasons.h"
 #include "bpf/report.h"
 
-#define FENCE_ABI_VERSION 5
+#define FENCE_ABI_VERSION 6
 #ifdef FENCE_NEXT_LAYOUT /* test programs that take over: test/programs */
 #    undef FENCE_ABI_VERSION
 #    define FENCE_ABI_VERSION FENCE_NEXT_LAYOUT
@@ -362,27 +362,30 @@ enum fence_pair_flag {
  * address). Good for one epoch. Kernel only.
  */
 struct fence_pair {
+    /* what most packets need, first: two cache lines */
     __u64 epoch; /* 1 + epochs.all + the remote address's; 0 = empty */
     struct fence_addr local;
     struct fence_addr remote;
     __u64 expires; /* jiffies at which another set takes over; ~0 = never */
     __u32 ifindex;
+    __u16 epoch_bucket; /* of the remote address */
+    __u16 opened;       /* index in `opened` */
+    __u16 slot;
+    __u8 local_number; /* enum fence_local_number */
+    __u8 flags;        /* enum fence_pair_flag */
+    __u32 neighbour;   /* ifindex of the endpoint of this node that has the remote address, or 0 */
+    __u32 ends;        /* fence_table_ends of its addresses */
+    __u32 shaking;     /* ports of a SYN that has passed and was not followed yet, 0 = none */
+    struct fence_interval memo; /* the last one searched for; `low` is FENCE_MEMO_TAG */
+    __u8 mac[6];                /* of the pod */
+    __u16 peer_flags;
+    __u32 mark; /* of what the pod sends, 0 = not asked yet: see mark.bpf.h */
+    struct fence_policy_table tables[FENCE_DIRECTIONS];
     __u32 set; /* in force */
     __u32 identity;
     __u32 endpoint_flags;
     __u32 peer;
     __u32 peer_identity;
-    __u16 peer_flags;
-    __u16 epoch_bucket; /* of the remote address */
-    __u32 mark;         /* of what the pod sends, 0 = not asked yet: see mark.bpf.h */
-    struct fence_policy_table tables[FENCE_DIRECTIONS];
-    struct fence_interval memo; /* the last one searched for; `low` is FENCE_MEMO_TAG */
-    __u16 slot;
-    __u8 local_number; /* enum fence_local_number */
-    __u8 flags;        /* enum fence_pair_flag */
-    __u8 mac[6];       /* of the pod */
-    __u16 opened;      /* index in `opened` */
-    __u32 neighbour;   /* ifindex of the endpoint of this node that has the remote address, or 0 */
 };
 #define FENCE_MEMO_TAG(direction, position)                                                        \
     (1u << 31 | (__u32)(direction) << 30 | (__u32)(position))
@@ -531,7 +534,7 @@ FENCE_ASSERT_SIZE(fence_usage, 16);
 FENCE_ASSERT_SIZE(fence_opened, 8);
 _Static_assert(FENCE_MAX_OPENED == 65536, "fence_pair.opened has 16 bits");
 FENCE_ASSERT_SIZE(fence_epochs, 2056);
-FENCE_ASSERT_SIZE(fence_pair, 128);
+FENCE_ASSERT_SIZE(fence_pair, 136);
 FENCE_ASSERT_SIZE(fence_fragment_key, 48);
 FENCE_ASSERT_SIZE(fence_fragment, 16);
 FENCE_ASSERT_SIZE(fence_settings, 112);

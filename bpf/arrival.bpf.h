@@ -59,7 +59,7 @@ fence_inline int arrival_fits(const struct __sk_buff *skb, const struct packet *
  * of; 0: none has. */
 fence_step __u32 arrival_true_neighbour(const struct packet *packet, const struct fence_pair *pair)
 {
-    struct fence_connection_key key;
+    struct connection_key key;
     struct fence_addr *learnt, source;
     struct found found;
     __u32 *neighbour;
@@ -68,9 +68,10 @@ fence_step __u32 arrival_true_neighbour(const struct packet *packet, const struc
         return 0;
     source = packet->true_source;
     if (!packet->has_true_source) {
-        connection_key(pair, &packet->outer, 0, &key);
+        connection_key(pair, &packet->outer, 0, packet->secret, &key);
         connection_find(packet, &key, &found);
-        learnt = found.state & FENCE_CONN_TRANSLATED ? bpf_map_lookup_elem(&origins, &key) : NULL;
+        learnt =
+            found.state & FENCE_CONN_TRANSLATED ? bpf_map_lookup_elem(&origins, &key.id) : NULL;
         if (!learnt)
             return 0;
         source = *learnt;
@@ -106,14 +107,14 @@ fence_step int arrival_is_unknown(struct __sk_buff *skb, struct packet *packet,
 fence_step int arrival_judge_unknown(struct packet *packet, struct fence_pair *pair,
                                      struct judgement *judgement)
 {
-    struct fence_connection_key key;
+    struct connection_key key;
     struct question question = {};
     __u32 identity;
 
     if (!packet || !pair || !judgement)
         return 0;
     identity = pair->identity;
-    connection_key(pair, &packet->outer, 0, &key);
+    connection_key(pair, &packet->outer, 0, packet->secret, &key);
     question.direction = FENCE_INGRESS;
     question.position = FENCE_POSITION(packet->outer.protocol, packet_port(packet));
     judgement->set = pair->set;

@@ -38,22 +38,25 @@
 
 /* `local` is the key's field, `ports` the local port and the remote one. */
 fence_inline void connection_key_of(const struct fence_pair *pair, __u8 protocol, __u64 local,
-                                    __u32 ports, struct fence_connection_key *key)
+                                    __u32 ports, struct fence_connection_key *id)
 {
-    key->remote = pair->remote;
+    id->remote = pair->remote;
     /* in one store, as it is read: see address_from_ipv4 */
-    key->words[2] = ports | (__u64)pair->slot << 32 | (__u64)protocol << 48 | local << 56;
+    id->words[2] = ports | (__u64)pair->slot << 32 | (__u64)protocol << 48 | local << 56;
 }
 
-/* Of a protocol with ports. `local_is_source`: the pod sent what the tuple describes. */
+/* Of a protocol with ports. `local_is_source`: the pod sent what the tuple describes. `secret` is
+ * settings.hash_key. */
 fence_inline void connection_key_ports(const struct fence_pair *pair, const struct tuple *tuple,
-                                       int local_is_source, struct fence_connection_key *key)
+                                       int local_is_source, const __u64 secret[2],
+                                       struct connection_key *key)
 {
     __u32 ports = tuple->source_port | (__u32)tuple->destination_port << 16;
 
     if (!local_is_source)
         ports = ports << 16 | ports >> 16;
-    connection_key_of(pair, tuple->protocol, pair->local_number, ports, key);
+    connection_key_of(pair, tuple->protocol, pair->local_number, ports, &key->id);
+    key->hash = fence_table_hash(&key->id, pair->ends, secret);
 }
 
 /*
@@ -61,27 +64,29 @@ fence_inline void connection_key_ports(const struct fence_pair *pair, const stru
  * neither passes as the answer to the other.
  */
 fence_inline void connection_key(const struct fence_pair *pair, const struct tuple *tuple,
-                                 int local_is_source, struct fence_connection_key *key)
+                                 int local_is_source, const __u64 secret[2],
+                                 struct connection_key *key)
 {
     __u64 local = pair->local_number;
 
     if (!is_icmp(tuple->protocol)) {
-        connection_key_ports(pair, tuple, local_is_source, key);
+        connection_key_ports(pair, tuple, local_is_source, secret, key);
         return;
     }
     if (icmp_is_reply(tuple->protocol, tuple->icmp_type) == !!local_is_source)
         local |= FENCE_LOCAL_ASKED;
     connection_key_of(pair, tuple->protocol, local,
-                      tuple->source_port | (__u32)tuple->destination_port << 16, key);
+                      tuple->source_port | (__u32)tuple->destination_port << 16, &key->id);
+    key->hash = fence_table_hash(&key->id, pair->ends, secret);
 }
 
 /* Destination of a connection that was opened in `direction`. */
-fence_inline __u32 connection_position(const struct fence_connection_key *key, __u32 direction)
+fence_inline __u32 connection_position(const struct connection_key *key, __u32 direction)
 {
-    __u16 port =
-        direction == FENCE_EGRESS || is_icmp(key->protocol) ? key->remote_port : key->local_port;
+    __u16 port = direction == FENCE_EGRESS || is_icmp(key->id.protocol) ? key->id.remote_port
+                                                                        : key->id.local_port;
 
-    return FENCE_POSITION(key->protocol, port);
+    return FENCE_POSITION(key->id.protocol, port);
 }
 
 fence_inline __u32 connection_direction(__u64 state)
@@ -100,13 +105,13 @@ fence_inline int connection_usable(const struct packet *packet, __u8 protocol, _
 }
 
 /* A usable entry, or none. */
-fence_step int connection_find(const struct packet *packet, const struct fence_connection_key *key,
+fence_step int connection_find(const struct packet *packet, const struct connection_key *key,
                                struct found *found)
 {
     if (!packet || !key || !found)
         return 0;
     table_find(packet, key, found);
-    if (!connection_usable(packet, key->protocol, found->state))
+    if (!connection_usable(packet, key->id.protocol, found->state))
         found->state = 0;
     return 0;
 }
@@ -122,28 +127,29 @@ fence_inline __u32 connection_note(const struct packet *packet, const struct fen
     if (!pair_opened)
         return 1;
     before = pair_opened->stamps[direction & 1];
-    pair_opened->stamps[direction & 1] = now;
+    /* all packets of the pair read it, on other CPUs too: written once a tick */
+    if (before != now)
+        pair_opened->stamps[direction & 1] = now;
     return now - before >= packet->hz;
 }
 
 /* For connection_recall_source. A step of its own: its copies would deepen every packet's stack. */
-fence_step int connection_keep_source(const struct packet *packet,
-                                      const struct fence_connection_key *key)
+fence_step int connection_keep_source(const struct packet *packet, const struct connection_key *key)
 {
     struct fence_connection_key copy;
     struct fence_addr source;
 
     if (!packet || !key)
         return 0;
-    copy = *key;
+    copy = key->id;
     source = packet->true_source;
     bpf_map_update_elem(&origins, &copy, &source, BPF_ANY);
     return 0;
 }
 
 /* A new entry, half-open. `direction` is the opener's. Returns what connection_note does. */
-fence_inline __u32 connection_open(const struct packet *packet, const struct fence_pair *pair,
-                                   const struct fence_connection_key *key,
+fence_inline __u32 connection_open(const struct packet *packet, struct fence_pair *pair,
+                                   const struct connection_key *key,
                                    const struct judgement *judgement, __u32 direction)
 {
     __u32 flags = judgement->flags | (direction == FENCE_INGRESS ? FENCE_CONN_INGRESS : 0);
@@ -152,6 +158,8 @@ fence_inline __u32 connection_open(const struct packet *packet, const struct fen
     if (packet->probe)
         return 0;
     fresh = connection_note(packet, pair, direction);
+    if (packet->tcp_flags & TCP_BIT_SYN)
+        pair->shaking = packet_port_word(packet);
     /* from its beginning only */
     if (packet->is_direct &&
         (packet->outer.protocol != IPPROTO_TCP || (packet->tcp_flags & TCP_BIT_SYN)))
@@ -219,8 +227,8 @@ fence_inline void connection_cut(const struct packet *packet, const struct fence
 
 /* A packet of a known connection. Fills in the judgement. */
 fence_inline void connection_continue(const struct packet *packet, struct fence_pair *pair,
-                                      const struct fence_connection_key *key,
-                                      const struct found *found, struct judgement *judgement)
+                                      const struct connection_key *key, const struct found *found,
+                                      struct judgement *judgement)
 {
     struct question question = {
         .direction = connection_direction(found->state),
@@ -325,8 +333,7 @@ fence_inline int connection_looks_answered(const struct packet *packet)
  * gets that connection's judgement.
  */
 fence_step int connection_reverse(const struct packet *packet, struct fence_pair *pair,
-                                  const struct fence_connection_key *key,
-                                  struct judgement *judgement)
+                                  const struct connection_key *key, struct judgement *judgement)
 {
     struct judgement reverse = {};
     struct question question = {};
@@ -353,7 +360,7 @@ fence_step int connection_reverse(const struct packet *packet, struct fence_pair
 /* A packet without an entry, or a SYN. Fills in the judgement and returns the opener's direction.
  */
 fence_inline __u32 connection_judge_new(const struct packet *packet, struct fence_pair *pair,
-                                        const struct fence_connection_key *key,
+                                        const struct connection_key *key,
                                         struct judgement *judgement)
 {
     struct question question = {
@@ -363,9 +370,9 @@ fence_inline __u32 connection_judge_new(const struct packet *packet, struct fenc
     };
 
     /* a reply has the type of a reply, not of the request that the entry would have */
-    if (is_icmp(key->protocol) && icmp_is_reply(key->protocol, packet->outer.icmp_type))
-        question.position =
-            FENCE_POSITION(key->protocol, packet->outer.icmp_type << 8 | packet->outer.icmp_code);
+    if (is_icmp(key->id.protocol) && icmp_is_reply(key->id.protocol, packet->outer.icmp_type))
+        question.position = FENCE_POSITION(key->id.protocol,
+                                           packet->outer.icmp_type << 8 | packet->outer.icmp_code);
     judge_again(pair, &question, judgement);
     if (packet->probe || (judgement->verdict == FENCE_ALLOW && !connection_looks_answered(packet)))
         return packet->direction;
@@ -391,8 +398,7 @@ fence_inline int connection_may_replace(const struct packet *packet, const struc
 
 /* Fill the pair of the true source, which is remembered where the packet does not show it. -1: it
  * is not known any more. */
-fence_step int connection_recall_source(struct packet *packet,
-                                        const struct fence_connection_key *key)
+fence_step int connection_recall_source(struct packet *packet, const struct connection_key *key)
 {
     struct fence_connection_key copy;
     struct fence_addr *learnt;
@@ -400,7 +406,7 @@ fence_step int connection_recall_source(struct packet *packet,
     if (!packet || !key)
         return -1;
     if (!packet->has_true_source) {
-        copy = *key;
+        copy = key->id;
         learnt = bpf_map_lookup_elem(&origins, &copy);
         if (!learnt)
             return -1;
@@ -414,7 +420,7 @@ fence_step int connection_recall_source(struct packet *packet,
  * node. `pair` is not to be used afterwards: both may have one place.
  */
 fence_inline struct fence_pair *connection_true_pair(struct packet *packet, struct fence_pair *pair,
-                                                     const struct fence_connection_key *key)
+                                                     const struct connection_key *key)
 {
     if (connection_recall_source(packet, key) < 0)
         return pair;
@@ -439,7 +445,7 @@ fence_inline void connection_opened(const struct packet *packet, const struct fe
 fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
                                 struct judgement *judgement)
 {
-    struct fence_connection_key key;
+    struct connection_key key;
     struct found found = {};
     __u32 direction, fresh;
     int is_syn;
@@ -448,7 +454,7 @@ fence_step int connection_judge(struct packet *packet, struct fence_pair *pair,
         return 0;
     is_syn = packet->outer.protocol == IPPROTO_TCP &&
              (packet->tcp_flags & (TCP_BIT_SYN | TCP_BIT_ACK)) == TCP_BIT_SYN;
-    connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
+    connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, packet->secret, &key);
     if (!packet->probe)
         connection_find(packet, &key, &found);
     mark_check(packet, found.state);
@@ -517,7 +523,7 @@ fence_step int connection_judge_quoted(const struct packet *packet, const struct
     int pod_sent;
     struct judgement judgement = {};
     struct question question = {};
-    struct fence_connection_key key;
+    struct connection_key key;
     struct fence_pair *pair;
     struct found found;
 
@@ -528,7 +534,7 @@ fence_step int connection_judge_quoted(const struct packet *packet, const struct
                     pod_sent ? &quoted->destination : &quoted->source);
     if (!pair)
         return FENCE_REASON_UNRELATED;
-    connection_key(pair, quoted, pod_sent, &key);
+    connection_key(pair, quoted, pod_sent, packet->secret, &key);
     connection_find(packet, &key, &found);
     if (!found.state)
         return FENCE_REASON_UNRELATED;

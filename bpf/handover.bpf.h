@@ -128,14 +128,14 @@ fence_step int handover_quick(struct __sk_buff *skb, struct packet *packet, stru
     __u32 sender;
     int action = TC_ACT_UNSPEC;
 
-    if (!packet || !pair || !quick_is_ordinary(packet, pair))
+    if (!packet || !pair || !quick_continues(packet, pair))
         return TC_ACT_UNSPEC;
     sender = packet->ifindex;
     if (!quick_by_entry(packet, pair, FENCE_CONN_DIRECT))
         return TC_ACT_UNSPEC;
     handover_turn(packet, pair->neighbour, FENCE_INGRESS);
     receiver = pair_find(packet, packet->secret, &packet->outer.destination, &packet->outer.source);
-    if (receiver && handover_receives(receiver) && quick_is_ordinary(packet, receiver) &&
+    if (receiver && handover_receives(receiver) && quick_continues(packet, receiver) &&
         quick_by_entry(packet, receiver, FENCE_CONN_DIRECT))
         action = handover_deliver(skb, packet, receiver);
     if (action == TC_ACT_REDIRECT)
@@ -147,12 +147,12 @@ fence_step int handover_quick(struct __sk_buff *skb, struct packet *packet, stru
 /* Is the packet's connection direct? */
 fence_step int handover_is_direct(const struct packet *packet, const struct fence_pair *pair)
 {
-    struct fence_connection_key key;
+    struct connection_key key;
     struct found found;
 
     if (!packet || !pair)
         return 0;
-    connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
+    connection_key(pair, &packet->outer, packet->direction == FENCE_EGRESS, packet->secret, &key);
     connection_find(packet, &key, &found);
     return !!(found.state & FENCE_CONN_DIRECT);
 }

@@ -159,6 +159,12 @@ fence_inline const struct fence_addr *packet_remote(const struct packet *packet)
     return packet->direction == FENCE_EGRESS ? &packet->outer.destination : &packet->outer.source;
 }
 
+/* Both ports in one word. */
+fence_inline __u32 packet_port_word(const struct packet *packet)
+{
+    return (__u32)packet->outer.source_port << 16 | (__u32)packet->outer.destination_port;
+}
+
 /* As it is reported: ICMP has no ports, but a type and a code of its own. (In its tuple is what
  * finds its connection: parse_icmp_tuple.) */
 fence_inline __u16 packet_source_port(const struct packet *packet)

@@ -19,9 +19,9 @@
 #include "bpf/endpoint.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/packet.bpf.h"
-#include "bpf/pair.h"
 #include "bpf/peer.bpf.h"
 #include "bpf/policy.bpf.h"
+#include "bpf/table.h"
 
 fence_inline __u64 pair_hash(const struct packet *packet, const struct fence_addr *local,
                              const struct fence_addr *remote)
@@ -178,6 +178,7 @@ fence_inline int pair_look_up(const struct packet *packet, struct fence_pair *pa
         return -1;
     setting_flags = setting->flags;
     pair->opened = fence_pair_opened(hash, packet->secret);
+    pair->ends = fence_table_ends(&pair->local, &pair->remote, packet->secret);
     pair_set(pair, packet, endpoint);
     peer_resolve(setting_flags, &pair->remote, &peer);
     pair->ifindex = ifindex;
@@ -188,6 +189,7 @@ fence_inline int pair_look_up(const struct packet *packet, struct fence_pair *pa
     pair->peer_flags = peer.flags;
     pair->slot = endpoint->slot;
     pair->mark = 0;
+    pair->shaking = 0;
     pair_table(pair, peer.class, FENCE_EGRESS);
     pair_table(pair, peer.class, FENCE_INGRESS);
     neighbour = bpf_map_lookup_elem(&locals, &pair->remote);

@@ -237,7 +237,7 @@ fence_inline int short_way(struct __sk_buff *skb, struct packet *packet, struct 
         action = handover_quick(skb, packet, pair);
         return action == TC_ACT_UNSPEC ? TC_ACT_OK : action;
     }
-    if (!quick_is_ordinary(packet, pair) ||
+    if (!quick_continues(packet, pair) ||
         (direction == FENCE_INGRESS && !arrival_fits(skb, packet, pair->neighbour)))
         return TC_ACT_OK;
     return quick_allows(packet, pair) ? TC_ACT_UNSPEC : TC_ACT_OK;

@@ -130,9 +130,7 @@ fence_inline struct fence_pair *quick_pair(struct __sk_buff *skb, struct packet 
 /* One packet in 256 of each connection, by chance. */
 fence_inline int quick_is_sample(const struct packet *packet)
 {
-    __u32 mixed = (__u32)packet->outer.source_port << 16 | (__u32)packet->outer.destination_port;
-
-    return ((mixed ^ (__u32)packet->now) * 0x9e3779b1u) < 1u << 24;
+    return ((packet_port_word(packet) ^ (__u32)packet->now) * 0x9e3779b1u) < 1u << 24;
 }
 
 /* Neither opens nor ends anything, and the pair's tables say all. */
@@ -141,6 +139,21 @@ fence_inline int quick_is_ordinary(const struct packet *packet, const struct fen
     return (packet->outer.protocol != IPPROTO_TCP ||
             (packet->tcp_flags & PLAIN_TCP_MASK) == TCP_BIT_ACK) &&
            (pair->flags & FENCE_PAIR_ORDINARY);
+}
+
+/* Of a connection that has an entry, if it is what it seems: all but what opens or resets one. */
+fence_inline int quick_continues(const struct packet *packet, const struct fence_pair *pair)
+{
+    return (packet->outer.protocol != IPPROTO_TCP ||
+            (packet->tcp_flags & (TCP_BIT_RST | TCP_BIT_ACK)) == TCP_BIT_ACK) &&
+           (pair->flags & FENCE_PAIR_ORDINARY);
+}
+
+/* Follows the SYN that the pair has let through last: the handshake's end, which its entry is to
+ * show. */
+fence_inline int quick_follows(const struct packet *packet, const struct fence_pair *pair)
+{
+    return pair->shaking == packet_port_word(packet);
 }
 
 /* ---- what is known without a search --------------------------------------------------------- */
@@ -171,13 +184,12 @@ fence_inline int quick_is_alone(const struct packet *packet, const struct fence_
 fence_inline __u64 quick_state(const struct packet *packet, const struct fence_settings *setting,
                                const struct fence_pair *pair, const int direction)
 {
-    struct fence_connection_key key;
+    struct connection_key key;
     struct found found;
 
-    connection_key_ports(pair, &packet->outer, direction == FENCE_EGRESS, &key);
+    connection_key_ports(pair, &packet->outer, direction == FENCE_EGRESS, setting->hash_key, &key);
     found.state = 0;
-    found.bucket =
-        fence_table_first(fence_table_hash(&key, setting->hash_key), setting->bucket_mask);
+    found.bucket = fence_table_first(key.hash, setting->bucket_mask);
     bucket_find(&key, &found);
     return found.state;
 }
@@ -195,7 +207,7 @@ fence_inline int quick_passes(const struct packet *packet, const struct fence_se
     __u32 opener;
     __u64 state;
 
-    if (!quick_is_ordinary(packet, pair))
+    if (!quick_is_ordinary(packet, pair) || quick_follows(packet, pair))
         return 0;
     if (tuple->protocol == IPPROTO_TCP && quick_is_alone(packet, pair, direction))
         return 1;
@@ -236,25 +248,26 @@ fence_inline int quick_needs_no_entry(const struct packet *packet, struct fence_
 /* By its entry, which must have these flags. */
 fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pair, __u32 wanted)
 {
-    const __u64 unfit = FENCE_CONN_FROM_HOST | FENCE_CONN_CUT | FENCE_CONN_CLOSED;
+    const __u64 unfit = FENCE_CONN_FROM_HOST | FENCE_CONN_CUT;
     const __u64 settled = FENCE_CONN_REPLIED | FENCE_CONN_ESTABLISHED;
-    struct fence_connection_key key;
+    struct connection_key key;
     struct fence_interval *interval;
     struct found found;
     __u32 opener;
 
     if (!packet || !pair)
         return 0;
-    connection_key_ports(pair, &packet->outer, packet->direction == FENCE_EGRESS, &key);
+    connection_key_ports(pair, &packet->outer, packet->direction == FENCE_EGRESS, packet->secret,
+                         &key);
     table_find(packet, &key, &found);
     if (!found.state || (found.state & unfit) || (found.state & wanted) != wanted ||
-        fence_connection_expired(key.protocol, found.state, packet->now, packet->hz))
+        fence_connection_expired(key.id.protocol, found.state, packet->now, packet->hz))
         return 0;
     opener = connection_direction(found.state);
     interval = judge_interval(pair, opener, connection_position(&key, opener));
     if (!judge_passes(pair, interval))
         return 0;
-    if ((found.state & settled) != settled ||
+    if ((found.state & settled) != settled || (packet->tcp_flags & TCP_BIT_FIN) ||
         (__u32)packet->now - FENCE_STATE_SEEN(found.state) >= packet->hz)
         connection_advance(packet, &found, opener != packet->direction);
     return 1;
@@ -278,6 +291,12 @@ fence_step int quick_allows(const struct packet *packet, struct fence_pair *pair
 
     if (!packet || !pair)
         return 0;
+    if (quick_follows(packet, pair)) {
+        pair->shaking = 0;
+        return quick_by_entry(packet, pair, 0);
+    }
+    if (!quick_is_ordinary(packet, pair))
+        return quick_by_entry(packet, pair, 0);
     reply = quick_seems_reply(packet, pair);
     return (reply && quick_by_entry(packet, pair, 0)) || quick_needs_no_entry(packet, pair) ||
            (!reply && quick_by_entry(packet, pair, 0));

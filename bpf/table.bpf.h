@@ -2,7 +2,8 @@
 /*
  * The connection table: an open hash table in an array. A key has two buckets of four entries; a
  * look-up is a hash and one or two cache lines, without a helper call, and an insertion is the same
- * and two atomic operations.
+ * and two atomic operations. Both ends of a connection within the node have the same two buckets
+ * (table.h).
  *
  * An entry changes only through its `state`:
  *
@@ -27,15 +28,21 @@
 #include "bpf/packet.bpf.h"
 #include "bpf/table.h"
 
+/* Of an endpoint's connection, and where in the table it may be. */
+struct connection_key {
+    struct fence_connection_key id;
+    __u64 hash;
+};
+
 #define TABLE_STATE(connection) (*(volatile __u64 *)&(connection)->state)
 
 fence_inline int key_equal(const struct fence_connection *connection,
-                           const struct fence_connection_key *key)
+                           const struct connection_key *key)
 {
     const volatile __u64 *words = (const volatile __u64 *)connection;
 
-    return ((words[0] ^ key->words[0]) | (words[1] ^ key->words[1]) | (words[2] ^ key->words[2])) ==
-           0;
+    return ((words[0] ^ key->id.words[0]) | (words[1] ^ key->id.words[1]) |
+            (words[2] ^ key->id.words[2])) == 0;
 }
 
 /* The same entry's: what was read of it in between is of one owner. */
@@ -54,7 +61,7 @@ struct found {
 };
 
 /* An entry that lives and has this key. 1: it may also be in its second bucket. */
-fence_inline int bucket_find(const struct fence_connection_key *key, struct found *found)
+fence_inline int bucket_find(const struct connection_key *key, struct found *found)
 {
     __u32 index = found->bucket;
     struct fence_bucket *bucket = bpf_map_lookup_elem(&connections, &index);
@@ -67,7 +74,7 @@ fence_inline int bucket_find(const struct fence_connection_key *key, struct foun
         __u64 state;
 
         /* ports, slot and protocol tell most apart */
-        if (((const volatile __u64 *)connection)[2] != key->words[2])
+        if (((const volatile __u64 *)connection)[2] != key->id.words[2])
             continue;
         state = TABLE_STATE(connection);
         if ((state & (FENCE_CONN_LIVE | FENCE_CONN_BUSY)) == FENCE_CONN_LIVE &&
@@ -81,23 +88,21 @@ fence_inline int bucket_find(const struct fence_connection_key *key, struct foun
 }
 
 /* Where few entries are: a function of its own, so that the usual look stays short. */
-fence_step int table_find_second(const struct packet *packet,
-                                 const struct fence_connection_key *key, struct found *found)
+fence_step int table_find_second(const struct packet *packet, const struct connection_key *key,
+                                 struct found *found)
 {
     if (!packet || !key || !found)
         return 0;
-    found->bucket = fence_table_second(fence_table_hash(key, packet->secret), packet->bucket_mask);
+    found->bucket = fence_table_second(key->hash, packet->bucket_mask);
     return bucket_find(key, found);
 }
 
 /* Fill in `found`; the entry may have expired. */
-fence_inline void table_find(const struct packet *packet, const struct fence_connection_key *key,
+fence_inline void table_find(const struct packet *packet, const struct connection_key *key,
                              struct found *found)
 {
-    __u64 hash = fence_table_hash(key, packet->secret);
-
     found->state = 0;
-    found->bucket = fence_table_first(hash, packet->bucket_mask);
+    found->bucket = fence_table_first(key->hash, packet->bucket_mask);
     if (bucket_find(key, found))
         table_find_second(packet, key, found);
 }
@@ -149,7 +154,7 @@ fence_inline int has_more_than_share(const struct packet *packet, __u32 slot)
 }
 
 /* `full_share`: the endpoint has all that it may have without giving way. */
-fence_step int table_rank(const struct packet *packet, const struct fence_connection_key *key,
+fence_step int table_rank(const struct packet *packet, const struct connection_key *key,
                           const struct fence_connection *connection, int full_share)
 {
     __u64 state;
@@ -164,7 +169,7 @@ fence_step int table_rank(const struct packet *packet, const struct fence_connec
     if (!(state & FENCE_CONN_LIVE) || key_equal(connection, key) ||
         fence_connection_expired(connection->protocol, state, packet->now, packet->hz))
         return RANK_FREE;
-    is_own = connection->slot == key->slot;
+    is_own = connection->slot == key->id.slot;
     if (full_share && !is_own)
         return RANK_NONE;
     if ((state & (FENCE_CONN_CLOSED | FENCE_CONN_CUT)) == FENCE_CONN_CLOSED)
@@ -181,7 +186,7 @@ fence_step int table_rank(const struct packet *packet, const struct fence_connec
     return half_open ? RANK_OTHERS_HALF_OPEN : RANK_OTHERS;
 }
 
-fence_step int bucket_choose(const struct packet *packet, const struct fence_connection_key *key,
+fence_step int bucket_choose(const struct packet *packet, const struct connection_key *key,
                              int full_share, __u32 index, struct table_victim *victim)
 {
     struct fence_bucket *bucket = bpf_map_lookup_elem(&connections, &index);
@@ -232,7 +237,7 @@ fence_inline void count_usage(__u32 slot, __u64 old_state, __u32 old_slot)
 }
 
 /* Claim the victim's place and write the key. -1: another packet was first. */
-fence_inline int table_take(const struct packet *packet, const struct fence_connection_key *key,
+fence_inline int table_take(const struct packet *packet, const struct connection_key *key,
                             const struct table_victim *victim, __u32 flags)
 {
     __u32 index = victim->bucket;
@@ -248,9 +253,9 @@ fence_inline int table_take(const struct packet *packet, const struct fence_conn
     old_slot = connection->slot;
     if (__sync_val_compare_and_swap(&connection->state, state, busy) != state)
         return -1;
-    count_usage(key->slot, state, old_slot);
-    connection->remote = key->remote;
-    *(volatile __u64 *)&connection->local_port = key->words[2];
+    count_usage(key->id.slot, state, old_slot);
+    connection->remote = key->id.remote;
+    *(volatile __u64 *)&connection->local_port = key->id.words[2];
     /* no longer busy; with its result asked for it is ordered: the key is seen before it. An
      * addition, because somebody may set FENCE_CONN_SPILLED meanwhile. */
     return __sync_fetch_and_add(&connection->state,
@@ -258,30 +263,29 @@ fence_inline int table_take(const struct packet *packet, const struct fence_conn
 }
 
 /* A new entry. 0, or -1 when no entry may give way. */
-fence_step int table_insert(const struct packet *packet, const struct fence_connection_key *key,
+fence_step int table_insert(const struct packet *packet, const struct connection_key *key,
                             __u32 flags)
 {
     struct table_victim victim = {};
     struct fence_usage *mine;
     __u32 slot, first, second;
     int full_share;
-    __u64 hash;
 
     if (!packet || !key)
         return -1;
     /* not in its initialiser, which would be a constant in a map that is new at each load */
     victim.score = TABLE_SCORE(RANK_NONE, ~0u);
-    slot = key->slot;
+    slot = key->id.slot;
     mine = bpf_map_lookup_elem(&usage, &slot);
     if (!mine)
         return -1;
     full_share = mine->connections >= packet->share;
-    hash = fence_table_hash(key, packet->secret);
-    first = fence_table_first(hash, packet->bucket_mask);
-    second = fence_table_second(hash, packet->bucket_mask);
+    first = fence_table_first(key->hash, packet->bucket_mask);
+    second = fence_table_second(key->hash, packet->bucket_mask);
     bucket_choose(packet, key, full_share, first, &victim);
-    /* who has his share gives up what comes first; everybody else looks at all that there is */
-    if (TABLE_RANK(victim.score) > (full_share ? RANK_OWN : RANK_FREE)) {
+    /* who has his share gives up what comes first; everybody else looks on while somebody's
+     * connection would lose its entry */
+    if (TABLE_RANK(victim.score) > (full_share ? RANK_OWN : RANK_CLOSED)) {
         bucket_choose(packet, key, full_share, second, &victim);
         if (TABLE_RANK(victim.score) < RANK_NONE && victim.bucket != first)
             bucket_spill(first);

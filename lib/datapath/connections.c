@@ -171,13 +171,14 @@ struct ways {
 
 static struct ways ways_of(const struct fence_connection_table *table,
                            const struct fence_settings *settings,
-                           const struct fence_connection *entry)
+                           const struct fence_connection *entry, const struct fence_addr *local)
 {
+    __u32 ends = fence_table_ends(local, &entry->remote, settings->hash_key);
     struct fence_connection_key key;
     __u64 hash;
 
     memcpy(&key, entry, sizeof(key));
-    hash = fence_table_hash(&key, settings->hash_key);
+    hash = fence_table_hash(&key, ends, settings->hash_key);
     return (struct ways){
         {&table->buckets[fence_table_first(hash, settings->bucket_mask)],
          &table->buckets[fence_table_second(hash, settings->bucket_mask)]},
@@ -191,13 +192,14 @@ static struct fence_connection *way_of(const struct ways *ways, size_t i)
 
 int fence_connections_add(const struct fence_connection_table *table,
                           const struct fence_settings *settings,
-                          const struct fence_connection *entry, __u64 now)
+                          const struct fence_connection *entry, const struct fence_addr *local,
+                          __u64 now)
 {
     struct ways ways;
 
     if (entry->slot >= table->slot_count)
         return -EINVAL;
-    ways = ways_of(table, settings, entry);
+    ways = ways_of(table, settings, entry, local);
     for (size_t i = 0; i < WAYS_COUNT; i++) {
         struct fence_connection *place = way_of(&ways, i);
         __u64 state = __atomic_load_n(&place->state, __ATOMIC_RELAXED);
@@ -247,29 +249,29 @@ static int merge_into(struct fence_connection *place, const struct fence_connect
     return 0;
 }
 
-static int merge(const struct fence_connection_table *table, const struct fence_settings *settings,
-                 const struct fence_connection *entry)
+static int merge(const struct ways *ways, const struct fence_connection *entry)
 {
-    struct ways ways = ways_of(table, settings, entry);
     int found = 0;
 
     for (size_t i = 0; i < WAYS_COUNT; i++)
-        found |= merge_into(way_of(&ways, i), entry);
+        found |= merge_into(way_of(ways, i), entry);
     return found;
 }
 
 int fence_connections_put(const struct fence_connection_table *table,
                           const struct fence_settings *settings,
-                          const struct fence_connection *entry, __u64 now)
+                          const struct fence_connection *entry, const struct fence_addr *local,
+                          __u64 now)
 {
+    struct ways ways = ways_of(table, settings, entry, local);
     int r;
 
-    if (merge(table, settings, entry))
+    if (merge(&ways, entry))
         return 0;
-    r = fence_connections_add(table, settings, entry, now);
+    r = fence_connections_add(table, settings, entry, local, now);
     /* a packet may have been here in between: both then say the same */
     if (r == 0)
-        (void)merge(table, settings, entry);
+        (void)merge(&ways, entry);
     return r;
 }
 

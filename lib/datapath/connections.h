@@ -41,12 +41,14 @@ int fence_connections_each(const struct fence_connection_table *table, fence_con
                            void *context);
 
 /*
- * An entry from outside the kernel: key and flags of `entry`, LIVE is added. Takes a free or
- * expired place only: -ENOSPC when there is none.
+ * An entry from outside the kernel: key and flags of `entry`, LIVE is added; `local` is the
+ * address that entry->local stands for. Takes a free or expired place only: -ENOSPC when there is
+ * none.
  */
 int fence_connections_add(const struct fence_connection_table *table,
                           const struct fence_settings *settings,
-                          const struct fence_connection *entry, __u64 now);
+                          const struct fence_connection *entry, const struct fence_addr *local,
+                          __u64 now);
 
 /*
  * The same where a packet may have made one of this key: that one gets the direction of `entry` and
@@ -54,7 +56,8 @@ int fence_connections_add(const struct fence_connection_table *table,
  */
 int fence_connections_put(const struct fence_connection_table *table,
                           const struct fence_settings *settings,
-                          const struct fence_connection *entry, __u64 now);
+                          const struct fence_connection *entry, const struct fence_addr *local,
+                          __u64 now);
 
 /* Free all entries of the endpoint with this slot, which has none afterwards. */
 void fence_connections_forget(const struct fence_connection_table *table, __u32 slot);

@@ -250,7 +250,7 @@ static int write_seed(const struct fence_seed *seed, const struct fence_pins *pi
         bpf_map_update_elem(pins->maps[FENCE_MAP_ORIGINS], &seed->connection, &seed->origin,
                             BPF_ANY) < 0)
         return -ENOSPC;
-    return fence_connections_put(table, settings, &seed->connection, now);
+    return fence_connections_put(table, settings, &seed->connection, &seed->local, now);
 }
 
 size_t fence_seeds_write(const struct fence_seed_list *list, const struct fence_pins *pins,

@@ -9,7 +9,8 @@
  *
  * What the kernel writes (connections first of all) is not copied but shared: the same map is
  * pinned in both layouts. So a connection may be opened through one hook by the older program and
- * go on through the other by ours. What the daemon writes is written anew from the objects.
+ * go on through the other by ours. Connections that lie in other places of the table are copied
+ * instead (takeover_connections.h). What the daemon writes is written anew from the objects.
  * Endpoints are copied: whatever the plugin does to the older ones meanwhile is followed until the
  * end.
  *
@@ -23,9 +24,9 @@
  * version's daemon can take back instead: it refreshes its filters and removes what we had begun
  * (load.c). Killed after, only ours is found, and fence_load makes it whole.
  *
- * A new layout: raise FENCE_ABI_VERSION, and give `readers` below an entry for the layout that was
- * current before. What has another struct now gets a function that reads the old one, and a map
- * that means something else is no longer carried.
+ * A new layout: raise FENCE_ABI_VERSION, and give `readers` (takeover_readers.c) an entry for the
+ * layout that was current before. What has another struct now gets a function that reads the old
+ * one, and a map that means something else is no longer carried.
  */
 #include "lib/datapath/takeover.h"
 
@@ -40,59 +41,15 @@
 #include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/endpoints.h"
-#include "lib/datapath/layout4.h"
 #include "lib/datapath/read.h"
 #include "lib/datapath/refresh.h"
 #include "lib/datapath/settings.h"
+#include "lib/datapath/takeover_connections.h"
+#include "lib/datapath/takeover_readers.h"
 #include "lib/datapath/walk.h"
 
 /* An ADD that has not attached after so long was given up. */
 #define ADDING_NS (30ull * 1000000000ull)
-
-#define MAPS_MAX 8
-
-/* How an older layout is read. Sizes of values guard against a layout that was changed unnoticed.
- */
-struct fence_layout_reader {
-    unsigned int layout;
-    size_t endpoint_size;
-    size_t info_size;
-    int (*endpoints)(const struct fence_pins *old, struct fence_endpoint_list *ret_list,
-                     struct fence_err *err);
-    int (*leftover)(const struct fence_pins *old, struct fence_endpoint_list *ret_list,
-                    struct fence_err *err);
-    int (*settings)(const struct fence_pins *old, struct fence_settings *ret_settings);
-    enum fence_map carried[MAPS_MAX];
-    size_t carried_count;
-};
-
-/* Those from which this program takes over, and, for the next version, its own. Identities are
- * carried because flows name them by number. Of layout 4 neither flows nor counters are: it knew
- * less of flows, and fewer reasons. */
-static const struct fence_layout_reader readers[] = {
-    {
-        .layout = 5,
-        .endpoint_size = sizeof(struct fence_endpoint),
-        .info_size = sizeof(struct fence_endpoint_info),
-        .endpoints = fence_endpoints_list,
-        .leftover = fence_endpoints_leftover,
-        .settings = fence_settings_read,
-        .carried = {FENCE_MAP_CONNECTIONS, FENCE_MAP_USAGE, FENCE_MAP_OPENED, FENCE_MAP_ORIGINS,
-                    FENCE_MAP_FRAGMENTS, FENCE_MAP_IDENTITIES, FENCE_MAP_FLOWS, FENCE_MAP_COUNTERS},
-        .carried_count = 8,
-    },
-    {
-        .layout = 4,
-        .endpoint_size = FENCE_LAYOUT4_ENDPOINT_SIZE,
-        .info_size = sizeof(struct fence_endpoint_info),
-        .endpoints = fence_layout4_endpoints,
-        .leftover = fence_endpoints_leftover,
-        .settings = fence_settings_read,
-        .carried = {FENCE_MAP_CONNECTIONS, FENCE_MAP_USAGE, FENCE_MAP_OPENED, FENCE_MAP_ORIGINS,
-                    FENCE_MAP_FRAGMENTS, FENCE_MAP_IDENTITIES},
-        .carried_count = 6,
-    },
-};
 
 void fence_takeover_init(struct fence_takeover *takeover)
 {
@@ -173,20 +130,16 @@ static int open_old(struct fence_takeover *takeover, struct fence_err *err)
         r = open_map(old, read[i], err);
     for (size_t i = 0; i < reader->carried_count && r == 0; i++)
         r = open_map(old, reader->carried[i], err);
+    if (r == 0 && reader->moves)
+        r = open_map(old, FENCE_MAP_CONNECTIONS, err);
+    if (r == 0 && reader->moves)
+        r = open_map(old, FENCE_MAP_USAGE, err);
     if (r == 0)
         r = check_size(old, FENCE_MAP_ENDPOINTS, reader->endpoint_size, err);
     if (r == 0)
         r = check_size(old, FENCE_MAP_ENDPOINT_INFO, reader->info_size, err);
     return r < 0 ? fence_err_prefix(err, r, "taking over from layout %u", takeover->from.number)
                  : 0;
-}
-
-static const struct fence_layout_reader *find_reader(unsigned int layout)
-{
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(readers); i++)
-        if (readers[i].layout == layout && layout < FENCE_ABI_VERSION)
-            return &readers[i];
-    return NULL;
 }
 
 /*
@@ -196,7 +149,7 @@ static const struct fence_layout_reader *find_reader(unsigned int layout)
 static int judge(const struct fence_layout *found, const struct fence_layout *own,
                  struct fence_takeover *takeover, struct fence_err *err)
 {
-    const struct fence_layout_reader *reader = find_reader(found->number);
+    const struct fence_layout_reader *reader = fence_layout_reader_find(found->number);
 
     if (!found->used)
         return 0;
@@ -447,10 +400,15 @@ static int carry_links(const struct fence_pins *old, const struct fence_pins *pi
 static int switch_locked(const struct fence_takeover *takeover, const struct fence_pins *pins,
                          struct fence_err *err)
 {
-    int r = carry_links(&takeover->old, pins, err);
+    int r = takeover->reader->moves ? fence_takeover_connections(&takeover->old, pins, err) : 0;
 
     if (r == 0)
+        r = carry_links(&takeover->old, pins, err);
+    if (r == 0)
         r = fence_attach_refresh(pins, err);
+    /* what came up until the last hook was switched */
+    if (r == 0 && takeover->reader->moves)
+        r = fence_takeover_connections(&takeover->old, pins, err);
     if (r < 0)
         return r;
     FENCE_FAILPOINT("takeover.filters-switched");

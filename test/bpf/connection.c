@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bpf/connection.bpf.h: the life of a connection, as sequences of packets. */
 #include <netinet/in.h>
+#include <sched.h>
 
 #include <bpf/bpf.h>
 
@@ -60,6 +61,32 @@ static void test_inbound_connection(void **state)
         assert_int_equal(lab_connection_count(LAB_HALF_OPEN), 0);
         assert_int_equal(lab_connection_count(LAB_ESTABLISHED), 1);
     }
+}
+
+/* What a CPU keeps of the last SYN is enough to see the end of its handshake there. */
+static void test_the_handshake_ends_with_its_third_packet(void **state)
+{
+    cpu_set_t all, here;
+
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    assert_int_equal(sched_setaffinity(0, sizeof(here), &here), 0);
+    for (int family = 4; family <= 6; family += 2) {
+        lab_reset();
+        RUN(lab_friend(family), 80, {"SYN", '>', SYN, true, FENCE_REASON_RULE},
+            {"ACK without an answer", '>', ACK, true, FENCE_REASON_ESTABLISHED});
+        assert_int_equal(lab_connection_count(LAB_ESTABLISHED), 0);
+        lab_reset();
+        RUN(lab_friend(family), 80, HANDSHAKE);
+        assert_int_equal(lab_connection_count(LAB_ESTABLISHED), 1);
+        RUN(lab_friend(family), 80, {"FIN back", '<', FIN | ACK, true, FENCE_REASON_ESTABLISHED});
+        assert_int_equal(lab_connection_count(LAB_CLOSED), 0);
+        RUN(lab_friend(family), 80, {"FIN", '>', FIN | ACK, true, FENCE_REASON_ESTABLISHED});
+        assert_int_equal(lab_connection_count(LAB_CLOSED), 1);
+    }
+    assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
 }
 
 static void test_outbound_connection(void **state)
@@ -375,6 +402,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inbound_connection),
+        cmocka_unit_test(test_the_handshake_ends_with_its_third_packet),
         cmocka_unit_test(test_outbound_connection),
         cmocka_unit_test(test_unasked_answers_open_nothing),
         cmocka_unit_test(test_lost_entry_cuts_nothing),

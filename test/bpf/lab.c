@@ -406,6 +406,19 @@ static struct fence_connection *entry_at(size_t i)
     return &tracked.buckets[i / FENCE_BUCKET_WAYS].ways[i % FENCE_BUCKET_WAYS];
 }
 
+size_t lab_bucket_count(void)
+{
+    size_t count = 0, last = SIZE_MAX;
+
+    for (size_t i = 0; i < LAB_CONNECTIONS; i++) {
+        if (!(entry_at(i)->state & FENCE_CONN_LIVE) || i / FENCE_BUCKET_WAYS == last)
+            continue;
+        last = i / FENCE_BUCKET_WAYS;
+        count++;
+    }
+    return count;
+}
+
 void lab_grow_old(int seconds)
 {
     for (size_t i = 0; i < LAB_CONNECTIONS; i++)

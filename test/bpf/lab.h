@@ -78,6 +78,8 @@ void lab_raise_epoch(void);
 #define LAB_SHARE       1024
 enum lab_connections { LAB_HALF_OPEN, LAB_ESTABLISHED, LAB_CLOSED };
 size_t lab_connection_count(enum lab_connections which);
+/* Buckets of the table that have an entry. */
+size_t lab_bucket_count(void);
 /* As if the last packet of every connection had been so many seconds earlier. */
 void lab_grow_old(int seconds);
 /* Change the flags of every entry. */

@@ -280,6 +280,30 @@ static void test_a_living_connection_finds_a_place(void **state)
     }
 }
 
+/* The first pod sends the second one a datagram, and each end's hook sees it. */
+static void one_sends_to_the_other(int family, unsigned int port)
+{
+    struct fence_packet packet =
+        lab_packet(FENCE_EGRESS, lab_stranger(family), IPPROTO_UDP, port, 443);
+
+    lab_expect("sent", lab_run(FENCE_EGRESS, packet), true, -1);
+    memcpy(packet.destination_mac, lab_gateway_mac, sizeof(packet.destination_mac));
+    lab_expect("received", lab_run_second(FENCE_INGRESS, packet), true, -1);
+}
+
+static void test_both_ends_share_a_bucket(void **state)
+{
+    (void)state;
+    lab_reset();
+    lab_use_set(LAB_SET_OPEN);
+    lab_second_add(LAB_SET_OPEN);
+    for (unsigned int i = 0; i < FLOWS; i++)
+        one_sends_to_the_other(i % 2 ? 4 : 6, 2000 + i * 7);
+    assert_int_equal(lab_connection_count(LAB_HALF_OPEN), 2 * FLOWS);
+    /* nearly: where one is full, an entry is in the second of both */
+    assert_true(lab_bucket_count() <= FLOWS + FLOWS / 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_closed_entries_make_room),
         cmocka_unit_test(test_no_place_is_no_obstacle),
         cmocka_unit_test(test_a_living_connection_finds_a_place),
+        cmocka_unit_test(test_both_ends_share_a_bucket),
     };
 
     return cmocka_run_group_tests_name("bpf.table", tests, lab_setup, lab_teardown);

@@ -153,10 +153,11 @@ struct fence_endpoint node_endpoint(const struct fence_pins *pins, unsigned int 
 void node_connection(const struct fence_pins *pins, unsigned int link, __u16 port, __u16 flags,
                      int idle)
 {
+    const struct fence_endpoint endpoint = node_endpoint(pins, link);
     struct fence_connection entry = {
         .remote = node_addr("10.9.9.9"),
         .local_port = port,
-        .slot = (__u16)node_endpoint(pins, link).slot,
+        .slot = (__u16)endpoint.slot,
         .protocol = IPPROTO_TCP,
     };
     struct fence_connection_table table;
@@ -168,7 +169,7 @@ void node_connection(const struct fence_pins *pins, unsigned int link, __u16 por
     assert_int_equal(fence_jiffies(pins, &now), 0);
     entry.state = FENCE_STATE(now - (__u64)idle * settings.hz, 0, flags);
     node_check(fence_connections_open(pins, &table, &err), &err);
-    assert_int_equal(fence_connections_add(&table, &settings, &entry, now), 0);
+    assert_int_equal(fence_connections_add(&table, &settings, &entry, &endpoint.addrs[0], now), 0);
     fence_connections_close(&table);
 }
 

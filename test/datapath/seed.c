@@ -316,8 +316,9 @@ static void add(const struct table *table, __u16 port, __u16 flags)
 {
     const struct fence_seed seed = make_seed(table, port, flags);
 
-    assert_int_equal(
-        fence_connections_add(&table->table, &table->settings, &seed.connection, table->now), 0);
+    assert_int_equal(fence_connections_add(&table->table, &table->settings, &seed.connection,
+                                           &seed.local, table->now),
+                     0);
 }
 
 static void write_all(const struct table *table, struct fence_seed *seeds, size_t count)
