@@ -108,8 +108,9 @@ static int prepare(struct sockets_run *run, struct fence_err *err)
     bench_pin_to(bench_last_core());
     r = 0;
     for (size_t i = 0; r == 0 && i < run->count; i++) {
-        if (run->configs[i].kind->group == SOCKETS_EMPTY)
-            r = sockets_attach_empty(&run->configs[i], err);
+        if (run->configs[i].kind->group == SOCKETS_EMPTY ||
+            run->configs[i].kind->group == SOCKETS_PEER)
+            r = sockets_attach(&run->configs[i], err);
         if (r == 0)
             r = sockets_probe(&run->configs[i], err);
     }

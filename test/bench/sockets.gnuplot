@@ -13,7 +13,7 @@ set tics nomirror
 set ytics scale 0
 unset key
 set bars 0.6
-colour(title) = title[1:8] eq "podfence" ? 0xd95f02 : title[1:2] eq "no" || title[1:5] eq "empty" ? 0x888888 : 0x7570b3
+colour(title) = title[1:8] eq "podfence" ? 0xd95f02 : title[1:2] eq "no" || title[1:5] eq "empty" || title[1:4] eq "hand" ? 0x888888 : 0x7570b3
 set multiplot layout 1,3 title "podfence: what a policy costs through real sockets, as a ratio to no policy (more is better)" font ",15" \
     margins 0.25,0.98,0.08,0.86 spacing 0.03
 panel(n) = 2 + 3 * n

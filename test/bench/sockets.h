@@ -19,6 +19,7 @@
 enum sockets_group {
     SOCKETS_NONE,  /* no policy */
     SOCKETS_EMPTY, /* programs that do nothing */
+    SOCKETS_PEER,  /* programs that hand IPv4 over to the other pod, whatever it is */
     SOCKETS_FENCE,
     SOCKETS_SAME_NODE, /* podfence, handed over from pod to pod */
     SOCKETS_OTHER,     /* somebody else's policy */
@@ -54,10 +55,10 @@ struct sockets_config {
     int client; /* network namespaces */
     int server;
     int node;
-    char address[48];   /* of the server */
-    char links[2][16];  /* the pods' devices on the node */
-    char changes[256];  /* folder to change addresses in, or "" */
-    int empty_links[4]; /* of SOCKETS_EMPTY */
+    char address[48];     /* of the server */
+    char links[2][16];    /* the pods' devices on the node */
+    char changes[256];    /* folder to change addresses in, or "" */
+    int program_links[4]; /* of SOCKETS_EMPTY and SOCKETS_PEER */
     struct bench_samples rates[SOCKETS_TESTS];
     struct bench_samples ratios[SOCKETS_TESTS];
 };
@@ -98,8 +99,8 @@ struct sockets_shared {
 /* A line each: key, namespaces of client, server and node, the server's address, both devices on
  * the node, folder for changes or "-". */
 int sockets_configs_read(const char *path, struct sockets_run *run, struct fence_err *err);
-/* Attach programs that do nothing to both devices of a SOCKETS_EMPTY. */
-int sockets_attach_empty(struct sockets_config *config, struct fence_err *err);
+/* Attach what a SOCKETS_EMPTY or a SOCKETS_PEER has to both its devices. */
+int sockets_attach(struct sockets_config *config, struct fence_err *err);
 
 /* Processes of their own, which end with this one. Never return in it. */
 int sockets_serve(const struct sockets_run *run);

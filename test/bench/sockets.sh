@@ -13,7 +13,7 @@ LAB_UNSHARE+=(setsid)
 lab_enter "$@"
 echo -20 >/proc/self/autogroup || true
 
-keys=(none none-again empty fence-1 fence-100 fence-1000 fence-10000 fence-addresses fence-changes
+keys=(none none-again empty peer fence-1 fence-100 fence-1000 fence-10000 fence-addresses fence-changes
     fence-stopped fence-same-node iptables-nft-100 iptables-nft-1000 iptables-legacy-100
     iptables-legacy-1000 ipset nft-map)
 options=()
@@ -27,7 +27,7 @@ for argument in "$@"; do
     elif [ "$argument" = --quick ] && [ "${keys[0]}" = events-off ]; then
         options+=(--rounds 25 --slice 0.1)
     elif [ "$argument" = --quick ]; then
-        keys=(none none-again empty fence-1 fence-10000 fence-changes fence-stopped fence-same-node
+        keys=(none none-again empty peer fence-1 fence-10000 fence-changes fence-stopped fence-same-node
             iptables-nft-100 nft-map)
         options+=(--rounds 7 --slice 0.06 --bulk 0)
     else

@@ -231,7 +231,8 @@ static bool reaches(const struct sockets_config *config, unsigned int port)
 
 int sockets_probe(const struct sockets_config *config, struct fence_err *err)
 {
-    bool open = config->kind->group == SOCKETS_NONE || config->kind->group == SOCKETS_EMPTY;
+    bool open = config->kind->group == SOCKETS_NONE || config->kind->group == SOCKETS_EMPTY ||
+                config->kind->group == SOCKETS_PEER;
 
     if (setns(config->client, CLONE_NEWNET) < 0)
         return fence_err_set(err, -errno, "%s: %s", config->kind->key, strerror(errno));

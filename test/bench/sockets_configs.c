@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 #include <net/if.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,7 +69,7 @@ int sockets_configs_read(const char *path, struct sockets_run *run, struct fence
     return r;
 }
 
-/* ---- programs that do nothing --------------------------------------------------------------- */
+/* ---- programs that know no policy ----------------------------------------------------------- */
 
 static int load_nothing(void)
 {
@@ -78,21 +82,52 @@ static int load_nothing(void)
                          FENCE_ARRAY_SIZE(instructions), NULL);
 }
 
-int sockets_attach_empty(struct sockets_config *config, struct fence_err *err)
+/* IPv4 goes straight to the pod behind the device `index`: what the same-node path costs and gains
+ * without a policy. */
+static int load_peer(int index)
 {
-    static const int hooks[] = {TCX_INGRESS, TCX_EGRESS};
-    FENCE_CLOSE int program = load_nothing();
+    const struct bpf_insn instructions[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = TC_ACT_UNSPEC},
+        {.code = BPF_LDX | BPF_MEM | BPF_W,
+         .dst_reg = BPF_REG_2,
+         .src_reg = BPF_REG_1,
+         .off = offsetof(struct __sk_buff, protocol)},
+        {.code = BPF_JMP | BPF_JNE | BPF_K, .dst_reg = BPF_REG_2, .imm = htons(ETH_P_IP), .off = 5},
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = PACKET_HOST},
+        {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_change_type},
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1, .imm = index},
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 0},
+        {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect_peer},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
 
-    if (program < 0 || setns(config->node, CLONE_NEWNET) < 0)
-        return fence_err_set(err, -errno, "a program that does nothing: %s", strerror(errno));
-    for (size_t i = 0; i < FENCE_ARRAY_SIZE(config->empty_links); i++) {
-        int index = (int)if_nametoindex(config->links[i / 2]);
-        int link = bpf_link_create(program, index, (enum bpf_attach_type)hooks[i % 2], NULL);
+    return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "peer", "GPL", instructions,
+                         FENCE_ARRAY_SIZE(instructions), NULL);
+}
 
-        if (link < 0)
-            return fence_err_set(err, link, "attaching nothing to %s: %s", config->links[i / 2],
-                                 strerror(-link));
-        config->empty_links[i] = link;
-    }
+static int attach_to(struct sockets_config *config, unsigned int place, struct fence_err *err)
+{
+    static const enum bpf_attach_type hooks[] = {TCX_INGRESS, TCX_EGRESS};
+    int index = (int)if_nametoindex(config->links[place / 2]);
+    int other = (int)if_nametoindex(config->links[!(place / 2)]);
+    bool hands_over = config->kind->group == SOCKETS_PEER && hooks[place % 2] == TCX_INGRESS;
+    FENCE_CLOSE int program = hands_over ? load_peer(other) : load_nothing();
+    int link = program < 0 ? program : bpf_link_create(program, index, hooks[place % 2], NULL);
+
+    if (link < 0)
+        return fence_err_set(err, link, "attaching %s to %s: %s", config->kind->title,
+                             config->links[place / 2], strerror(-link));
+    config->program_links[place] = link;
     return 0;
+}
+
+int sockets_attach(struct sockets_config *config, struct fence_err *err)
+{
+    int r = 0;
+
+    if (setns(config->node, CLONE_NEWNET) < 0)
+        return fence_err_set(err, -errno, "entering the node: %s", strerror(errno));
+    for (unsigned int i = 0; r == 0 && i < FENCE_ARRAY_SIZE(config->program_links); i++)
+        r = attach_to(config, i, err);
+    return r;
 }

@@ -8,6 +8,7 @@ static const struct sockets_kind kinds[] = {
     {"none", "no policy", SOCKETS_NONE},
     {"none-again", "no policy, again", SOCKETS_NONE},
     {"empty", "empty TCX programs", SOCKETS_EMPTY},
+    {"peer", "hand-over, no policy", SOCKETS_PEER},
     {"fence-1", "podfence, 1 rule", SOCKETS_FENCE},
     {"fence-100", "podfence, 100 rules", SOCKETS_FENCE},
     {"fence-1000", "podfence, 1,000 rules", SOCKETS_FENCE},
