@@ -2,10 +2,10 @@
 /*
  * Step 3: connections, one entry for both directions of one endpoint.
  *
- *            first packet allowed               answered             TCP: spoken after the
- * handshake absent ----------------------> half-open -----------> REPLIED ------------->
- * ESTABLISHED ^                               |                     |                       |
- *      +------- lifetime over, or closed and opened anew, or another takes its place-+
+ *          first packet             answered            TCP: and spoken after the handshake
+ *   absent --------------> half-open ----------> REPLIED ----------> ESTABLISHED
+ *      ^                       |                    |                     |
+ *      +--- lifetime over, or closed and opened anew, or another takes its place ---+
  *
  * Invariants
  * - An entry says who opened the connection and that it lives; it holds no verdict. Every packet
@@ -22,7 +22,9 @@
  *
  * TCP segments that their own direction's rule allows pass without a look at the table where no
  * connection of the pair could be meant that was opened the other way and is cut (quick.bpf.h);
- * one in 256 looks all the same, so that entries of living connections stay.
+ * one in 256 looks all the same, so that entries of living connections stay. So does the one that
+ * follows a SYN on its CPU (fence_pair.shaking): it makes the entry established while that lies in
+ * the cache there.
  */
 #pragma once
 
