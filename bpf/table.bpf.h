@@ -24,15 +24,10 @@
 #pragma once
 
 #include "bpf/connection.h"
+#include "bpf/key.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/packet.bpf.h"
 #include "bpf/table.h"
-
-/* Of an endpoint's connection, and where in the table it may be. */
-struct connection_key {
-    struct fence_connection_key id;
-    __u64 hash;
-};
 
 #define TABLE_STATE(connection) (*(volatile __u64 *)&(connection)->state)
 
