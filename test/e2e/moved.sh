@@ -40,15 +40,16 @@ lab_watch_begin
 sleep 1
 
 lab_say "as the older version has left it, and nobody is there"
-lab_daemon_kill
+lab_prober_stop hostile
 established >"$LAB/out/before"
+before=$(drops)
+lab_daemon_kill
 mv "$LAB_BPFFS/$LAB_LAYOUT" "$LAB_BPFFS/v$older"
 mapfile -t bytes < <(printf '%-56s' 0.0.9 | tr ' ' '\0' | od -An -v -tx1 -w1 | tr -d ' ')
 bpftool map update pinned "$LAB_BPFFS/v$older/maps/about" key 0 0 0 0 value hex "${bytes[@]}" \
     "$(printf %02x $older)" 00 00 00 01 00 00 00
 table=$(bpftool map show pinned "$LAB_BPFFS/v$older/maps/connections" -j | jq .id)
 lab_watch_check "under the older layout"
-lab_prober_stop hostile
 
 lab_say "taken over"
 lab_daemon_start --attach "$1"
@@ -58,6 +59,7 @@ expect_equal "layouts" "$(ls "$LAB_BPFFS" | paste -sd' ')" "$LAB_LAYOUT"
 [ "$(bpftool map show pinned "$LAB_BPFFS/$LAB_LAYOUT/maps/connections" -j | jq .id)" != "$table" ] ||
     lab_fail "the older layout's table is still in use"
 lab_watch_check "taken over"
+expect_equal "packets dropped meanwhile" "$(drops)" "$before"
 expect_equal "connections that nobody knows any more" "$(established | comm -23 "$LAB/out/before" -)" ""
 [ "$(wc -l <"$LAB/out/before")" -ge 8 ] || lab_fail "too few were there: $(cat "$LAB/out/before")"
 lab_hostile_begin
