@@ -362,7 +362,7 @@ enum fence_pair_flag {
  * address). Good for one epoch. Kernel only.
  */
 struct fence_pair {
-    /* what most packets need, first: two cache lines */
+    /* what most packets need comes first */
     __u64 epoch; /* 1 + epochs.all + the remote address's; 0 = empty */
     struct fence_addr local;
     struct fence_addr remote;

@@ -19,6 +19,7 @@
 #include "bpf/endpoint.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/packet.bpf.h"
+#include "bpf/pair.h"
 #include "bpf/peer.bpf.h"
 #include "bpf/policy.bpf.h"
 #include "bpf/table.h"
