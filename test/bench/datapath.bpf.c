@@ -38,7 +38,7 @@ static __always_inline int bench_write(struct __sk_buff *skb, const struct bench
         address = data + ETH_HLEN + (sent ? 18 : 14);
         ports = data + BENCH_IPV4_PORTS;
     }
-    *address = bpf_htons(BENCH_FIRST_REMOTE + (flow >> wanted->shift));
+    *address = bpf_htons(wanted->first_remote + (flow >> wanted->shift));
     ports[0] = wanted->client_sends ? client : server;
     ports[1] = wanted->client_sends ? server : client;
     return 0;
@@ -63,6 +63,7 @@ static __always_inline struct bench_flows *bench_vary(struct __sk_buff *skb, int
 static __always_inline int bench_tally(struct bench_flows *wanted, int action)
 {
     wanted->dropped += action == TC_ACT_SHOT;
+    wanted->handed += action == TC_ACT_REDIRECT;
     return action;
 }
 

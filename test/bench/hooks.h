@@ -26,7 +26,10 @@ struct hooks_node {
 int hooks_node_enter(struct fence_err *err);
 /* A data path of its own with this world in force. */
 int hooks_node_load(const struct shop *world, struct hooks_node *ret_node, struct fence_err *err);
+/* The same-node path, on or off. */
+int hooks_node_same(const struct hooks_node *node, bool on, struct fence_err *err);
 void hooks_node_done(struct hooks_node *node);
+
 /* ---- running (hooks_run.c) ------------------------------------------------------------------ */
 
 struct hooks_programs; /* opaque: loaded over the node's maps */
@@ -49,6 +52,7 @@ struct hooks_stream {
 struct hooks_result {
     double ns; /* of all packets together */
     unsigned int dropped;
+    unsigned int handed; /* over to the other pod's interface */
 };
 
 /* Run the real program or the empty one; the stream stays where it is. */
@@ -67,7 +71,8 @@ struct hooks_row {
     bool reply; /* the other way round: from the server to the client */
     bool fresh; /* each packet is one of a new flow */
     bool denied;
-    bool empty; /* measure the empty program against itself */
+    bool within; /* between the two pods of the node, on the same-node path */
+    bool empty;  /* measure the empty program against itself */
 };
 
 struct hooks_column {

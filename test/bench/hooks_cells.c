@@ -36,6 +36,9 @@ const struct hooks_row hooks_rows[] = {
     {"received, reply to it", SHOP_SERVER, IPPROTO_TCP, FENCE_TCP_ACK, .reply = true},
     {"UDP sent", SHOP_CLIENT, IPPROTO_UDP, 0, .reply = false},
     {"UDP reply to it", SHOP_CLIENT, IPPROTO_UDP, 0, .reply = true},
+    {"handed over", SHOP_CLIENT, IPPROTO_TCP, FENCE_TCP_ACK, .within = true},
+    {"handed over, reply", SHOP_SERVER, IPPROTO_TCP, FENCE_TCP_ACK, .within = true, .reply = true},
+    {"UDP handed over", SHOP_CLIENT, IPPROTO_UDP, 0, .within = true},
     {"first packet sent", SHOP_CLIENT, IPPROTO_TCP, FENCE_TCP_SYN, .fresh = true},
     {"first packet received", SHOP_SERVER, IPPROTO_TCP, FENCE_TCP_SYN, .fresh = true},
     {"first packet denied", SHOP_CLIENT, IPPROTO_TCP, FENCE_TCP_SYN, .fresh = true, .denied = true},
@@ -102,11 +105,20 @@ static unsigned int shift_of(const struct hooks_column *column, bool fresh)
     return log2_of(column->flows_each);
 }
 
+/* The pod's, or of the first of its peers. */
+static struct fence_addr remote_of(const struct cells *cells, const struct hooks_row *row)
+{
+    return row->within ? cells->node.records[row->pod ^ 1].endpoint.addrs[0]
+                       : shop_remote(cells->world->family, 0);
+}
+
 static struct bench_flows flows_of(const struct cells *cells, const struct hooks_row *row)
 {
     const struct hooks_column *column = cells->column;
+    struct fence_addr remote = remote_of(cells, row);
     struct bench_flows flows = {
         .shift = shift_of(column, row->fresh),
+        .first_remote = (__u16)(remote.bytes[14] << 8 | remote.bytes[15]),
         .client_port = CLIENT_PORT,
         .server_port = row->denied ? SHOP_PORT_DENIED : SHOP_PORT,
         .ipv6 = cells->world->family == 6,
@@ -114,6 +126,8 @@ static struct bench_flows flows_of(const struct cells *cells, const struct hooks
     };
 
     flows.count = (__u64)column->peers << flows.shift;
+    if (row->within) /* one peer has them all */
+        flows.shift = FRESH_SHIFT;
     flows.step = step_of(flows.count);
     return flows;
 }
@@ -123,7 +137,7 @@ static struct hooks_stream stream_of(const struct cells *cells, const struct hoo
 {
     const struct fence_endpoint_record *record = &cells->node.records[row->pod];
     bool sent = (row->pod == SHOP_CLIENT) != row->reply;
-    struct fence_addr remote = shop_remote(cells->world->family, 0);
+    struct fence_addr remote = remote_of(cells, row);
     struct fence_packet packet = {
         .source = sent ? record->endpoint.addrs[0] : remote,
         .destination = sent ? remote : record->endpoint.addrs[0],
@@ -140,6 +154,8 @@ static struct hooks_stream stream_of(const struct cells *cells, const struct hoo
     };
 
     memcpy(sent ? packet.source_mac : packet.destination_mac, record->endpoint.mac, 6);
+    if (row->within)
+        memcpy(packet.destination_mac, cells->node.records[row->pod ^ 1].endpoint.mac, 6);
     stream.size = fence_packet_build(&packet, stream.frame);
     return stream;
 }
@@ -170,6 +186,8 @@ static int open_flows(struct cells *cells, const struct hooks_row *row)
         struct hooks_row opening = *row;
 
         opening.reply = i == 1;
+        if (row->within)
+            opening.pod = opening.reply ? SHOP_SERVER : SHOP_CLIENT;
         opening.tcp_flags = flags[i];
         streams[i] = stream_of(cells, &opening);
         streams[i].packets = count < OPEN_PACKETS ? count : OPEN_PACKETS;
@@ -195,17 +213,23 @@ static int flood(struct cells *cells, struct hooks_stream *stream)
     return r;
 }
 
+/* Are the flows that the row's packets belong to those that were opened last? */
+static bool is_open(const struct hooks_row *opened, const struct hooks_row *row)
+{
+    return opened && !row->fresh && opened->protocol == row->protocol &&
+           opened->within == row->within && (row->within || opened->pod == row->pod);
+}
+
 /* Leave behind what the row's packets are to meet. */
 static int prepare(struct cells *cells, const struct hooks_row *row, struct hooks_stream *stream)
 {
-    const struct hooks_row *opened = cells->opened;
     int r;
 
-    if (row->empty)
-        return 0;
-    if (!row->fresh && opened && opened->pod == row->pod && opened->protocol == row->protocol)
+    if (row->empty || is_open(cells->opened, row))
         return 0;
     r = forget(cells);
+    if (r == 0)
+        r = hooks_node_same(&cells->node, row->within, cells->err);
     cells->opened = row->fresh ? NULL : row;
     if (r < 0)
         return r;
@@ -252,6 +276,7 @@ static void name_reason(const __u64 before[FENCE_REASON_COUNT],
 struct sums {
     struct bench_samples empty;
     double dropped;
+    double handed;
     unsigned int left; /* rounds that may still be repeated */
 };
 
@@ -296,6 +321,7 @@ static int round_of(struct cells *cells, struct hooks_cell *cell, struct hooks_s
     if (is_disturbed(cells, stream, before > after ? before : after, sums))
         return 0;
     sums->dropped += results[1].dropped;
+    sums->handed += results[1].handed;
     r = bench_samples_put(&sums->empty, empty);
     if (r == 0)
         r = bench_samples_put(&cell->ns, results[1].ns / ROUND_PACKETS - empty);
@@ -307,15 +333,17 @@ static int measure(struct cells *cells, struct hooks_cell *cell)
     struct hooks_stream stream = stream_of(cells, cell->row);
     __u64 before[FENCE_REASON_COUNT], after[FENCE_REASON_COUNT];
     struct sums sums = {.left = TRIES * cells->rounds};
-    double share;
+    double packets = (double)cells->rounds * ROUND_PACKETS;
     int r = prepare(cells, cell->row, &stream);
 
     read_reasons(cells, before);
     while (r == 0 && cell->ns.count < cells->rounds)
         r = round_of(cells, cell, &stream, &sums);
     read_reasons(cells, after);
-    share = sums.dropped / ((double)cells->rounds * ROUND_PACKETS);
-    cell->as_expected = cell->row->denied ? share : 1 - share;
+    if (cell->row->within)
+        cell->as_expected = sums.handed / packets;
+    else
+        cell->as_expected = (cell->row->denied ? sums.dropped : packets - sums.dropped) / packets;
     cell->empty_ns = bench_samples_at(&sums.empty, 0.5);
     bench_samples_done(&sums.empty);
     name_reason(before, after, cell);
@@ -331,6 +359,9 @@ static int measure_column(struct cells *cells)
     for (size_t i = 0; r == 0 && i < hooks_row_count; i++) {
         struct hooks_cell *cell;
 
+        /* there is one peer within the node */
+        if (hooks_rows[i].within && cells->column->peers > 1 && cells->column->flows_each == 1)
+            continue;
         r = FENCE_GROW(all->items, all->capacity, all->count);
         if (r < 0)
             return fence_err_set(cells->err, r, "out of memory");

@@ -6,6 +6,8 @@
 #include "lib/base/addr.h"
 #include "lib/base/clock.h"
 #include "lib/base/memory.h"
+#include "lib/datapath/read.h"
+#include "lib/datapath/settings.h"
 #include "lib/objects/decode.h"
 #include "test/bench/engine.h"
 #include "test/bench/hooks.h"
@@ -66,7 +68,7 @@ static int put_endpoint(const struct shop *world, enum shop_pod pod, struct hook
     struct fence_endpoint_info *info = &record->info;
 
     *record = (struct fence_endpoint_record){.ifindex = BENCH_FIRST_INDEX + (unsigned int)pod};
-    record->endpoint.flags = FENCE_EP_PENDING;
+    record->endpoint.flags = FENCE_EP_PENDING | FENCE_EP_HANDOVER;
     record->endpoint.mac[0] = 2;
     record->endpoint.mac[5] = (unsigned char)pod;
     record->endpoint.addrs[0] = local_addr(world->family, pod);
@@ -144,6 +146,19 @@ int hooks_node_load(const struct shop *world, struct hooks_node *ret_node, struc
     fence_pins_init(&ret_node->pins);
     r = bench_node_load(name, &ret_node->pins, err);
     return r < 0 ? r : fill(world, ret_node, err);
+}
+
+int hooks_node_same(const struct hooks_node *node, bool on, struct fence_err *err)
+{
+    struct fence_settings settings;
+    int r = fence_settings_read(&node->pins, &settings);
+
+    if (r < 0)
+        return fence_err_set(err, r, "reading the settings: %s", strerror(-r));
+    settings.flags &= ~(__u32)FENCE_SETTING_SAME_NODE;
+    settings.flags |= on ? FENCE_SETTING_SAME_NODE : 0;
+    r = fence_settings_write(&node->pins, &settings, err);
+    return r < 0 ? r : 0;
 }
 
 void hooks_node_done(struct hooks_node *node)

@@ -46,7 +46,10 @@ static void show_notes(const struct shop *world, struct hooks_cells *cells)
             continue;
         if (cell->as_expected < EXPECTED)
             printf("  ! %s, %s: only %.2f %% were %s\n", cell->row->name, cell->column->name,
-                   100 * cell->as_expected, cell->row->denied ? "dropped" : "passed");
+                   100 * cell->as_expected,
+                   cell->row->denied   ? "dropped"
+                   : cell->row->within ? "handed over"
+                                       : "passed");
         if (cell->reason_share < EXPECTED)
             printf("  ! %s, %s: counted as %s only %.2f %%\n", cell->row->name, cell->column->name,
                    cell->reason, 100 * cell->reason_share);
@@ -70,9 +73,11 @@ void hooks_report_world(const struct shop *world, struct hooks_cells *cells)
         for (size_t j = 0; j < hooks_column_count; j++) {
             struct hooks_cell *cell = find(cells, world, &hooks_rows[i], &hooks_columns[j]);
 
+            if (hooks_columns[j].peers > world->remotes)
+                continue;
+            printf("%20s", cell ? shown(cell, text) : "");
             if (!cell)
                 continue;
-            printf("%20s", shown(cell, text));
             reason = cell->row->empty ? "" : cell->reason;
         }
         printf("   %s\n", reason);
@@ -103,7 +108,7 @@ static bool is_of(const struct hooks_cell *cell, const struct target *target)
 {
     const struct hooks_row *row = cell->row;
 
-    return !row->denied && !row->empty && row->protocol == IPPROTO_TCP &&
+    return !row->denied && !row->empty && !row->within && row->protocol == IPPROTO_TCP &&
            row->reply == target->reply && row->fresh == target->fresh &&
            cell->column == &hooks_columns[target->column];
 }

@@ -144,7 +144,7 @@ int hooks_run(struct hooks_programs *programs, const struct hooks_stream *stream
     struct bench_flows flows = stream->flows;
     struct hooks_result result = {0};
 
-    flows.dropped = 0;
+    flows.dropped = flows.handed = 0;
     for (unsigned int left = stream->packets; left > 0;) {
         unsigned int packets = left < CHUNK ? left : (unsigned int)CHUNK;
         int each = run_chunk(programs, stream, fd, &flows, packets);
@@ -155,6 +155,7 @@ int hooks_run(struct hooks_programs *programs, const struct hooks_stream *stream
         left -= packets;
     }
     result.dropped = flows.dropped;
+    result.handed = flows.handed;
     *ret_result = result;
     return 0;
 }
