@@ -16,7 +16,7 @@
 #include "bpf/reasons.h"
 #include "bpf/report.h"
 
-#define FENCE_ABI_VERSION 6
+#define FENCE_ABI_VERSION 7
 #ifdef FENCE_NEXT_LAYOUT /* test programs that take over: test/programs */
 #    undef FENCE_ABI_VERSION
 #    define FENCE_ABI_VERSION FENCE_NEXT_LAYOUT
@@ -370,23 +370,29 @@ struct fence_pair {
     __u32 ifindex;
     __u16 epoch_bucket; /* of the remote address */
     __u16 opened;       /* index in `opened` */
+    __u64 latest;       /* a connection, and FENCE_LATEST_*; 0 = none: see quick.bpf.h */
+    __u64 latest_seen;  /* jiffies: the time of its entry */
     __u16 slot;
     __u8 local_number; /* enum fence_local_number */
     __u8 flags;        /* enum fence_pair_flag */
     __u32 neighbour;   /* ifindex of the endpoint of this node that has the remote address, or 0 */
-    __u32 ends;        /* fence_table_ends of its addresses */
-    __u32 shaking;     /* ports of a SYN that has passed and was not followed yet, 0 = none */
-    struct fence_interval memo; /* the last one searched for; `low` is FENCE_MEMO_TAG */
-    __u8 mac[6];                /* of the pod */
+    __u8 mac[6];       /* of the pod */
     __u16 peer_flags;
-    __u32 mark; /* of what the pod sends, 0 = not asked yet: see mark.bpf.h */
+    struct fence_interval memo; /* the last one searched for; `low` is FENCE_MEMO_TAG */
+    __u32 ends;                 /* fence_table_ends of its addresses */
+    __u32 mark;                 /* of what the pod sends, 0 = not asked yet: see mark.bpf.h */
     struct fence_policy_table tables[FENCE_DIRECTIONS];
     __u32 set; /* in force */
     __u32 identity;
     __u32 endpoint_flags;
     __u32 peer;
     __u32 peer_identity;
+    __u32 pad;
 };
+/* In fence_pair.latest, beside local port | remote port << 16 | protocol << 32. */
+#define FENCE_LATEST_DIRECT  (1ull << 40) /* on the same-node path */
+#define FENCE_LATEST_SHAKING (1ull << 41) /* a SYN has passed, and was not followed yet */
+
 #define FENCE_MEMO_TAG(direction, position)                                                        \
     (1u << 31 | (__u32)(direction) << 30 | (__u32)(position))
 
@@ -534,7 +540,7 @@ FENCE_ASSERT_SIZE(fence_usage, 16);
 FENCE_ASSERT_SIZE(fence_opened, 8);
 _Static_assert(FENCE_MAX_OPENED == 65536, "fence_pair.opened has 16 bits");
 FENCE_ASSERT_SIZE(fence_epochs, 2056);
-FENCE_ASSERT_SIZE(fence_pair, 136);
+FENCE_ASSERT_SIZE(fence_pair, 152);
 FENCE_ASSERT_SIZE(fence_fragment_key, 48);
 FENCE_ASSERT_SIZE(fence_fragment, 16);
 FENCE_ASSERT_SIZE(fence_settings, 112);

@@ -23,8 +23,8 @@
  * TCP segments that their own direction's rule allows pass without a look at the table where no
  * connection of the pair could be meant that was opened the other way and is cut (quick.bpf.h);
  * one in 256 looks all the same, so that entries of living connections stay. So does the one that
- * follows a SYN on its CPU (fence_pair.shaking): it makes the entry established while that lies in
- * the cache there.
+ * follows a SYN on its CPU (FENCE_LATEST_SHAKING): it makes the entry established while that lies
+ * in the cache there.
  */
 #pragma once
 
@@ -109,7 +109,7 @@ fence_inline __u32 connection_open(const struct packet *packet, struct fence_pai
         return 0;
     fresh = connection_note(packet, pair, direction);
     if (packet->tcp_flags & TCP_BIT_SYN)
-        pair->shaking = packet_port_word(packet);
+        pair->latest = packet_latest(packet, packet->direction) | FENCE_LATEST_SHAKING;
     /* from its beginning only */
     if (packet->is_direct &&
         (packet->outer.protocol != IPPROTO_TCP || (packet->tcp_flags & TCP_BIT_SYN)))
@@ -142,16 +142,17 @@ fence_inline __u16 connection_next(const struct packet *packet, __u8 protocol, _
     return flags & ~FENCE_CONN_CUT;
 }
 
-/* A packet has passed. A cache line that two CPUs share is written once a second. */
-fence_inline void connection_advance(const struct packet *packet, const struct found *found,
-                                     int is_reply)
+/* A packet has passed. A cache line that two CPUs share is written once a second. 1: its entry
+ * shows it. */
+fence_inline int connection_advance(const struct packet *packet, const struct found *found,
+                                    int is_reply)
 {
     __u16 flags = connection_next(packet, packet->outer.protocol, found->state, is_reply);
     __u32 seen = FENCE_STATE_SEEN(found->state);
 
     if (fence_jiffies_since(packet->now, seen, packet->hz) >= packet->hz)
         seen = packet->now;
-    table_change(found, seen, flags);
+    return table_change(found, seen, flags);
 }
 
 /* Denied because nobody allows it, and not by name. */

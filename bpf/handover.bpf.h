@@ -29,11 +29,9 @@
 #define PLAIN_IPV6 (sizeof(struct ethhdr) + sizeof(struct ipv6hdr))
 
 /* May the sender's packets take this path at all? */
-fence_inline int handover_is_for(const struct packet *packet, __u32 setting_flags,
-                                 const struct fence_pair *pair)
+fence_inline int handover_is_for(const struct fence_pair *pair)
 {
-    return (setting_flags & FENCE_SETTING_SAME_NODE) && pair->neighbour &&
-           pair->neighbour != packet->ifindex && (pair->flags & FENCE_PAIR_OWN) &&
+    return (pair->flags & FENCE_PAIR_OWN) &&
            (pair->endpoint_flags & (FENCE_EP_HANDOVER | FENCE_EP_PENDING)) == FENCE_EP_HANDOVER;
 }
 
@@ -119,29 +117,45 @@ fence_inline int handover_deliver(struct __sk_buff *skb, const struct packet *pa
 }
 
 /*
- * A packet of a connection that both ends know and allow, the short way. Returns the TC action; on
- * TC_ACT_UNSPEC nothing has happened but that the entries were kept alive.
+ * Does this end know and allow the packet's connection? 0: no, or not without noting more than the
+ * short way does; otherwise 1, and FENCE_CONN_DIRECT if it is on this path.
+ */
+fence_inline int handover_knows(const struct packet *packet, struct fence_pair *pair,
+                                const int direction)
+{
+    __u64 differs = quick_differs(packet, pair, direction);
+
+    if (quick_is_ordinary(packet, pair) && quick_is_latest(packet, pair, differs, packet->hz))
+        return differs ? 1 | FENCE_CONN_DIRECT : 1;
+    return quick_continues(packet, pair) ? quick_by_entry(packet, pair) : 0;
+}
+
+/*
+ * A packet of a connection that is known, the short way. TC_ACT_OK: it is not known to both ends,
+ * and nothing has happened but that entries were kept alive. Otherwise the action: TC_ACT_UNSPEC
+ * for a connection that goes through the stack.
  */
 fence_step int handover_quick(struct __sk_buff *skb, struct packet *packet, struct fence_pair *pair)
 {
     struct fence_pair *receiver;
+    int known, action = TC_ACT_UNSPEC;
     __u32 sender;
-    int action = TC_ACT_UNSPEC;
 
-    if (!packet || !pair || !quick_continues(packet, pair))
-        return TC_ACT_UNSPEC;
+    if (!packet || !pair)
+        return TC_ACT_OK;
     sender = packet->ifindex;
-    if (!quick_by_entry(packet, pair, FENCE_CONN_DIRECT))
-        return TC_ACT_UNSPEC;
+    known = handover_knows(packet, pair, FENCE_EGRESS);
+    if (!(known & FENCE_CONN_DIRECT))
+        return known ? TC_ACT_UNSPEC : TC_ACT_OK;
     handover_turn(packet, pair->neighbour, FENCE_INGRESS);
     receiver = pair_find(packet, packet->secret, &packet->outer.destination, &packet->outer.source);
-    if (receiver && handover_receives(receiver) && quick_continues(packet, receiver) &&
-        quick_by_entry(packet, receiver, FENCE_CONN_DIRECT))
+    if (receiver && handover_receives(receiver) &&
+        (handover_knows(packet, receiver, FENCE_INGRESS) & FENCE_CONN_DIRECT))
         action = handover_deliver(skb, packet, receiver);
     if (action == TC_ACT_REDIRECT)
         count(packet, FENCE_REASON_ESTABLISHED);
     handover_turn(packet, sender, FENCE_EGRESS);
-    return action;
+    return action == TC_ACT_UNSPEC ? TC_ACT_OK : action;
 }
 
 /* Is the packet's connection direct? */
@@ -170,7 +184,7 @@ fence_step int handover_takes_error(struct packet *packet, const struct tuple *q
         return 0;
     /* filled when it was judged */
     pair = pair_place(packet, pair_hash(packet, &packet->outer.source, &packet->outer.destination));
-    if (!pair || !handover_is_for(packet, packet->setting_flags, pair))
+    if (!pair || !handover_is_for(pair))
         return 0;
     packet->outer.protocol = quoted->protocol;
     packet->outer.source_port = quoted->destination_port;

@@ -45,7 +45,7 @@ fence_step int origin_learn(struct __sk_buff *skb, struct packet *packet)
         return skb->ingress_ifindex && !way_is_translated(&way);
     packet->true_source = way.sender;
     /* an address of this node without a process of this node: forged, or translated before */
-    peer_resolve(packet->setting_flags, &packet->true_source, &peer);
+    peer_resolve(setting_flags_now(), &packet->true_source, &peer);
     packet->has_true_source = !(peer.flags & FENCE_PEER_IS_HOST);
     return 0;
 }

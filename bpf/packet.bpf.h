@@ -46,9 +46,7 @@ struct packet {
     __u64 now;                     /* jiffies */
     __u64 secret[2];               /* from here: settings */
     __u32 hz;
-    __u32 setting_flags;
     __u32 bucket_mask;
-    __u32 share;
     __u32 ifindex;
     __u32 offset;      /* of the transport header */
     __u32 end;         /* offset behind the IP packet */
@@ -74,6 +72,15 @@ fence_inline const struct fence_settings *settings_now(void)
     const struct fence_settings *setting = bpf_map_lookup_elem(&settings, &zero);
 
     return setting && setting->hz ? setting : NULL;
+}
+
+/* What few packets need of them is read when it is needed: packets have little stack. */
+fence_inline __u32 setting_flags_now(void)
+{
+    __u32 zero = 0;
+    const struct fence_settings *setting = bpf_map_lookup_elem(&settings, &zero);
+
+    return setting ? setting->flags : 0;
 }
 
 /* A question to the policy: a connection of a pair, in `direction`, with that destination. */
@@ -157,6 +164,17 @@ fence_inline const struct fence_addr *packet_local(const struct packet *packet)
 fence_inline const struct fence_addr *packet_remote(const struct packet *packet)
 {
     return packet->direction == FENCE_EGRESS ? &packet->outer.destination : &packet->outer.source;
+}
+
+/* Its connection, as fence_pair.latest has it. `direction` is the packet's. */
+fence_inline __u64 packet_latest(const struct packet *packet, __u32 direction)
+{
+    const struct tuple *tuple = &packet->outer;
+    __u64 ports = tuple->source_port | (__u32)tuple->destination_port << 16;
+
+    /* by a turn instead of a branch, of which the verifier would follow both ways */
+    ports |= ports << 32;
+    return (__u32)(ports >> ((direction ^ FENCE_EGRESS) & 1) * 16) | (__u64)tuple->protocol << 32;
 }
 
 /* Both ports in one word. */

@@ -166,6 +166,24 @@ fence_inline __u8 pair_flags(const struct fence_pair *pair, const struct packet 
     return flags;
 }
 
+/*
+ * The endpoint's flags; FENCE_EP_HANDOVER only if the remote address is another endpoint's of this
+ * node and the same-node path is on. Without a branch: the verifier would follow both ways.
+ */
+fence_inline __u32 pair_endpoint_flags(const struct fence_pair *pair,
+                                       const struct fence_endpoint *endpoint, __u32 setting_flags)
+{
+    _Static_assert(FENCE_EP_HANDOVER >= FENCE_SETTING_SAME_NODE, "one is a multiple of the other");
+    __u32 same_node =
+        (setting_flags & FENCE_SETTING_SAME_NODE) * (FENCE_EP_HANDOVER / FENCE_SETTING_SAME_NODE);
+    /* 0 when one of them is */
+    __u64 other = (__u64)pair->neighbour * (pair->neighbour ^ pair->ifindex);
+
+    other |= -other;
+    barrier_var(other);
+    return endpoint->flags & ((same_node * (__u32)(other >> 63)) | ~(__u32)FENCE_EP_HANDOVER);
+}
+
 /* The place has a new epoch when all is there. 0, or -1 if the endpoint has gone. */
 fence_inline int pair_look_up(const struct packet *packet, struct fence_pair *pair, __u64 hash)
 {
@@ -184,17 +202,17 @@ fence_inline int pair_look_up(const struct packet *packet, struct fence_pair *pa
     peer_resolve(setting_flags, &pair->remote, &peer);
     pair->ifindex = ifindex;
     pair->identity = endpoint->identity;
-    pair->endpoint_flags = endpoint->flags;
     pair->peer = peer.number;
     pair->peer_identity = peer.identity;
     pair->peer_flags = peer.flags;
     pair->slot = endpoint->slot;
     pair->mark = 0;
-    pair->shaking = 0;
+    pair->latest = 0;
     pair_table(pair, peer.class, FENCE_EGRESS);
     pair_table(pair, peer.class, FENCE_INGRESS);
     neighbour = bpf_map_lookup_elem(&locals, &pair->remote);
     pair->neighbour = neighbour ? *neighbour : 0;
+    pair->endpoint_flags = pair_endpoint_flags(pair, endpoint, setting_flags);
     pair->memo.low = 0;
     pair->local_number = pair_local_number(endpoint, &pair->local);
     pair->flags = pair_flags(pair, packet, setting_flags);

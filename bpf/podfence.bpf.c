@@ -151,11 +151,9 @@ fence_inline void packet_complete(struct packet *packet, const struct fence_sett
     packet->origin = FENCE_ORIGIN_FORWARDED;
     packet->probe = packet->hop_limit = packet->icmp_error = packet->neighbour = 0;
     packet->hz = setting ? setting->hz : 1000;
-    packet->setting_flags = setting ? setting->flags : 0;
     packet->secret[0] = setting ? setting->hash_key[0] : 0;
     packet->secret[1] = setting ? setting->hash_key[1] : 0;
     packet->bucket_mask = setting ? setting->bucket_mask : 0;
-    packet->share = setting ? setting->share : 0;
 }
 
 /*
@@ -202,7 +200,7 @@ fence_inline struct fence_pair *admitted_pair(struct __sk_buff *skb, struct pack
         return NULL;
     pair = pair_place(packet, pair_hash(packet, packet_local(packet), packet_remote(packet)));
     if (pair && direction == FENCE_EGRESS && !packet->probe && handover_is_plain(packet))
-        packet->is_direct = handover_is_for(packet, packet->setting_flags, pair);
+        packet->is_direct = handover_is_for(pair);
     return pair;
 }
 
@@ -230,13 +228,8 @@ fence_inline int hand_over(struct __sk_buff *skb, struct packet *packet, struct 
 fence_inline int short_way(struct __sk_buff *skb, struct packet *packet, struct fence_pair *pair,
                            const int direction)
 {
-    int action;
-
-    if (direction == FENCE_EGRESS && handover_is_for(packet, packet->setting_flags, pair)) {
-        packet->is_direct = 1;
-        action = handover_quick(skb, packet, pair);
-        return action == TC_ACT_UNSPEC ? TC_ACT_OK : action;
-    }
+    if (direction == FENCE_EGRESS && packet->is_direct)
+        return handover_quick(skb, packet, pair);
     if (!quick_continues(packet, pair) ||
         (direction == FENCE_INGRESS && !arrival_fits(skb, packet, pair->neighbour)))
         return TC_ACT_OK;
@@ -255,13 +248,11 @@ fence_step int origin_of(struct __sk_buff *skb)
 
 /* Nothing is to be done but to count it. */
 fence_inline int shortest_way(const struct __sk_buff *skb, const struct packet *packet,
-                              const struct fence_settings *setting, const struct fence_pair *pair,
+                              const struct fence_settings *setting, struct fence_pair *pair,
                               const int direction)
 {
-    if (!pair || !setting)
-        return 0;
-    if (direction == FENCE_EGRESS ? handover_is_for(packet, setting->flags, pair)
-                                  : !arrival_is_direct(skb, pair->neighbour))
+    if (!pair || !setting ||
+        (direction == FENCE_INGRESS && !arrival_is_direct(skb, pair->neighbour)))
         return 0;
     return quick_passes(packet, setting, pair, direction);
 }
@@ -289,7 +280,7 @@ fence_inline int pipeline(struct __sk_buff *skb, const int direction)
 {
     const struct fence_settings *setting = settings_now();
     struct judgement judgement;
-    int action = TC_ACT_OK;
+    int within, action = TC_ACT_OK;
     struct fence_pair *pair;
     struct packet packet;
 
@@ -302,11 +293,13 @@ fence_inline int pipeline(struct __sk_buff *skb, const int direction)
         mark_sent_quick(skb, pair);
     else if (direction == FENCE_EGRESS)
         mark_sent(skb);
-    if (shortest_way(skb, &packet, setting, pair, direction)) {
+    within = direction == FENCE_EGRESS && pair && handover_is_for(pair);
+    if (!within && shortest_way(skb, &packet, setting, pair, direction)) {
         count_one(&packet, FENCE_REASON_ESTABLISHED);
         return TC_ACT_UNSPEC;
     }
     packet_complete(&packet, setting, !!pair);
+    packet.is_direct = within;
     if (direction == FENCE_INGRESS)
         packet.origin = origin_of(skb);
     __builtin_memset(&judgement, 0, sizeof(judgement));

@@ -4,10 +4,12 @@
  * is known. It only lets through, and only what the long way would let through without a new entry,
  * an event or a change of more than an entry's time and flags; what it does not settle goes the
  * long way. No helper call and no hash map: a hash, the pair, its table, and where an entry is
- * needed one or two cache lines of the connection table.
+ * needed one or two cache lines of the connection table. Of the connection that was seen last
+ * nothing is needed but the pair.
  *
- * The shortest way (quick_passes) only reads, and calls nothing: each return takes some processors
- * six nanoseconds. So it has of the packet what quick_parse leaves in it, and no more.
+ * The shortest way (quick_passes) writes nothing but what the pair remembers, and calls nothing:
+ * each return takes some processors six nanoseconds. So it has of the packet what quick_parse
+ * leaves in it, and no more.
  */
 #pragma once
 
@@ -149,11 +151,41 @@ fence_inline int quick_continues(const struct packet *packet, const struct fence
            (pair->flags & FENCE_PAIR_ORDINARY);
 }
 
+/* ---- the pair's latest connection ----------------------------------------------------------- */
+
+/*
+ * A CPU knows without its entry the connection of the pair whose entry it has looked at last, while
+ * there is nothing to note of it: it is established, policy allows it, and its entry's time is of
+ * this second. Whatever changes its verdict changes the pair's epoch. If its entry ends meanwhile,
+ * what comes within that second is still the connection's. What opens or ends a connection is not
+ * ordinary, and is not asked here.
+ */
+fence_inline void quick_remember(const struct packet *packet, struct fence_pair *pair,
+                                 __u32 direction, __u64 state)
+{
+    pair->latest = packet_latest(packet, direction) |
+                   (state & FENCE_CONN_DIRECT) * (FENCE_LATEST_DIRECT / FENCE_CONN_DIRECT);
+    pair->latest_seen = packet->now - ((__u32)packet->now - FENCE_STATE_SEEN(state));
+}
+
+/* How an ordinary packet's connection differs from the latest one: bits of FENCE_LATEST. */
+fence_inline __u64 quick_differs(const struct packet *packet, const struct fence_pair *pair,
+                                 __u32 direction)
+{
+    return pair->latest ^ packet_latest(packet, direction);
+}
+
+fence_inline int quick_is_latest(const struct packet *packet, const struct fence_pair *pair,
+                                 __u64 differs, __u32 hz)
+{
+    return (differs & ~FENCE_LATEST_DIRECT) == 0 && packet->now - pair->latest_seen < hz;
+}
+
 /* Follows the SYN that the pair has let through last: the handshake's end, which its entry is to
  * show. */
-fence_inline int quick_follows(const struct packet *packet, const struct fence_pair *pair)
+fence_inline int quick_follows(__u64 differs)
 {
-    return pair->shaking == packet_port_word(packet);
+    return differs == FENCE_LATEST_SHAKING;
 }
 
 /* ---- what is known without a search --------------------------------------------------------- */
@@ -199,26 +231,33 @@ fence_inline __u64 quick_state(const struct packet *packet, const struct fence_s
  * within a second, and may be opened by who opened it.
  */
 fence_inline int quick_passes(const struct packet *packet, const struct fence_settings *setting,
-                              const struct fence_pair *pair, const int direction)
+                              struct fence_pair *pair, const int direction)
 {
     const __u64 settled = FENCE_CONN_LIVE | FENCE_CONN_REPLIED | FENCE_CONN_ESTABLISHED;
     const __u64 unfit = FENCE_CONN_FROM_HOST | FENCE_CONN_CUT | FENCE_CONN_CLOSED;
     const struct tuple *tuple = &packet->outer;
+    __u64 state, differs;
     __u32 opener;
-    __u64 state;
 
-    if (!quick_is_ordinary(packet, pair) || quick_follows(packet, pair))
+    if (!quick_is_ordinary(packet, pair))
         return 0;
-    if (tuple->protocol == IPPROTO_TCP && quick_is_alone(packet, pair, direction))
+    differs = quick_differs(packet, pair, direction);
+    if (quick_is_latest(packet, pair, differs, setting->hz))
+        return 1;
+    if (tuple->protocol == IPPROTO_TCP && !quick_follows(differs) &&
+        quick_is_alone(packet, pair, direction))
         return 1;
     state = quick_state(packet, setting, pair, direction);
     opener = connection_direction(state);
-    return (state & (settled | unfit)) == settled &&
-           (__u32)packet->now - FENCE_STATE_SEEN(state) < setting->hz &&
-           quick_knows(pair, opener,
-                       FENCE_POSITION(tuple->protocol, opener == (__u32)direction
-                                                           ? tuple->destination_port
-                                                           : tuple->source_port));
+    if ((state & (settled | unfit)) != settled ||
+        (__u32)packet->now - FENCE_STATE_SEEN(state) >= setting->hz ||
+        !quick_knows(pair, opener,
+                     FENCE_POSITION(tuple->protocol, opener == (__u32)direction
+                                                         ? tuple->destination_port
+                                                         : tuple->source_port)))
+        return 0;
+    quick_remember(packet, pair, direction, state);
+    return 1;
 }
 
 /* ---- with a search -------------------------------------------------------------------------- */
@@ -245,11 +284,31 @@ fence_inline int quick_needs_no_entry(const struct packet *packet, struct fence_
     return judge_passes(pair, interval);
 }
 
-/* By its entry, which must have these flags. */
-fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pair, __u32 wanted)
+/* The packet passes by this entry, of a connection to which policy says `verdict`. */
+fence_step int quick_note(const struct packet *packet, struct fence_pair *pair,
+                          const struct found *found, __u32 verdict)
+{
+    const __u64 settled = FENCE_CONN_REPLIED | FENCE_CONN_ESTABLISHED;
+    __u32 is_reply;
+
+    if (!packet || !pair || !found)
+        return 0;
+    is_reply = (connection_direction(found->state) ^ packet->direction) & 1;
+    if (((found->state & settled) != settled || (packet->tcp_flags & TCP_BIT_FIN) ||
+         (__u32)packet->now - FENCE_STATE_SEEN(found->state) >= packet->hz) &&
+        !connection_advance(packet, found, is_reply))
+        return 0;
+    if (verdict == FENCE_ALLOW && quick_is_ordinary(packet, pair) &&
+        ((found->state | is_reply * FENCE_CONN_REPLIED) &
+         (FENCE_CONN_REPLIED | FENCE_CONN_CLOSED)) == FENCE_CONN_REPLIED)
+        quick_remember(packet, pair, packet->direction, found->state);
+    return 0;
+}
+
+/* By its entry. 0: it has none that lets it pass; otherwise 1 and its FENCE_CONN_DIRECT. */
+fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pair)
 {
     const __u64 unfit = FENCE_CONN_FROM_HOST | FENCE_CONN_CUT;
-    const __u64 settled = FENCE_CONN_REPLIED | FENCE_CONN_ESTABLISHED;
     struct connection_key key;
     struct fence_interval *interval;
     struct found found;
@@ -260,17 +319,15 @@ fence_step int quick_by_entry(const struct packet *packet, struct fence_pair *pa
     connection_key_ports(pair, &packet->outer, packet->direction == FENCE_EGRESS, packet->secret,
                          &key);
     table_find(packet, &key, &found);
-    if (!found.state || (found.state & unfit) || (found.state & wanted) != wanted ||
+    if ((found.state & (FENCE_CONN_LIVE | unfit)) != FENCE_CONN_LIVE ||
         fence_connection_expired(key.id.protocol, found.state, packet->now, packet->hz))
         return 0;
     opener = connection_direction(found.state);
     interval = judge_interval(pair, opener, connection_position(&key, opener));
     if (!judge_passes(pair, interval))
         return 0;
-    if ((found.state & settled) != settled || (packet->tcp_flags & TCP_BIT_FIN) ||
-        (__u32)packet->now - FENCE_STATE_SEEN(found.state) >= packet->hz)
-        connection_advance(packet, &found, opener != packet->direction);
-    return 1;
+    quick_note(packet, pair, &found, interval->verdict);
+    return 1 | (found.state & FENCE_CONN_DIRECT);
 }
 
 /* What the pair was asked last is of the connection that this packet would answer. */
@@ -291,13 +348,10 @@ fence_step int quick_allows(const struct packet *packet, struct fence_pair *pair
 
     if (!packet || !pair)
         return 0;
-    if (quick_follows(packet, pair)) {
-        pair->shaking = 0;
-        return quick_by_entry(packet, pair, 0);
-    }
-    if (!quick_is_ordinary(packet, pair))
-        return quick_by_entry(packet, pair, 0);
+    if (!quick_is_ordinary(packet, pair) ||
+        quick_follows(quick_differs(packet, pair, packet->direction)))
+        return quick_by_entry(packet, pair);
     reply = quick_seems_reply(packet, pair);
-    return (reply && quick_by_entry(packet, pair, 0)) || quick_needs_no_entry(packet, pair) ||
-           (!reply && quick_by_entry(packet, pair, 0));
+    return (reply && quick_by_entry(packet, pair)) || quick_needs_no_entry(packet, pair) ||
+           (!reply && quick_by_entry(packet, pair));
 }

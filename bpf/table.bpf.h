@@ -141,16 +141,24 @@ struct table_victim {
 #define TABLE_SCORE(rank, age) ((__u64)(rank) << 32 | (__u32) ~(age))
 #define TABLE_RANK(score)      ((__u32)((score) >> 32))
 
-fence_inline int has_more_than_share(const struct packet *packet, __u32 slot)
+fence_inline __u32 table_share(void)
+{
+    __u32 zero = 0;
+    const struct fence_settings *setting = bpf_map_lookup_elem(&settings, &zero);
+
+    return setting ? setting->share : 0;
+}
+
+fence_inline int has_more_than(__u32 share, __u32 slot)
 {
     struct fence_usage *use = bpf_map_lookup_elem(&usage, &slot);
 
-    return use && use->connections > packet->share;
+    return use && use->connections > share;
 }
 
-/* `full_share`: the endpoint has all that it may have without giving way. */
+/* `share`: how many entries an endpoint may have before it gives way; 0 = this one has them. */
 fence_step int table_rank(const struct packet *packet, const struct connection_key *key,
-                          const struct fence_connection *connection, int full_share)
+                          const struct fence_connection *connection, __u32 share)
 {
     __u64 state;
     int half_open, is_own;
@@ -165,24 +173,24 @@ fence_step int table_rank(const struct packet *packet, const struct connection_k
         fence_connection_expired(connection->protocol, state, packet->now, packet->hz))
         return RANK_FREE;
     is_own = connection->slot == key->id.slot;
-    if (full_share && !is_own)
+    if (!share && !is_own)
         return RANK_NONE;
     if ((state & (FENCE_CONN_CLOSED | FENCE_CONN_CUT)) == FENCE_CONN_CLOSED)
         return RANK_CLOSED;
     if (is_own) {
         if (half_open)
             return RANK_OWN_HALF_OPEN;
-        if (full_share)
+        if (!share)
             return RANK_OWN;
         return packet->tcp_flags & TCP_BIT_ACK ? RANK_OWN_FOR_LIVING : RANK_NONE;
     }
-    if (!has_more_than_share(packet, connection->slot))
+    if (!has_more_than(share, connection->slot))
         return RANK_NONE;
     return half_open ? RANK_OTHERS_HALF_OPEN : RANK_OTHERS;
 }
 
 fence_step int bucket_choose(const struct packet *packet, const struct connection_key *key,
-                             int full_share, __u32 index, struct table_victim *victim)
+                             __u32 share, __u32 index, struct table_victim *victim)
 {
     struct fence_bucket *bucket = bpf_map_lookup_elem(&connections, &index);
 
@@ -191,7 +199,7 @@ fence_step int bucket_choose(const struct packet *packet, const struct connectio
     for (__u32 i = 0; i < FENCE_BUCKET_WAYS && TABLE_RANK(victim->score) != RANK_FREE; i++) {
         struct fence_connection *connection = &bucket->ways[i];
         __u64 state = TABLE_STATE(connection);
-        __u32 rank = table_rank(packet, key, connection, full_share);
+        __u32 rank = table_rank(packet, key, connection, share);
         __u32 age = fence_jiffies_since(packet->now, FENCE_STATE_SEEN(state), packet->hz);
         __u64 score = TABLE_SCORE(rank, age);
 
@@ -263,8 +271,7 @@ fence_step int table_insert(const struct packet *packet, const struct connection
 {
     struct table_victim victim = {};
     struct fence_usage *mine;
-    __u32 slot, first, second;
-    int full_share;
+    __u32 slot, first, second, share;
 
     if (!packet || !key)
         return -1;
@@ -274,14 +281,15 @@ fence_step int table_insert(const struct packet *packet, const struct connection
     mine = bpf_map_lookup_elem(&usage, &slot);
     if (!mine)
         return -1;
-    full_share = mine->connections >= packet->share;
+    share = table_share();
+    share = mine->connections < share ? share : 0;
     first = fence_table_first(key->hash, packet->bucket_mask);
     second = fence_table_second(key->hash, packet->bucket_mask);
-    bucket_choose(packet, key, full_share, first, &victim);
+    bucket_choose(packet, key, share, first, &victim);
     /* who has his share gives up what comes first; everybody else looks on while somebody's
      * connection would lose its entry */
-    if (TABLE_RANK(victim.score) > (full_share ? RANK_OWN : RANK_CLOSED)) {
-        bucket_choose(packet, key, full_share, second, &victim);
+    if (TABLE_RANK(victim.score) > (share ? RANK_CLOSED : RANK_OWN)) {
+        bucket_choose(packet, key, share, second, &victim);
         if (TABLE_RANK(victim.score) < RANK_NONE && victim.bucket != first)
             bucket_spill(first);
     }

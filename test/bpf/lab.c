@@ -217,7 +217,7 @@ void lab_settings_flags(unsigned int flags)
 {
     struct fence_settings settings = {
         .hash_key = {0x736563726574ull, 0x73656372657432ull},
-        .hz = 1000,
+        .hz = LAB_HZ,
         .flags = flags,
         .next_set = 1,
         .bucket_mask = LAB_CONNECTIONS / FENCE_BUCKET_WAYS - 1,
@@ -420,9 +420,20 @@ size_t lab_bucket_count(void)
 
 void lab_grow_old(int seconds)
 {
+    lab_grow_old_by(seconds * LAB_HZ);
+}
+
+void lab_grow_old_by(int jiffies)
+{
     for (size_t i = 0; i < LAB_CONNECTIONS; i++)
         if (entry_at(i)->state)
-            entry_at(i)->state -= FENCE_STATE(seconds * 1000, 0, 0);
+            entry_at(i)->state -= FENCE_STATE(jiffies, 0, 0);
+    lab_raise_epoch();
+}
+
+void lab_connections_lose(void)
+{
+    fence_connections_forget(&tracked, lab_endpoint().slot);
 }
 
 void lab_connection_flags(unsigned int set, unsigned int clear)

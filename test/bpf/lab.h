@@ -73,6 +73,9 @@ void lab_use_set(unsigned int set);
 /* What is written by lab functions is in force at once; what a test writes by itself, from here. */
 void lab_raise_epoch(void);
 
+/* Jiffies of what the programs take for a second, however many the kernel's have. */
+#define LAB_HZ 1000
+
 /* The connection table is small: so many entries, of which an endpoint may have LAB_SHARE. */
 #define LAB_CONNECTIONS 4096
 #define LAB_SHARE       1024
@@ -80,8 +83,12 @@ enum lab_connections { LAB_HALF_OPEN, LAB_ESTABLISHED, LAB_CLOSED };
 size_t lab_connection_count(enum lab_connections which);
 /* Buckets of the table that have an entry. */
 size_t lab_bucket_count(void);
-/* As if the last packet of every connection had been so many seconds earlier. */
+/* As if the last packet of every connection had been so many seconds earlier. (No CPU knows any of
+ * them by heart then.) */
 void lab_grow_old(int seconds);
+void lab_grow_old_by(int jiffies);
+/* Every entry ends, and no CPU hears of it. */
+void lab_connections_lose(void);
 /* Change the flags of every entry. */
 void lab_connection_flags(unsigned int set, unsigned int clear);
 
