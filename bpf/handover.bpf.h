@@ -43,11 +43,15 @@ fence_inline int handover_is_plain(const struct packet *packet)
            packet->offset == (packet->ethertype == ETH_P_IP ? PLAIN_IPV4 : PLAIN_IPV6);
 }
 
+/* Is an endpoint with these flags there to receive? */
+fence_inline int handover_is_open(__u32 flags)
+{
+    return (flags & (FENCE_EP_HANDOVER | FENCE_EP_PENDING | FENCE_EP_EXEMPT)) == FENCE_EP_HANDOVER;
+}
+
 fence_inline int handover_receives(const struct fence_pair *pair)
 {
-    return (pair->flags & FENCE_PAIR_OWN) && pair->set &&
-           (pair->endpoint_flags & (FENCE_EP_HANDOVER | FENCE_EP_PENDING | FENCE_EP_EXEMPT)) ==
-               FENCE_EP_HANDOVER;
+    return (pair->flags & FENCE_PAIR_OWN) && pair->set && handover_is_open(pair->endpoint_flags);
 }
 
 /* From here on the packet is the receiver's. */
@@ -205,7 +209,9 @@ fence_step int handover_begin(struct __sk_buff *skb, struct packet *packet, __u3
     if (!packet || !endpoint)
         return 0;
     sender = packet->ifindex;
-    if (!handover_way(skb, packet, endpoint->mac) || (endpoint->flags & FENCE_EP_EXEMPT))
+    /* asked before anything of the receiver's is written: a connection that begins while it is not
+     * on the path stays off the path */
+    if (!handover_way(skb, packet, endpoint->mac) || !handover_is_open(endpoint->flags))
         return 0;
     handover_turn(packet, neighbour, FENCE_INGRESS);
     if (pair_fill(packet, &packet->outer.destination, &packet->outer.source) == 0)

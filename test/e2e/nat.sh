@@ -6,6 +6,8 @@
 # is taken away. plain: without the kernel's structs; what is expected otherwise then is in nat-plain.table.
 # shellcheck disable=SC2034 # of lab-traffic.sh: long enough for a busy machine and a SYN sent again
 LAB_TIMEOUT_MS=3000
+# shellcheck disable=SC2034
+LAB_GAP=1000
 # shellcheck source=test/e2e/lab.sh
 source "$(dirname "$0")/lab.sh"
 # shellcheck source=test/e2e/lab-services.sh
@@ -124,6 +126,10 @@ for family in 4 6; do
         reader[$name]=$LAB_PID
     done
 done
+# Answers of a connection that is translated go back the way that translates them, all of them.
+lab_stream tcp4 client ya.cluster tcp 80 4
+lab_stream tcp6 client ya.cluster tcp 80 6
+lab_stream datagrams client ya-udp.cluster udp 53 4
 for name in "${!reader[@]}"; do
     eventually "$name knows" 10 grep -q . "$LAB/out/$name"
 done
@@ -133,6 +139,11 @@ for number in 1 2 3 4 5 6; do
     lab_publish
 done
 sleep 4.5 # longer than a reader waits
+for name in tcp4 tcp6 datagrams; do
+    expect_equal "what happened to the stream $name" "$(grep -v '^start' "$LAB/out/$name" || true)" ""
+    kill -0 "${LAB_STREAM[$name]}"
+    lab_stream_stop "$name"
+done
 for name in "${!reader[@]}"; do
     kill "${reader[$name]}" 2>/dev/null || true
     status=0

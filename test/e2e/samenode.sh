@@ -121,8 +121,13 @@ bpftool prog load "$LAB_TOOLS/markseen.bpf.o" "$LAB/bpf/markseen" pinmaps "$LAB/
 tc filter add dev "$(lab_host_veth api)" egress prio 77 bpf direct-action object-pinned "$LAB/bpf/markseen"
 eventually "api leaves the path" 10 lab_path_is false api
 expect_usual db "api's interface has a filter of somebody else"
+lab_stream late web api tcp 8080 4
 tc filter del dev "$(lab_host_veth api)" egress prio 77
 eventually "api is back on the path" 10 lab_path_is true api
+expect_direct db "api is back on the path"
+expect_usual api "a connection stays on the way on which it began"
+expect_equal "what happened to the stream late" "$(grep -v '^start' "$LAB/out/late" || true)" ""
+lab_stream_stop late
 
 lab_say "off by the next daemon"
 lab_daemon_stop
