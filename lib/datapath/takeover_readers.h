@@ -13,6 +13,7 @@
 /* Sizes of values guard against a layout that was changed unnoticed. */
 struct fence_layout_reader {
     unsigned int layout;
+    bool moves; /* its connections lie in other places: they are copied, not carried */
     size_t endpoint_size;
     size_t info_size;
     int (*endpoints)(const struct fence_pins *old, struct fence_endpoint_list *ret_list,
@@ -22,7 +23,6 @@ struct fence_layout_reader {
     int (*settings)(const struct fence_pins *old, struct fence_settings *ret_settings);
     enum fence_map carried[FENCE_CARRIED_MAX];
     size_t carried_count;
-    bool moves; /* its connections lie in other places: they are copied, not carried */
 };
 
 /* NULL: nobody takes over from it. */
