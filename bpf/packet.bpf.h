@@ -123,6 +123,13 @@ fence_inline void address_from_ipv4(struct fence_addr *addr, __u32 network_order
     halves[1] = (__u64)network_order << 32 | bpf_htonl(0xffff);
 }
 
+fence_inline void address_clear(struct fence_addr *addr)
+{
+    __u64 *halves = (__u64 *)addr;
+
+    halves[0] = halves[1] = 0;
+}
+
 fence_inline int address_is_ipv4(const struct fence_addr *addr)
 {
     return (addr->words[0] | addr->words[1] | (addr->words[2] ^ bpf_htonl(0xffff))) == 0;

@@ -146,7 +146,8 @@ fence_inline void packet_complete(struct packet *packet, const struct fence_sett
         packet->offset = packet->end = packet->ethertype = packet->tcp_flags = 0;
     }
     packet->outer.icmp_type = packet->outer.icmp_code = packet->outer.pad = 0;
-    __builtin_memset(&packet->true_source, 0, sizeof(packet->true_source));
+    barrier(); /* the compiler would clear all of it together, in single bytes */
+    address_clear(&packet->true_source);
     packet->fragment_id = packet->has_true_source = packet->is_direct = 0;
     packet->origin = FENCE_ORIGIN_FORWARDED;
     packet->probe = packet->hop_limit = packet->icmp_error = packet->neighbour = 0;

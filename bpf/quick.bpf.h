@@ -227,17 +227,18 @@ fence_inline __u64 quick_state(const struct packet *packet, const struct fence_s
 }
 
 /*
- * 1: the packet passes, and there is nothing to note of it: its connection is established, was seen
- * within a second, and may be opened by who opened it.
+ * 1: the packet passes, and there is nothing to note of it: its connection was seen within a
+ * second, may be opened by who opened it, and is established or, if its opener speaks, not answered
+ * yet.
  */
 fence_inline int quick_passes(const struct packet *packet, const struct fence_settings *setting,
                               struct fence_pair *pair, const int direction)
 {
-    const __u64 settled = FENCE_CONN_LIVE | FENCE_CONN_REPLIED | FENCE_CONN_ESTABLISHED;
+    const __u64 settled = FENCE_CONN_REPLIED | FENCE_CONN_ESTABLISHED;
     const __u64 unfit = FENCE_CONN_FROM_HOST | FENCE_CONN_CUT | FENCE_CONN_CLOSED;
     const struct tuple *tuple = &packet->outer;
+    int is_opener, is_settled;
     __u64 state, differs;
-    __u32 opener;
 
     if (!quick_is_ordinary(packet, pair))
         return 0;
@@ -248,15 +249,17 @@ fence_inline int quick_passes(const struct packet *packet, const struct fence_se
         quick_is_alone(packet, pair, direction))
         return 1;
     state = quick_state(packet, setting, pair, direction);
-    opener = connection_direction(state);
-    if ((state & (settled | unfit)) != settled ||
+    is_opener = connection_direction(state) == (__u32)direction;
+    is_settled = (state & settled) == settled;
+    if ((state & (FENCE_CONN_LIVE | unfit)) != FENCE_CONN_LIVE ||
+        (!is_settled && (!is_opener || (state & FENCE_CONN_REPLIED))) ||
         (__u32)packet->now - FENCE_STATE_SEEN(state) >= setting->hz ||
-        !quick_knows(pair, opener,
-                     FENCE_POSITION(tuple->protocol, opener == (__u32)direction
-                                                         ? tuple->destination_port
-                                                         : tuple->source_port)))
+        !quick_knows(pair, connection_direction(state),
+                     FENCE_POSITION(tuple->protocol,
+                                    is_opener ? tuple->destination_port : tuple->source_port)))
         return 0;
-    quick_remember(packet, pair, direction, state);
+    if (is_settled)
+        quick_remember(packet, pair, direction, state);
     return 1;
 }
 

@@ -71,8 +71,9 @@ struct hooks_row {
     bool reply; /* the other way round: from the server to the client */
     bool fresh; /* each packet is one of a new flow */
     bool denied;
-    bool within; /* between the two pods of the node, on the same-node path */
-    bool empty;  /* measure the empty program against itself */
+    bool unanswered; /* nobody has replied */
+    bool within;     /* between the two pods of the node, on the same-node path */
+    bool empty;      /* measure the empty program against itself */
 };
 
 struct hooks_column {

@@ -36,6 +36,7 @@ const struct hooks_row hooks_rows[] = {
     {"received, reply to it", SHOP_SERVER, IPPROTO_TCP, FENCE_TCP_ACK, .reply = true},
     {"UDP sent", SHOP_CLIENT, IPPROTO_UDP, 0, .reply = false},
     {"UDP reply to it", SHOP_CLIENT, IPPROTO_UDP, 0, .reply = true},
+    {"UDP never answered", SHOP_CLIENT, IPPROTO_UDP, 0, .unanswered = true},
     {"handed over", SHOP_CLIENT, IPPROTO_TCP, FENCE_TCP_ACK, .within = true},
     {"handed over, reply", SHOP_SERVER, IPPROTO_TCP, FENCE_TCP_ACK, .within = true, .reply = true},
     {"UDP handed over", SHOP_CLIENT, IPPROTO_UDP, 0, .within = true},
@@ -194,6 +195,8 @@ static int open_flows(struct cells *cells, const struct hooks_row *row)
     }
     for (unsigned int done = 0; r == 0 && done < count; done += streams[0].packets) {
         for (size_t i = 0; r == 0 && i < 3; i++) {
+            if (i == 1 && row->unanswered)
+                continue;
             r = hooks_run(cells->programs, &streams[i], true, &result, cells->err);
             hooks_advance(&streams[i]);
         }
@@ -217,7 +220,8 @@ static int flood(struct cells *cells, struct hooks_stream *stream)
 static bool is_open(const struct hooks_row *opened, const struct hooks_row *row)
 {
     return opened && !row->fresh && opened->protocol == row->protocol &&
-           opened->within == row->within && (row->within || opened->pod == row->pod);
+           opened->unanswered == row->unanswered && opened->within == row->within &&
+           (row->within || opened->pod == row->pod);
 }
 
 /* Leave behind what the row's packets are to meet. */
