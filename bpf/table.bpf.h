@@ -286,9 +286,9 @@ fence_step int table_insert(const struct packet *packet, const struct connection
     first = fence_table_first(key->hash, packet->bucket_mask);
     second = fence_table_second(key->hash, packet->bucket_mask);
     bucket_choose(packet, key, share, first, &victim);
-    /* who has his share gives up what comes first; everybody else looks on while somebody's
-     * connection would lose its entry */
-    if (TABLE_RANK(victim.score) > (share ? RANK_CLOSED : RANK_OWN)) {
+    /* who has his share gives up what is half-open where he finds it; everybody else looks on while
+     * somebody's connection would lose its entry */
+    if (TABLE_RANK(victim.score) > (share ? RANK_CLOSED : RANK_OWN_HALF_OPEN)) {
         bucket_choose(packet, key, share, second, &victim);
         if (TABLE_RANK(victim.score) < RANK_NONE && victim.bucket != first)
             bucket_spill(first);
