@@ -149,6 +149,9 @@ fence_step int handover_quick(struct __sk_buff *skb, struct packet *packet, stru
         return TC_ACT_OK;
     sender = packet->ifindex;
     known = handover_knows(packet, pair, FENCE_EGRESS);
+    /* one without an entry is not made anew with each packet */
+    if (!known)
+        known = quick_is_ordinary(packet, pair) && quick_needs_no_entry(packet, pair);
     if (!(known & FENCE_CONN_DIRECT))
         return known ? TC_ACT_UNSPEC : TC_ACT_OK;
     handover_turn(packet, pair->neighbour, FENCE_INGRESS);

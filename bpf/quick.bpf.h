@@ -351,9 +351,12 @@ fence_step int quick_allows(const struct packet *packet, struct fence_pair *pair
 
     if (!packet || !pair)
         return 0;
-    if (!quick_is_ordinary(packet, pair) ||
-        quick_follows(quick_differs(packet, pair, packet->direction)))
+    if (!quick_is_ordinary(packet, pair))
         return quick_by_entry(packet, pair);
+    if (quick_follows(quick_differs(packet, pair, packet->direction))) {
+        pair->latest = 0; /* once, for it may have found no place for an entry */
+        return quick_by_entry(packet, pair);
+    }
     reply = quick_seems_reply(packet, pair);
     return (reply && quick_by_entry(packet, pair)) || quick_needs_no_entry(packet, pair) ||
            (!reply && quick_by_entry(packet, pair));

@@ -191,6 +191,27 @@ static void test_same_node_is_told_at_both_ends(void **state)
     assert_memory_equal(&got.first.destination, &got.last.destination, sizeof(got.last.source));
 }
 
+/* A connection that has no entry, as in a full table, is not a new one with each packet. */
+static void test_same_node_without_an_entry(void **state)
+{
+    struct fence_packet packet = lab_packet(FENCE_EGRESS, lab_stranger(4), IPPROTO_TCP, 40000, 80);
+
+    (void)state;
+    begin();
+    neighbours();
+    assert_int_equal(fence_events_listen(&pins, FENCE_HEARING_ALL), 0);
+    packet.tcp_flags = FENCE_TCP_SYN;
+    assert_true(lab_run(FENCE_EGRESS, packet).passed);
+    assert_int_equal(told().records, 2);
+    packet.tcp_flags = FENCE_TCP_ACK;
+    for (unsigned int i = 0; i < 64; i++) {
+        lab_connections_lose();
+        assert_true(lab_run(FENCE_EGRESS, packet).passed);
+    }
+    /* one in 256 looks for its entry all the same */
+    assert_true(told().records < 8);
+}
+
 /* What the receiver's end refuses is told there. */
 static void test_same_node_refusal_is_told_at_its_end(void **state)
 {
@@ -470,6 +491,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_connection_gives_one_event),
         cmocka_unit_test(test_same_node_is_told_at_both_ends),
+        cmocka_unit_test(test_same_node_without_an_entry),
         cmocka_unit_test(test_same_node_refusal_is_told_at_its_end),
         cmocka_unit_test(test_scan_is_told_port_by_port),
         cmocka_unit_test(test_flood_of_ports_is_bounded),
