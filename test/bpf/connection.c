@@ -2,7 +2,6 @@
 /* bpf/connection.bpf.h: the life of a connection, as sequences of packets. */
 #include <netinet/in.h>
 #include <sched.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 
@@ -64,29 +63,16 @@ static void test_inbound_connection(void **state)
     }
 }
 
-/* On the CPU that it is on, until it moves on. */
-static void stay(cpu_set_t *ret_before)
-{
-    cpu_set_t here;
-
-    assert_int_equal(sched_getaffinity(0, sizeof(*ret_before), ret_before), 0);
-    CPU_ZERO(&here);
-    CPU_SET(sched_getcpu(), &here);
-    assert_int_equal(sched_setaffinity(0, sizeof(here), &here), 0);
-}
-
-static void move_on(const cpu_set_t *before)
-{
-    assert_int_equal(sched_setaffinity(0, sizeof(*before), before), 0);
-}
-
 /* What a CPU keeps of the last SYN is enough to see the end of its handshake there. */
 static void test_the_handshake_ends_with_its_third_packet(void **state)
 {
-    cpu_set_t before;
+    cpu_set_t all, here;
 
     (void)state;
-    stay(&before);
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    assert_int_equal(sched_setaffinity(0, sizeof(here), &here), 0);
     for (int family = 4; family <= 6; family += 2) {
         lab_reset();
         RUN(lab_friend(family), 80, {"SYN", '>', SYN, true, FENCE_REASON_RULE},
@@ -100,90 +86,7 @@ static void test_the_handshake_ends_with_its_third_packet(void **state)
         RUN(lab_friend(family), 80, {"FIN", '>', FIN | ACK, true, FENCE_REASON_ESTABLISHED});
         assert_int_equal(lab_connection_count(LAB_CLOSED), 1);
     }
-    move_on(&before);
-}
-
-/* A datagram of peer:40000 <-> pod:80, to the pod or from it. */
-static void datagram(const char *what, struct fence_addr peer, char direction, bool passed,
-                     int reason)
-{
-    enum fence_direction hook = direction == '>' ? FENCE_INGRESS : FENCE_EGRESS;
-    unsigned int from = direction == '>' ? 40000 : 80, to = direction == '>' ? 80 : 40000;
-
-    lab_expect(what, lab_run(hook, lab_packet(hook, peer, IPPROTO_UDP, from, to)), passed, reason);
-}
-
-/* For a second a CPU knows by heart the connection whose entry it has seen last; that one only, and
- * not what policy says of it. */
-static void test_the_latest_connection(void **state)
-{
-    cpu_set_t before;
-
-    (void)state;
-    stay(&before);
-    for (int family = 4; family <= 6; family += 2) {
-        struct fence_addr friend = lab_friend(family);
-        struct fence_packet other = lab_packet(FENCE_EGRESS, friend, IPPROTO_UDP, 80, 40001);
-
-        lab_reset();
-        datagram("request", friend, '>', true, FENCE_REASON_RULE);
-        datagram("answer", friend, '<', true, FENCE_REASON_ESTABLISHED);
-        lab_connections_lose();
-        datagram("known by heart", friend, '<', true, FENCE_REASON_ESTABLISHED);
-        datagram("both directions", friend, '>', true, FENCE_REASON_ESTABLISHED);
-        lab_expect("to another port", lab_run(FENCE_EGRESS, other), false, FENCE_REASON_NO_RULE);
-        other.source_port = 40000;
-        other.destination_port = 80;
-        lab_expect("ports the wrong way round", lab_run(FENCE_EGRESS, other), false,
-                   FENCE_REASON_NO_RULE);
-        RUN(friend, 80, {"another protocol", '<', ACK, true, FENCE_REASON_REVERSE_RULE});
-        lab_use_set(LAB_SET_CLOSED);
-        datagram("policy changes", friend, '<', false, FENCE_REASON_NO_RULE);
-        lab_use_set(LAB_SET_STRICT);
-        datagram("and back: it has no entry", friend, '<', false, FENCE_REASON_NO_RULE);
-    }
-    move_on(&before);
-}
-
-static void test_the_latest_connection_is_looked_at_again(void **state)
-{
-    const struct timespec second = {.tv_sec = 1, .tv_nsec = 100000000};
-    cpu_set_t before;
-
-    (void)state;
-    stay(&before);
-    lab_reset();
-    datagram("request", lab_friend(4), '>', true, FENCE_REASON_RULE);
-    datagram("answer", lab_friend(4), '<', true, FENCE_REASON_ESTABLISHED);
-    /* most of its second is over, which may take longer than the kernel's */
-    lab_grow_old_by(LAB_HZ * 9 / 10);
-    datagram("answer", lab_friend(4), '<', true, FENCE_REASON_ESTABLISHED);
-    datagram("seen", lab_friend(4), '<', true, FENCE_REASON_ESTABLISHED);
-    lab_connections_lose();
-    datagram("known by heart", lab_friend(4), '<', true, FENCE_REASON_ESTABLISHED);
-    nanosleep(&second, NULL);
-    datagram("a second later", lab_friend(4), '<', false, FENCE_REASON_NO_RULE);
-    move_on(&before);
-}
-
-/* Who still has something to note is not known by heart. */
-static void test_the_latest_connection_is_an_established_one(void **state)
-{
-    cpu_set_t before;
-
-    (void)state;
-    stay(&before);
-    lab_reset();
-    datagram("request", lab_friend(4), '>', true, FENCE_REASON_RULE);
-    datagram("another", lab_friend(4), '>', true, FENCE_REASON_ESTABLISHED);
-    lab_connections_lose();
-    datagram("answer", lab_friend(4), '<', false, FENCE_REASON_NO_RULE);
-    lab_reset();
-    RUN(lab_friend(4), 80, {"SYN", '>', SYN, true, FENCE_REASON_RULE},
-        {"SYN-ACK", '<', SYN | ACK, true, FENCE_REASON_ESTABLISHED});
-    lab_connections_lose();
-    RUN(lab_friend(4), 80, {"data back", '<', ACK, true, FENCE_REASON_REVERSE_RULE});
-    move_on(&before);
+    assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
 }
 
 static void test_outbound_connection(void **state)
@@ -510,9 +413,6 @@ int main(void)
         cmocka_unit_test(test_bare_ack_does_not_walk_around_a_cut),
         cmocka_unit_test(test_policy_change_reaches_both_directions),
         cmocka_unit_test(test_relabelled_peer),
-        cmocka_unit_test(test_the_latest_connection),
-        cmocka_unit_test(test_the_latest_connection_is_looked_at_again),
-        cmocka_unit_test(test_the_latest_connection_is_an_established_one),
         cmocka_unit_test(test_entry_that_is_being_written),
         cmocka_unit_test(test_syn_is_judged_anew),
         cmocka_unit_test(test_close_and_open_again),

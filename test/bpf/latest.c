@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bpf/quick.bpf.h: what a CPU knows by heart of the connection that it has seen last. */
+#include <netinet/in.h>
+#include <sched.h>
+#include <time.h>
+
+#include "test/bpf/lab.h"
+#include "test/cmocka.h"
+
+/* A packet of peer:40000 <-> pod:80, towards the pod ('>') or from it ('<'). TCP has `flags`. */
+static struct lab_result run(char direction, unsigned int protocol, unsigned int flags,
+                             struct fence_addr peer)
+{
+    enum fence_direction hook = direction == '>' ? FENCE_INGRESS : FENCE_EGRESS;
+    unsigned int from = direction == '>' ? 40000 : 80, to = direction == '>' ? 80 : 40000;
+    struct fence_packet packet = lab_packet(hook, peer, protocol, from, to);
+
+    packet.tcp_flags = flags;
+    return lab_run(hook, packet);
+}
+
+static void datagram(const char *what, char direction, struct fence_addr peer, bool passed,
+                     int reason)
+{
+    lab_expect(what, run(direction, IPPROTO_UDP, 0, peer), passed, reason);
+}
+
+/* For a second; that one only, and not what policy says of it. */
+static void test_it_needs_no_entry(void **state)
+{
+    (void)state;
+    for (int family = 4; family <= 6; family += 2) {
+        struct fence_addr peer = lab_friend(family);
+        struct fence_packet other = lab_packet(FENCE_EGRESS, peer, IPPROTO_UDP, 80, 40001);
+
+        lab_reset();
+        datagram("request", '>', peer, true, FENCE_REASON_RULE);
+        datagram("answer", '<', peer, true, FENCE_REASON_ESTABLISHED);
+        lab_connections_lose();
+        datagram("known by heart", '<', peer, true, FENCE_REASON_ESTABLISHED);
+        datagram("both directions", '>', peer, true, FENCE_REASON_ESTABLISHED);
+        lab_expect("to another port", lab_run(FENCE_EGRESS, other), false, FENCE_REASON_NO_RULE);
+        other.source_port = 40000;
+        other.destination_port = 80;
+        lab_expect("ports the wrong way round", lab_run(FENCE_EGRESS, other), false,
+                   FENCE_REASON_NO_RULE);
+        lab_expect("another protocol", run('<', IPPROTO_TCP, FENCE_TCP_ACK, peer), true,
+                   FENCE_REASON_REVERSE_RULE);
+        lab_use_set(LAB_SET_CLOSED);
+        datagram("policy changes", '<', peer, false, FENCE_REASON_NO_RULE);
+        lab_use_set(LAB_SET_STRICT);
+        datagram("and back: it has no entry", '<', peer, false, FENCE_REASON_NO_RULE);
+    }
+}
+
+static void test_it_is_looked_at_again(void **state)
+{
+    const struct timespec second = {.tv_sec = 1, .tv_nsec = 100000000};
+    struct fence_addr peer = lab_friend(4);
+
+    (void)state;
+    lab_reset();
+    datagram("request", '>', peer, true, FENCE_REASON_RULE);
+    datagram("answer", '<', peer, true, FENCE_REASON_ESTABLISHED);
+    /* most of its second is over, which may take longer than the kernel's */
+    lab_grow_old_by(LAB_HZ * 9 / 10);
+    datagram("answer", '<', peer, true, FENCE_REASON_ESTABLISHED);
+    datagram("seen", '<', peer, true, FENCE_REASON_ESTABLISHED);
+    lab_connections_lose();
+    datagram("known by heart", '<', peer, true, FENCE_REASON_ESTABLISHED);
+    nanosleep(&second, NULL);
+    datagram("a second later", '<', peer, false, FENCE_REASON_NO_RULE);
+}
+
+/* While there is something to note of it, it is not known by heart. */
+static void test_it_is_established(void **state)
+{
+    struct fence_addr peer = lab_friend(4);
+
+    (void)state;
+    lab_reset();
+    datagram("request", '>', peer, true, FENCE_REASON_RULE);
+    datagram("another", '>', peer, true, FENCE_REASON_ESTABLISHED);
+    lab_connections_lose();
+    datagram("answer", '<', peer, false, FENCE_REASON_NO_RULE);
+    lab_reset();
+    lab_expect("SYN", run('>', IPPROTO_TCP, FENCE_TCP_SYN, peer), true, FENCE_REASON_RULE);
+    lab_expect("SYN-ACK", run('<', IPPROTO_TCP, FENCE_TCP_SYN | FENCE_TCP_ACK, peer), true,
+               FENCE_REASON_ESTABLISHED);
+    lab_connections_lose();
+    lab_expect("data back", run('<', IPPROTO_TCP, FENCE_TCP_ACK, peer), true,
+               FENCE_REASON_REVERSE_RULE);
+}
+
+/* On one CPU, for each knows its own. */
+static int set_up(void **state)
+{
+    cpu_set_t here;
+
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    return sched_setaffinity(0, sizeof(here), &here) < 0 ? -1 : lab_setup(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_it_needs_no_entry),
+        cmocka_unit_test(test_it_is_looked_at_again),
+        cmocka_unit_test(test_it_is_established),
+    };
+
+    return cmocka_run_group_tests_name("bpf.latest", tests, set_up, lab_teardown);
+}
