@@ -87,7 +87,7 @@ size_t lab_bucket_count(void);
  * them by heart then.) */
 void lab_grow_old(int seconds);
 void lab_grow_old_by(int jiffies);
-/* Every entry ends, and no CPU hears of it. */
+/* Every entry of the (first) endpoint ends, and no CPU hears of it. */
 void lab_connections_lose(void);
 /* Change the flags of every entry. */
 void lab_connection_flags(unsigned int set, unsigned int clear);
