@@ -16,7 +16,7 @@
 #include "bpf/reasons.h"
 #include "bpf/report.h"
 
-#define FENCE_ABI_VERSION 7
+#define FENCE_ABI_VERSION 8
 #ifdef FENCE_NEXT_LAYOUT /* test programs that take over: test/programs */
 #    undef FENCE_ABI_VERSION
 #    define FENCE_ABI_VERSION FENCE_NEXT_LAYOUT
@@ -333,6 +333,7 @@ struct fence_opened {
  */
 #define FENCE_EPOCH_BUCKETS 256
 struct fence_epochs {
+    __u64 any;                          /* raised with each of the others, after it */
     __u64 all;                          /* anything */
     __u64 buckets[FENCE_EPOCH_BUCKETS]; /* by fence_epoch_bucket: where such an address leads */
 };
@@ -355,39 +356,48 @@ enum fence_pair_flag {
     /* nothing but the tables says what passes: no endpoint that waits, no node, not itself */
     FENCE_PAIR_ORDINARY = 1 << 5,
     FENCE_PAIR_ALLOWS = 1 << 6, /* << direction: its table allows whatever the position */
+    /* << direction: TCP that its table allows passes without a look at the connection's entry. The
+     * other direction's allows whatever the position, or no connection was opened that way. */
+    FENCE_PAIR_ALONE = 1 << 8,
+    FENCE_PAIR_EXPIRES = 1 << 10, /* at `expires` */
+    FENCE_PAIR_SHAKING = 1 << 11, /* `latest` is FENCE_LATEST_SHAKING */
 };
 
 /*
- * pairs: PERCPU_ARRAY, a cache of all that the maps say of (endpoint, local address, remote
- * address). Good for one epoch. Kernel only.
+ * pairs: ARRAY, a cache of all that the maps say of (endpoint, local address, remote address), of
+ * FENCE_CPU_PAIRS for each possible CPU, by its number. Good for one epoch. Kernel only. (Of a
+ * PERCPU_ARRAY the kernel would look up the place first, and lay it across cache lines.)
  */
 struct fence_pair {
-    /* what most packets need comes first */
-    __u64 epoch; /* 1 + epochs.all + the remote address's; 0 = empty */
+    /* the first cache line: what every packet needs */
+    __u64 any; /* 1 + epochs.any, by which the pair is known to be good; 0 = ask `epoch` */
     struct fence_addr local;
     struct fence_addr remote;
-    __u64 expires; /* jiffies at which another set takes over; ~0 = never */
     __u32 ifindex;
-    __u16 epoch_bucket; /* of the remote address */
-    __u16 opened;       /* index in `opened` */
-    __u64 latest;       /* a connection, and FENCE_LATEST_*; 0 = none: see quick.bpf.h */
-    __u64 latest_seen;  /* jiffies: the time of its entry */
+    __u16 flags;     /* enum fence_pair_flag */
+    __u8 mac[6];     /* of the pod */
+    __u32 allowed;   /* FENCE_MEMO_TAG of `memo` if that allows, or 0 */
+    __u32 neighbour; /* ifindex of the endpoint of this node that has the remote address, or 0 */
+    __u32 mark;      /* of what the pod sends, 0 = not asked yet: see mark.bpf.h */
+    /* the second one: what most need */
+    __u64 latest;      /* a connection, and FENCE_LATEST_*; 0 = none: see quick.bpf.h */
+    __u64 latest_seen; /* jiffies: the time of its entry */
+    __u64 epoch;       /* 1 + epochs.all + the remote address's; 0 = empty */
+    __u64 expires;     /* jiffies at which another set takes over, with FENCE_PAIR_EXPIRES */
+    __u32 ends;        /* fence_table_ends of its addresses */
+    __u32 endpoint_flags;
     __u16 slot;
-    __u8 local_number; /* enum fence_local_number */
-    __u8 flags;        /* enum fence_pair_flag */
-    __u32 neighbour;   /* ifindex of the endpoint of this node that has the remote address, or 0 */
-    __u8 mac[6];       /* of the pod */
+    __u16 opened; /* index in `opened` */
     __u16 peer_flags;
+    __u8 epoch_bucket;          /* of the remote address */
+    __u8 local_number;          /* enum fence_local_number */
     struct fence_interval memo; /* the last one searched for; `low` is FENCE_MEMO_TAG */
-    __u32 ends;                 /* fence_table_ends of its addresses */
-    __u32 mark;                 /* of what the pod sends, 0 = not asked yet: see mark.bpf.h */
     struct fence_policy_table tables[FENCE_DIRECTIONS];
     __u32 set; /* in force */
     __u32 identity;
-    __u32 endpoint_flags;
     __u32 peer;
     __u32 peer_identity;
-    __u32 pad;
+    __u32 pad[8]; /* three cache lines each: no two CPUs write one */
 };
 /* In fence_pair.latest, beside local port | remote port << 16 | protocol << 32. */
 #define FENCE_LATEST_DIRECT  (1ull << 40) /* on the same-node path */
@@ -514,7 +524,8 @@ enum fence_probe_output {
 #define FENCE_MAX_RULES      65536
 #define FENCE_MAX_BUCKETS    65536 /* of connections: 262,144 of them, 8 MiB */
 #define FENCE_MAX_OPENED     65536
-#define FENCE_MAX_PAIRS      2048 /* on each CPU */
+#define FENCE_MAX_PAIRS      2048                  /* on each CPU */
+#define FENCE_CPU_PAIRS      (FENCE_MAX_PAIRS + 1) /* one for probes */
 #define FENCE_MAX_ORIGINS    16384
 #define FENCE_MAX_FRAGMENTS  8192
 #define FENCE_MAX_FLOWS      16384
@@ -539,8 +550,8 @@ FENCE_ASSERT_SIZE(fence_connection_key, 24);
 FENCE_ASSERT_SIZE(fence_usage, 16);
 FENCE_ASSERT_SIZE(fence_opened, 8);
 _Static_assert(FENCE_MAX_OPENED == 65536, "fence_pair.opened has 16 bits");
-FENCE_ASSERT_SIZE(fence_epochs, 2056);
-FENCE_ASSERT_SIZE(fence_pair, 152);
+FENCE_ASSERT_SIZE(fence_epochs, 2064);
+FENCE_ASSERT_SIZE(fence_pair, 192);
 FENCE_ASSERT_SIZE(fence_fragment_key, 48);
 FENCE_ASSERT_SIZE(fence_fragment, 16);
 FENCE_ASSERT_SIZE(fence_settings, 112);

@@ -108,8 +108,10 @@ fence_inline __u32 connection_open(const struct packet *packet, struct fence_pai
     if (packet->probe)
         return 0;
     fresh = connection_note(packet, pair, direction);
-    if (packet->tcp_flags & TCP_BIT_SYN)
+    if (packet->tcp_flags & TCP_BIT_SYN) {
         pair->latest = packet_latest(packet, packet->direction) | FENCE_LATEST_SHAKING;
+        pair->flags |= FENCE_PAIR_SHAKING;
+    }
     /* from its beginning only */
     if (packet->is_direct &&
         (packet->outer.protocol != IPPROTO_TCP || (packet->tcp_flags & TCP_BIT_SYN)))

@@ -29,6 +29,7 @@ fence_inline struct fence_interval *judge_interval(struct fence_pair *pair, __u3
         return interval;
     pair->memo = *interval;
     pair->memo.low = tag;
+    pair->allowed = interval->verdict == FENCE_ALLOW ? tag : 0;
     return &pair->memo;
 }
 

@@ -63,12 +63,8 @@ FENCE_ARRAY(usage, struct fence_usage, FENCE_MAX_ENDPOINTS + 1, BPF_F_MMAPABLE);
 FENCE_ARRAY(opened, struct fence_opened, FENCE_MAX_OPENED, BPF_F_MMAPABLE);
 FENCE_ARRAY(epochs, struct fence_epochs, 1, BPF_F_MMAPABLE);
 
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, FENCE_MAX_PAIRS + 1); /* one for probes */
-    __type(key, __u32);
-    __type(value, struct fence_pair);
-} pairs SEC(".maps");
+/* FENCE_CPU_PAIRS for each CPU: user space sizes it. Mapped, so that it begins with a page. */
+FENCE_ARRAY(pairs, struct fence_pair, FENCE_CPU_PAIRS, BPF_F_MMAPABLE);
 
 FENCE_LRU(origins, struct fence_connection_key, struct fence_addr, FENCE_MAX_ORIGINS);
 FENCE_LRU(fragments, struct fence_fragment_key, struct fence_fragment, FENCE_MAX_FRAGMENTS);

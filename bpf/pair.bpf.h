@@ -7,8 +7,9 @@
  * What is kept is good for one epoch. Whoever writes a map that judgements come from raises the
  * epoch afterwards (lib/datapath/epochs.h). The epoch is read before all maps are, the endpoint and
  * the settings among them, so what was looked up while they changed is never taken for new: what
- * the packet already knows of either may be older, and is not used here. A CPU runs one packet at a
- * time, so nobody reads an entry that is half written.
+ * the packet already knows of either may be older, and is not used here. Of all epochs one counter
+ * tells that none was raised since (`any`), so that most packets read no other. A CPU runs one
+ * packet at a time, so nobody reads an entry that is half written.
  *
  * Only packets that passed the checks of what a pod may send fill a pair, and FENCE_PAIR_OWN says
  * that the local address is the endpoint's own: a packet from the pod that has such a pair and
@@ -30,15 +31,21 @@ fence_inline __u64 pair_hash(const struct packet *packet, const struct fence_add
     return fence_pair_hash(packet->ifindex, local, remote, packet->secret);
 }
 
+/* The first of this CPU's. */
+fence_inline __u32 pair_base(void)
+{
+    return bpf_get_smp_processor_id() * FENCE_CPU_PAIRS;
+}
+
 fence_inline __u32 pair_index(__u64 hash)
 {
-    return (hash >> 40) & (FENCE_MAX_PAIRS - 1);
+    return pair_base() + (__u32)(hash >> 40 & (FENCE_MAX_PAIRS - 1));
 }
 
 /* Probes have one of their own, which a packet that interrupts them does not touch. */
 fence_inline struct fence_pair *pair_place(const struct packet *packet, __u64 hash)
 {
-    __u32 index = packet->probe ? FENCE_MAX_PAIRS : pair_index(hash);
+    __u32 index = packet->probe ? pair_base() + FENCE_MAX_PAIRS : pair_index(hash);
 
     return bpf_map_lookup_elem(&pairs, &index);
 }
@@ -65,14 +72,35 @@ fence_inline __u64 address_difference(const struct fence_addr *a, const struct f
     return (one[0] ^ other[0]) | (one[1] ^ other[1]);
 }
 
+/* Whether what is kept of them is good is asked apart. */
 fence_inline int pair_is(const struct fence_pair *pair, const struct packet *packet,
-                         const struct fence_addr *local, const struct fence_addr *remote,
-                         const volatile struct fence_epochs *now)
+                         const struct fence_addr *local, const struct fence_addr *remote)
 {
     return (address_difference(&pair->remote, remote) | address_difference(&pair->local, local) |
-            (pair->ifindex ^ packet->ifindex) |
-            (pair->epoch ^ pair_epoch(now, pair->epoch_bucket))) == 0 &&
-           packet->now < pair->expires;
+            (pair->ifindex ^ packet->ifindex)) == 0 &&
+           (!(pair->flags & FENCE_PAIR_EXPIRES) || packet->now < pair->expires);
+}
+
+/* Something was raised since the pair was asked for last. 1: nothing that it comes from. */
+fence_inline int pair_is_still_good(struct fence_pair *pair,
+                                    const volatile struct fence_epochs *now)
+{
+    __u64 any = now->any;
+
+    /* an atomic operation: the epoch is not read before it */
+    __sync_lock_test_and_set(&pair->any, 0);
+    if (pair->epoch != pair_epoch(now, pair->epoch_bucket))
+        return 0;
+    pair->any = 1 + any;
+    return 1;
+}
+
+/* A step of its own: few packets need it. */
+fence_step int pair_renew(struct fence_pair *pair)
+{
+    const volatile struct fence_epochs *now = pair_epochs();
+
+    return pair && now && pair_is_still_good(pair, now);
 }
 
 /* What is known of two addresses at the packet's endpoint, or NULL. */
@@ -84,7 +112,9 @@ fence_inline struct fence_pair *pair_find(const struct packet *packet, const __u
     __u32 index = pair_index(fence_pair_hash(packet->ifindex, local, remote, secret));
     struct fence_pair *pair = bpf_map_lookup_elem(&pairs, &index);
 
-    return pair && now && pair_is(pair, packet, local, remote, now) ? pair : NULL;
+    if (!pair || !now || !pair_is(pair, packet, local, remote))
+        return NULL;
+    return pair->any == 1 + now->any || pair_renew(pair) ? pair : NULL;
 }
 
 /* ---- filling -------------------------------------------------------------------------------- */
@@ -134,7 +164,7 @@ fence_inline void pair_table(struct fence_pair *pair, __u32 class, __u32 directi
 }
 
 /* FENCE_PAIR_ALLOWS, if the table has one answer only and it is that. */
-fence_inline __u8 pair_allows(const struct fence_pair *pair, __u32 direction)
+fence_inline __u32 pair_allows(const struct fence_pair *pair, __u32 direction)
 {
     __u32 index = pair->tables[direction].offset;
     struct fence_interval *interval;
@@ -145,10 +175,43 @@ fence_inline __u8 pair_allows(const struct fence_pair *pair, __u32 direction)
     return interval && interval->verdict == FENCE_ALLOW ? FENCE_PAIR_ALLOWS << direction : 0;
 }
 
-fence_inline __u8 pair_flags(const struct fence_pair *pair, const struct packet *packet,
-                             __u32 setting_flags)
+/*
+ * FENCE_PAIR_ALONE, by what `opened` says. What is opened while the pair is good is allowed, so it
+ * need not be known here before policy changes, which is another epoch. In numbers: the verifier
+ * would follow each way of each branch.
+ */
+fence_inline __u32 pair_alone(const struct fence_pair *pair, __u32 flags)
 {
-    __u8 flags = FENCE_ALLOW | pair_allows(pair, FENCE_EGRESS) | pair_allows(pair, FENCE_INGRESS);
+    __u32 index = pair->opened;
+    const struct fence_opened *pair_opened = bpf_map_lookup_elem(&opened, &index);
+    __u64 sent, received;
+
+    if (!pair_opened)
+        return 0;
+    sent = ((__u64)pair_opened->stamps[FENCE_EGRESS] - 1) >> 63;
+    received = ((__u64)pair_opened->stamps[FENCE_INGRESS] - 1) >> 63;
+    barrier_var(sent);
+    barrier_var(received);
+    sent |= flags / (FENCE_PAIR_ALLOWS << FENCE_EGRESS) & 1;
+    received |= flags / (FENCE_PAIR_ALLOWS << FENCE_INGRESS) & 1;
+    return (__u32)received * (FENCE_PAIR_ALONE << FENCE_EGRESS) |
+           (__u32)sent * (FENCE_PAIR_ALONE << FENCE_INGRESS);
+}
+
+/* A connection that `direction` has opened was seen: its answers are to keep its entry alive. */
+fence_inline void pair_not_alone(struct fence_pair *pair, __u32 direction)
+{
+    __u32 flags = pair->flags, allows = flags >> direction & FENCE_PAIR_ALLOWS;
+
+    direction = (direction ^ 1) & 1;
+    pair->flags = flags & ~((FENCE_PAIR_ALONE << direction) ^
+                            (allows * (FENCE_PAIR_ALONE / FENCE_PAIR_ALLOWS) << direction));
+}
+
+fence_inline __u32 pair_flags(const struct fence_pair *pair, const struct packet *packet,
+                              __u32 setting_flags)
+{
+    __u32 flags = FENCE_ALLOW | pair_allows(pair, FENCE_EGRESS) | pair_allows(pair, FENCE_INGRESS);
 
     if (pair->local_number < FENCE_LOCAL_OTHER)
         flags |= FENCE_PAIR_OWN;
@@ -163,7 +226,9 @@ fence_inline __u8 pair_flags(const struct fence_pair *pair, const struct packet 
     if ((setting_flags & FENCE_SETTING_DEFER) &&
         (pair->peer_identity == FENCE_IDENTITY_SERVICE || (pair->peer_flags & FENCE_PEER_IS_HOST)))
         flags |= FENCE_PAIR_DEFERS;
-    return flags;
+    if (pair->expires != ~0ull)
+        flags |= FENCE_PAIR_EXPIRES;
+    return flags | pair_alone(pair, flags);
 }
 
 /*
@@ -214,6 +279,7 @@ fence_inline int pair_look_up(const struct packet *packet, struct fence_pair *pa
     pair->neighbour = neighbour ? *neighbour : 0;
     pair->endpoint_flags = pair_endpoint_flags(pair, endpoint, setting_flags);
     pair->memo.low = 0;
+    pair->allowed = 0;
     pair->local_number = pair_local_number(endpoint, &pair->local);
     pair->flags = pair_flags(pair, packet, setting_flags);
     __builtin_memcpy(pair->mac, endpoint->mac, sizeof(pair->mac));
@@ -226,7 +292,7 @@ fence_step int pair_fill(const struct packet *packet, const struct fence_addr *l
 {
     const volatile struct fence_epochs *now = pair_epochs();
     struct fence_pair *pair;
-    __u64 hash, epoch;
+    __u64 hash, epoch, any;
 
     if (!packet || !local || !remote || !now)
         return -1;
@@ -234,9 +300,12 @@ fence_step int pair_fill(const struct packet *packet, const struct fence_addr *l
     pair = pair_place(packet, hash);
     if (!pair)
         return -1;
-    if (pair_is(pair, packet, local, remote, now))
+    if (pair_is(pair, packet, local, remote) &&
+        (pair->any == 1 + now->any || pair_is_still_good(pair, now)))
         return 0;
+    any = now->any;
     epoch = pair_epoch(now, fence_epoch_bucket(remote));
+    pair->any = 0;
     /* an atomic operation: what follows is not read before the epoch */
     __sync_lock_test_and_set(&pair->epoch, 0);
     pair->epoch_bucket = fence_epoch_bucket(remote);
@@ -245,7 +314,10 @@ fence_step int pair_fill(const struct packet *packet, const struct fence_addr *l
     if (pair_look_up(packet, pair, hash) < 0)
         return -1;
     barrier();
-    pair->epoch = packet->probe ? 0 : epoch;
+    if (packet->probe)
+        return 0;
+    pair->epoch = epoch;
+    pair->any = 1 + any;
     return 0;
 }
 

@@ -4,8 +4,8 @@
  * is known. It only lets through, and only what the long way would let through without a new entry,
  * an event or a change of more than an entry's time and flags; what it does not settle goes the
  * long way. No helper call and no hash map: a hash, the pair, its table, and where an entry is
- * needed one or two cache lines of the connection table. Of the connection that was seen last
- * nothing is needed but the pair.
+ * needed one or two cache lines of the connection table. What passes whatever its connection is
+ * needs the first cache line of the pair, the connection that was seen last the second one too.
  *
  * The shortest way (quick_passes) writes nothing but what the pair remembers, and calls nothing:
  * each return takes some processors six nanoseconds. So it has of the packet what quick_parse
@@ -166,6 +166,7 @@ fence_inline void quick_remember(const struct packet *packet, struct fence_pair 
     pair->latest = packet_latest(packet, direction) |
                    (state & FENCE_CONN_DIRECT) * (FENCE_LATEST_DIRECT / FENCE_CONN_DIRECT);
     pair->latest_seen = packet->now - ((__u32)packet->now - FENCE_STATE_SEEN(state));
+    pair->flags &= ~FENCE_PAIR_SHAKING;
 }
 
 /* How an ordinary packet's connection differs from the latest one: bits of FENCE_LATEST. */
@@ -194,20 +195,18 @@ fence_inline int quick_follows(__u64 differs)
 fence_inline int quick_knows(const struct fence_pair *pair, __u32 direction, __u32 position)
 {
     return (pair->flags & FENCE_PAIR_ALLOWS << direction) ||
-           (pair->memo.low == FENCE_MEMO_TAG(direction, position) &&
-            pair->memo.verdict == FENCE_ALLOW);
+           pair->allowed == FENCE_MEMO_TAG(direction, position);
 }
 
-/* A TCP segment that passes whatever its connection is. */
+/* A TCP segment that passes whatever its connection is. While one has just begun, that is looked
+ * for: the handshake's end. */
 fence_inline int quick_is_alone(const struct packet *packet, const struct fence_pair *pair,
                                 const int direction)
 {
-    const int other = direction == FENCE_EGRESS ? FENCE_INGRESS : FENCE_EGRESS;
-    __u32 index = pair->opened;
-    struct fence_opened *pair_opened = bpf_map_lookup_elem(&opened, &index);
+    const __u32 alone = FENCE_PAIR_ALONE << direction;
 
-    return pair_opened && !quick_is_sample(packet) &&
-           (!pair_opened->stamps[other] || (pair->flags & FENCE_PAIR_ALLOWS << other)) &&
+    return packet->outer.protocol == IPPROTO_TCP &&
+           (pair->flags & (alone | FENCE_PAIR_SHAKING)) == alone && !quick_is_sample(packet) &&
            quick_knows(pair, direction,
                        FENCE_POSITION(IPPROTO_TCP, packet->outer.destination_port));
 }
@@ -242,11 +241,10 @@ fence_inline int quick_passes(const struct packet *packet, const struct fence_se
 
     if (!quick_is_ordinary(packet, pair))
         return 0;
+    if (quick_is_alone(packet, pair, direction))
+        return 1;
     differs = quick_differs(packet, pair, direction);
     if (quick_is_latest(packet, pair, differs, setting->hz))
-        return 1;
-    if (tuple->protocol == IPPROTO_TCP && !quick_follows(differs) &&
-        quick_is_alone(packet, pair, direction))
         return 1;
     state = quick_state(packet, setting, pair, direction);
     is_opener = connection_direction(state) == (__u32)direction;
@@ -301,6 +299,7 @@ fence_step int quick_note(const struct packet *packet, struct fence_pair *pair,
          (__u32)packet->now - FENCE_STATE_SEEN(found->state) >= packet->hz) &&
         !connection_advance(packet, found, is_reply))
         return 0;
+    pair_not_alone(pair, connection_direction(found->state));
     if (verdict == FENCE_ALLOW && quick_is_ordinary(packet, pair) &&
         ((found->state | is_reply * FENCE_CONN_REPLIED) &
          (FENCE_CONN_REPLIED | FENCE_CONN_CLOSED)) == FENCE_CONN_REPLIED)
@@ -355,6 +354,7 @@ fence_step int quick_allows(const struct packet *packet, struct fence_pair *pair
         return quick_by_entry(packet, pair);
     if (quick_follows(quick_differs(packet, pair, packet->direction))) {
         pair->latest = 0; /* once, for it may have found no place for an entry */
+        pair->flags &= ~FENCE_PAIR_SHAKING;
         return quick_by_entry(packet, pair);
     }
     reply = quick_seems_reply(packet, pair);

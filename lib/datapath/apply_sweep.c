@@ -8,6 +8,7 @@
 #include "lib/datapath/apply_internal.h"
 #include "lib/datapath/connections.h"
 #include "lib/datapath/endpoints.h"
+#include "lib/datapath/epochs.h"
 #include "lib/datapath/read.h"
 
 /* What has expired, and what is remembered of pairs that have no connection any more. */
@@ -27,6 +28,8 @@ static int sweep_connections(struct fence_apply *apply, struct fence_err *err)
         return fence_err_set(err, r, "reading the clock: %s", strerror(-r));
     fence_connections_sweep(&table, &clock);
     r = fence_connections_sweep_opened(&table, &endpoints, &apply->settings, clock.now);
+    if (r > 0)
+        fence_epoch_raise(apply->pins);
     return r < 0 ? fence_err_set(err, r, "out of memory") : 0;
 }
 

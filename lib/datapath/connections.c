@@ -395,9 +395,11 @@ static int survey_visit(void *context, const struct fence_connection *connection
     return 0;
 }
 
-static void forget_pairs(const struct fence_connection_table *table, const struct survey *survey,
-                         __u64 now)
+static int forget_pairs(const struct fence_connection_table *table, const struct survey *survey,
+                        __u64 now)
 {
+    int forgotten = 0;
+
     for (size_t i = 0; i < FENCE_MAX_OPENED; i++) {
         for (int direction = 0; direction < FENCE_DIRECTIONS; direction++) {
             __u32 *stamp = &table->opened[i].stamps[direction];
@@ -406,10 +408,11 @@ static void forget_pairs(const struct fence_connection_table *table, const struc
             if (seen && !(survey->alive[i] & 1u << direction) &&
                 fence_jiffies_since(now, seen, survey->settings->hz) >
                     OPENED_SECONDS * survey->settings->hz)
-                __atomic_compare_exchange_n(stamp, &seen, 0, false, __ATOMIC_SEQ_CST,
-                                            __ATOMIC_SEQ_CST);
+                forgotten |= __atomic_compare_exchange_n(stamp, &seen, 0, false, __ATOMIC_SEQ_CST,
+                                                         __ATOMIC_SEQ_CST);
         }
     }
+    return forgotten;
 }
 
 int fence_connections_sweep_opened(const struct fence_connection_table *table,
@@ -430,6 +433,5 @@ int fence_connections_sweep_opened(const struct fence_connection_table *table,
     survey.by_slot = by_slot;
     survey.alive = alive;
     (void)fence_connections_each(table, survey_visit, &survey);
-    forget_pairs(table, &survey, now);
-    return 0;
+    return forget_pairs(table, &survey, now);
 }

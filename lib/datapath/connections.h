@@ -76,7 +76,8 @@ struct fence_connection_clock {
 /* Free what has expired. */
 void fence_connections_sweep(const struct fence_connection_table *table,
                              const struct fence_connection_clock *clock);
-/* Forget pairs of addresses that have no connection any more (struct fence_opened). -ENOMEM. */
+/* Forget pairs of addresses that have no connection any more (struct fence_opened). 1: some were
+ * forgotten, which CPUs learn with the next epoch; or -ENOMEM. */
 int fence_connections_sweep_opened(const struct fence_connection_table *table,
                                    const struct fence_endpoint_list *endpoints,
                                    const struct fence_settings *settings, __u64 now);

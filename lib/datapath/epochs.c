@@ -23,12 +23,19 @@ void fence_epochs_unmap(struct fence_epochs **epochs)
     *epochs = NULL;
 }
 
+/* In this order: who sees `any` as it was has not missed the other one. */
+static void raise_one(struct fence_epochs *epochs, __u64 *epoch)
+{
+    __atomic_fetch_add(epoch, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&epochs->any, 1, __ATOMIC_SEQ_CST);
+}
+
 void fence_epoch_raise(const struct fence_pins *pins)
 {
-    __atomic_fetch_add(&pins->epochs->all, 1, __ATOMIC_SEQ_CST);
+    raise_one(pins->epochs, &pins->epochs->all);
 }
 
 void fence_epoch_raise_address(const struct fence_pins *pins, const struct fence_addr *addr)
 {
-    __atomic_fetch_add(&pins->epochs->buckets[fence_epoch_bucket(addr)], 1, __ATOMIC_SEQ_CST);
+    raise_one(pins->epochs, &pins->epochs->buckets[fence_epoch_bucket(addr)]);
 }

@@ -7,12 +7,22 @@
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "bpf/abi.h"
+#include "lib/base/file.h"
 #include "lib/base/memory.h"
 #include "podfence.skel.h"
 #include "podfence_plain.skel.h"
+
+enum {
+    CPUS_MAX = 65536,
+    FILE_MAX = 65536, /* bytes */
+};
 
 int fence_kernel_structs_parse(const char *text, enum fence_kernel_structs *ret_structs)
 {
@@ -46,6 +56,37 @@ const char *fence_kernel_structs_missing(void)
     return found < FENCE_ARRAY_SIZE(needed) ? needed[found].name : NULL;
 }
 
+/* One more than the highest number that a CPU can have, for numbers may have gaps; -errno. */
+static int possible_cpus(void)
+{
+    static const char path[] = "/sys/devices/system/cpu/possible"; /* such as 0-3,8-11 */
+    FENCE_FREE char *text = NULL;
+    unsigned long last = CPUS_MAX;
+    char *end;
+    size_t size;
+    int r = fence_file_read(AT_FDCWD, path, FILE_MAX, &text, &size, NULL);
+
+    if (r < 0)
+        return r;
+    for (char *at = text; *at; at = end) {
+        end = at + 1;
+        if (isdigit((unsigned char)*at))
+            last = strtoul(at, &end, 10);
+    }
+    return last < CPUS_MAX ? (int)last + 1 : -EINVAL;
+}
+
+/* Each CPU has pairs of its own. */
+static int size_pairs(struct bpf_object *object)
+{
+    int cpus = possible_cpus();
+
+    if (cpus < 0)
+        return cpus;
+    return bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "pairs"),
+                                    (__u32)cpus * FENCE_CPU_PAIRS);
+}
+
 int fence_object_open(enum fence_kernel_structs structs, struct bpf_object **ret_object,
                       bool *ret_plain)
 {
@@ -54,11 +95,17 @@ int fence_object_open(enum fence_kernel_structs structs, struct bpf_object **ret
     struct bpf_object *object;
     const void *bytes;
     size_t size;
+    int r;
 
     bytes = plain ? podfence_plain_bpf__elf_bytes(&size) : podfence_bpf__elf_bytes(&size);
     object = bpf_object__open_mem(bytes, size, &opts);
     if (!object)
         return -errno;
+    r = size_pairs(object);
+    if (r < 0) {
+        bpf_object__close(object);
+        return r;
+    }
     *ret_object = object;
     *ret_plain = plain;
     return 0;

@@ -18,6 +18,7 @@
 #include "bpf/pair.h"
 #include "lib/base/addr.h"
 #include "lib/base/memory.h"
+#include "lib/datapath/epochs.h"
 
 struct fence_seed_place {
     struct fence_addr addr;
@@ -261,6 +262,8 @@ size_t fence_seeds_write(const struct fence_seed_list *list, const struct fence_
 
     for (size_t i = 0; i < list->count; i++)
         left += write_seed(&list->items[i], pins, table, settings, now) < 0;
+    /* CPUs keep what `opened` says */
+    fence_epoch_raise(pins);
     return left;
 }
 

@@ -41,6 +41,7 @@
 #include "lib/base/failpoint.h"
 #include "lib/base/memory.h"
 #include "lib/datapath/endpoints.h"
+#include "lib/datapath/epochs.h"
 #include "lib/datapath/read.h"
 #include "lib/datapath/refresh.h"
 #include "lib/datapath/settings.h"
@@ -202,8 +203,8 @@ __u32 fence_takeover_size(const struct fence_takeover *takeover, enum fence_map 
     FENCE_CLOSE int fd = -1;
     char path[512];
 
-    /* of counters the program says how many it has */
-    if (!takeover->reader || map == FENCE_MAP_COUNTERS)
+    /* of counters the program says how many it has, of pairs the CPUs do */
+    if (!takeover->reader || map == FENCE_MAP_COUNTERS || map == FENCE_MAP_PAIRS)
         return 0;
     snprintf(path, sizeof(path), "%s/maps/%s", takeover->old.root, fence_map_name(map));
     fd = bpf_obj_get(path);
@@ -411,6 +412,8 @@ static int switch_locked(const struct fence_takeover *takeover, const struct fen
         r = fence_takeover_connections(&takeover->old, pins, err);
     if (r < 0)
         return r;
+    /* the older programs have noted until now what ours have kept already (`opened`) */
+    fence_epoch_raise(pins);
     FENCE_FAILPOINT("takeover.filters-switched");
     r = fence_layout_hide(takeover->bpffs, takeover->from.number, err);
     FENCE_FAILPOINT("takeover.old-hidden");

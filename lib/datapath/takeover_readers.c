@@ -10,6 +10,17 @@
  * less of flows, and fewer reasons. Up to layout 5 an entry's place came from its endpoint too. */
 static const struct fence_layout_reader readers[] = {
     {
+        .layout = 8,
+        .endpoint_size = sizeof(struct fence_endpoint),
+        .info_size = sizeof(struct fence_endpoint_info),
+        .endpoints = fence_endpoints_list,
+        .leftover = fence_endpoints_leftover,
+        .settings = fence_settings_read,
+        .carried = {FENCE_MAP_CONNECTIONS, FENCE_MAP_USAGE, FENCE_MAP_OPENED, FENCE_MAP_ORIGINS,
+                    FENCE_MAP_FRAGMENTS, FENCE_MAP_IDENTITIES, FENCE_MAP_FLOWS, FENCE_MAP_COUNTERS},
+        .carried_count = 8,
+    },
+    {
         .layout = 7,
         .endpoint_size = sizeof(struct fence_endpoint),
         .info_size = sizeof(struct fence_endpoint_info),

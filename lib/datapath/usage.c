@@ -100,7 +100,8 @@ static int used_of(const struct fence_pins *pins, enum fence_map map, __u32 type
         return intervals_used(pins, ret_used);
     if (map == FENCE_MAP_CONNECTIONS)
         return connections_used(pins, ret_used);
-    if (map == FENCE_MAP_USAGE || map == FENCE_MAP_OPENED || map == FENCE_MAP_EPOCHS)
+    if (map == FENCE_MAP_USAGE || map == FENCE_MAP_OPENED || map == FENCE_MAP_EPOCHS ||
+        map == FENCE_MAP_PAIRS)
         return -EOPNOTSUPP; /* always whole */
     if (type == BPF_MAP_TYPE_RINGBUF || type == BPF_MAP_TYPE_PERCPU_ARRAY)
         return -EOPNOTSUPP; /* no entries that could be counted */

@@ -246,7 +246,9 @@ static void test_relabelled_peer(void **state)
     RUN(peer, 80, HANDSHAKE);
     assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_ADDRESSES), &peer, &stranger, 0), 0);
     RUN(peer, 80, {"before the epoch is raised", '>', ACK, true, FENCE_REASON_ESTABLISHED});
-    lab_raise_epoch();
+    lab_raise_epoch_of(lab_stranger(4));
+    RUN(peer, 80, {"another address's is", '>', ACK, true, FENCE_REASON_ESTABLISHED});
+    lab_raise_epoch_of(peer);
     RUN(peer, 80, {"data", '>', ACK, false, FENCE_REASON_NO_RULE},
         {"data back", '<', ACK, false, FENCE_REASON_NO_RULE});
 }

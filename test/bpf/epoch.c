@@ -4,6 +4,7 @@
  * looked up. A writer changes maps while packets are judged, at any moment of their way; what it
  * has written is in force at the next packet and stays so, though nothing is written any more.
  */
+#include <bpf/bpf.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,6 +19,7 @@
 enum { CHANGING = -1, REFUSED = 0, PASSES = 1 };
 
 struct race {
+    void (*disturb)(void); /* before each change */
     void (*write)(struct race *race, bool passes);
     struct fence_endpoint endpoint;
     unsigned char frame[FENCE_PACKET_MAX];
@@ -43,7 +45,7 @@ static void *change(void *context)
         bool passes = round % 2;
 
         atomic_store(&race->expected, CHANGING);
-        lab_raise_epoch(); /* packets look everything up */
+        race->disturb();
         wait_a_bit(round);
         race->write(race, passes);
         atomic_store(&race->asked, 0);
@@ -83,7 +85,7 @@ static void write_set(struct race *race, bool passes)
 
 static void test_endpoint(void **state)
 {
-    struct race race = {.write = write_set};
+    struct race race = {.disturb = lab_raise_epoch, .write = write_set};
 
     (void)state;
     lab_reset();
@@ -99,7 +101,7 @@ static void write_settings(struct race *race, bool passes)
 
 static void test_settings(void **state)
 {
-    struct race race = {.write = write_settings};
+    struct race race = {.disturb = lab_raise_epoch, .write = write_settings};
 
     (void)state;
     lab_reset();
@@ -107,11 +109,37 @@ static void test_settings(void **state)
     run(&race, lab_packet(FENCE_EGRESS, lab_world(6), IPPROTO_UDP, 1, 2));
 }
 
+/* Packets find that what they know is still good. */
+static void raise_anothers(void)
+{
+    lab_raise_epoch_of(lab_stranger(4));
+}
+
+static void write_address(struct race *race, bool passes)
+{
+    struct fence_addr peer = lab_friend(4);
+    __u32 number = passes ? LAB_PEER_FRIEND : LAB_PEER_STRANGER;
+
+    (void)race;
+    assert_int_equal(bpf_map_update_elem(lab_map(FENCE_MAP_ADDRESSES), &peer, &number, 0), 0);
+    lab_raise_epoch_of(peer);
+}
+
+static void test_address(void **state)
+{
+    struct race race = {.disturb = raise_anothers, .write = write_address};
+
+    (void)state;
+    lab_reset();
+    run(&race, lab_packet(FENCE_EGRESS, lab_friend(4), IPPROTO_UDP, 40000, 443));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_endpoint),
         cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_address),
     };
 
     return cmocka_run_group_tests_name("bpf.epoch", tests, lab_setup, lab_teardown);

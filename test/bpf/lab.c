@@ -373,6 +373,11 @@ void lab_raise_epoch(void)
     fence_epoch_raise(&pins);
 }
 
+void lab_raise_epoch_of(struct fence_addr addr)
+{
+    fence_epoch_raise_address(&pins, &addr);
+}
+
 /* ---- connections ---------------------------------------------------------------------------- */
 
 struct tally {
@@ -423,11 +428,16 @@ void lab_grow_old(int seconds)
     lab_grow_old_by(seconds * LAB_HZ);
 }
 
-void lab_grow_old_by(int jiffies)
+void lab_connections_age(int jiffies)
 {
     for (size_t i = 0; i < LAB_CONNECTIONS; i++)
         if (entry_at(i)->state)
             entry_at(i)->state -= FENCE_STATE(jiffies, 0, 0);
+}
+
+void lab_grow_old_by(int jiffies)
+{
+    lab_connections_age(jiffies);
     lab_raise_epoch();
 }
 

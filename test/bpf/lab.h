@@ -72,6 +72,8 @@ enum lab_set { LAB_SET_STRICT = 1, LAB_SET_OPEN = 2, LAB_SET_CLOSED = 3 };
 void lab_use_set(unsigned int set);
 /* What is written by lab functions is in force at once; what a test writes by itself, from here. */
 void lab_raise_epoch(void);
+/* Of what is kept of that address only. */
+void lab_raise_epoch_of(struct fence_addr addr);
 
 /* Jiffies of what the programs take for a second, however many the kernel's have. */
 #define LAB_HZ 1000
@@ -87,6 +89,8 @@ size_t lab_bucket_count(void);
  * them by heart then.) */
 void lab_grow_old(int seconds);
 void lab_grow_old_by(int jiffies);
+/* The same of their entries, and no CPU hears of it. */
+void lab_connections_age(int jiffies);
 /* Every entry of the (first) endpoint ends, and no CPU hears of it. */
 void lab_connections_lose(void);
 /* Change the flags of every entry. */

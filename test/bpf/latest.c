@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <time.h>
 
+#include "bpf/connection.h"
+#include "lib/base/memory.h"
 #include "test/bpf/lab.h"
 #include "test/cmocka.h"
 
@@ -92,6 +94,52 @@ static void test_it_is_established(void **state)
                FENCE_REASON_REVERSE_RULE);
 }
 
+/* Of peer:port to pod:80. */
+static void handshake(struct fence_addr peer, unsigned int port)
+{
+    static const struct {
+        enum fence_direction hook;
+        unsigned int flags;
+        int reason;
+    } steps[] = {
+        {FENCE_INGRESS, FENCE_TCP_SYN, FENCE_REASON_RULE},
+        {FENCE_EGRESS, FENCE_TCP_SYN | FENCE_TCP_ACK, FENCE_REASON_ESTABLISHED},
+        {FENCE_INGRESS, FENCE_TCP_ACK, FENCE_REASON_ESTABLISHED},
+    };
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(steps); i++) {
+        bool arrives = steps[i].hook == FENCE_INGRESS;
+        struct fence_packet packet =
+            lab_packet(steps[i].hook, peer, IPPROTO_TCP, arrives ? port : 80, arrives ? 80 : port);
+
+        packet.tcp_flags = steps[i].flags;
+        lab_expect("handshake", lab_run(steps[i].hook, packet), true, steps[i].reason);
+    }
+}
+
+/*
+ * Segments that the pod may send whatever their connection is need no entry, until one is seen that
+ * the peer has opened: its answers keep that alive, so that a policy against it cuts them.
+ */
+static void test_answers_keep_the_entry(void **state)
+{
+    struct fence_addr peer = lab_friend(4);
+
+    (void)state;
+    lab_reset();
+    lab_table_plain(LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_EGRESS, FENCE_ALLOW);
+    lab_table_plain(LAB_SET_CLOSED, LAB_PEER_FRIEND, FENCE_EGRESS, FENCE_ALLOW);
+    datagram("what is kept of both is from before", '>', peer, true, FENCE_REASON_RULE);
+    handshake(peer, 40000);
+    handshake(peer, 40001); /* this one is known by heart now */
+    lab_connections_age((FENCE_SECONDS_TCP_ESTABLISHED - 50) * LAB_HZ);
+    lab_expect("answer", run('<', IPPROTO_TCP, FENCE_TCP_ACK, peer), true,
+               FENCE_REASON_ESTABLISHED);
+    lab_grow_old(100);
+    lab_use_set(LAB_SET_CLOSED);
+    lab_expect("cut", run('<', IPPROTO_TCP, FENCE_TCP_ACK, peer), false, FENCE_REASON_NO_RULE);
+}
+
 /* On one CPU, for each knows its own. */
 static int set_up(void **state)
 {
@@ -108,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_it_needs_no_entry),
         cmocka_unit_test(test_it_is_looked_at_again),
         cmocka_unit_test(test_it_is_established),
+        cmocka_unit_test(test_answers_keep_the_entry),
     };
 
     return cmocka_run_group_tests_name("bpf.latest", tests, set_up, lab_teardown);
