@@ -140,6 +140,30 @@ static void test_answers_keep_the_entry(void **state)
     lab_expect("cut", run('<', IPPROTO_TCP, FENCE_TCP_ACK, peer), false, FENCE_REASON_NO_RULE);
 }
 
+/* What was asked last of a pair is remembered with its answer, be it no. */
+static void test_a_denial_is_remembered(void **state)
+{
+    static const struct lab_interval all_but_one[] = {
+        {0, FENCE_ALLOW, FENCE_REASON_RULE, 0},
+        {FENCE_POSITION(IPPROTO_TCP, 444), FENCE_DENY, FENCE_REASON_DENYLIST, 0},
+        {FENCE_POSITION(IPPROTO_TCP, 445), FENCE_ALLOW, FENCE_REASON_RULE, 0},
+    };
+
+    (void)state;
+    for (int family = 4; family <= 6; family += 2) {
+        struct fence_packet packet =
+            lab_packet(FENCE_EGRESS, lab_friend(family), IPPROTO_TCP, 40000, 444);
+
+        lab_reset();
+        lab_table(LAB_SET_STRICT, LAB_PEER_FRIEND, FENCE_EGRESS, all_but_one,
+                  FENCE_ARRAY_SIZE(all_but_one));
+        packet.tcp_flags = FENCE_TCP_ACK;
+        for (int i = 0; i < 3; i++)
+            lab_expect("denied by name", lab_run(FENCE_EGRESS, packet), false,
+                       FENCE_REASON_DENYLIST);
+    }
+}
+
 /* On one CPU, for each knows its own. */
 static int set_up(void **state)
 {
@@ -157,6 +181,7 @@ int main(void)
         cmocka_unit_test(test_it_is_looked_at_again),
         cmocka_unit_test(test_it_is_established),
         cmocka_unit_test(test_answers_keep_the_entry),
+        cmocka_unit_test(test_a_denial_is_remembered),
     };
 
     return cmocka_run_group_tests_name("bpf.latest", tests, set_up, lab_teardown);
