@@ -376,8 +376,10 @@ static int load_into(struct bpf_object *object, bool plain,
                      struct fence_err *err)
 {
     struct fence_err warning = {""};
-    int r = prepare_maps(object, options, pins, &warning, err);
+    int r = fence_object_size(object, err);
 
+    if (r == 0)
+        r = prepare_maps(object, options, pins, &warning, err);
     if (r < 0)
         return r;
     r = bpf_object__load(object);

@@ -56,15 +56,16 @@ const char *fence_kernel_structs_missing(void)
     return found < FENCE_ARRAY_SIZE(needed) ? needed[found].name : NULL;
 }
 
+static const char possible[] = "/sys/devices/system/cpu/possible"; /* such as 0-3,8-11 */
+
 /* One more than the highest number that a CPU can have, for numbers may have gaps; -errno. */
 static int possible_cpus(void)
 {
-    static const char path[] = "/sys/devices/system/cpu/possible"; /* such as 0-3,8-11 */
     FENCE_FREE char *text = NULL;
     unsigned long last = CPUS_MAX;
     char *end;
     size_t size;
-    int r = fence_file_read(AT_FDCWD, path, FILE_MAX, &text, &size, NULL);
+    int r = fence_file_read(AT_FDCWD, possible, FILE_MAX, &text, &size, NULL);
 
     if (r < 0)
         return r;
@@ -76,15 +77,18 @@ static int possible_cpus(void)
     return last < CPUS_MAX ? (int)last + 1 : -EINVAL;
 }
 
-/* Each CPU has pairs of its own. */
-static int size_pairs(struct bpf_object *object)
+int fence_object_size(struct bpf_object *object, struct fence_err *err)
 {
     int cpus = possible_cpus();
+    int r = cpus < 0 ? cpus
+                     : bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "pairs"),
+                                                (__u32)cpus * FENCE_CPU_PAIRS);
 
-    if (cpus < 0)
-        return cpus;
-    return bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "pairs"),
-                                    (__u32)cpus * FENCE_CPU_PAIRS);
+    return r < 0 ? fence_err_set(err, r,
+                                 "sizing the pairs map: %s does not say which CPUs there may be: "
+                                 "%s; is sysfs mounted at /sys?",
+                                 possible, strerror(-r))
+                 : 0;
 }
 
 int fence_object_open(enum fence_kernel_structs structs, struct bpf_object **ret_object,
@@ -95,17 +99,11 @@ int fence_object_open(enum fence_kernel_structs structs, struct bpf_object **ret
     struct bpf_object *object;
     const void *bytes;
     size_t size;
-    int r;
 
     bytes = plain ? podfence_plain_bpf__elf_bytes(&size) : podfence_bpf__elf_bytes(&size);
     object = bpf_object__open_mem(bytes, size, &opts);
     if (!object)
         return -errno;
-    r = size_pairs(object);
-    if (r < 0) {
-        bpf_object__close(object);
-        return r;
-    }
     *ret_object = object;
     *ret_plain = plain;
     return 0;

@@ -27,3 +27,6 @@ const char *fence_kernel_structs_missing(void);
 /* Opened, not loaded. libbpf says why not. */
 int fence_object_open(enum fence_kernel_structs structs, struct bpf_object **ret_object,
                       bool *ret_plain);
+
+/* Before it is loaded: each CPU has pairs of its own. -errno. */
+int fence_object_size(struct bpf_object *object, struct fence_err *err);

@@ -65,7 +65,7 @@ static int load_object(void)
     enum fence_kernel_structs structs =
         getenv("LAB_PLAIN") ? FENCE_KERNEL_STRUCTS_OFF : FENCE_KERNEL_STRUCTS_AUTO;
 
-    if (fence_object_open(structs, &object, &plain) < 0)
+    if (fence_object_open(structs, &object, &plain) < 0 || fence_object_size(object, NULL) < 0)
         return -1;
     if (bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "connections"),
                                  LAB_CONNECTIONS / FENCE_BUCKET_WAYS) < 0)
