@@ -207,6 +207,11 @@ unsigned int node_usage(const struct fence_pins *pins, unsigned int link)
     return usage.connections;
 }
 
+__u64 node_epoch(const struct fence_pins *pins)
+{
+    return pins->epochs->all;
+}
+
 size_t node_count(const struct fence_pins *pins, enum fence_map map)
 {
     size_t used = 0;

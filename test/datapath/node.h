@@ -39,4 +39,6 @@ void node_connection(const struct fence_pins *pins, unsigned int link, __u16 por
 bool node_has_connection(const struct fence_pins *pins, unsigned int link, __u16 port);
 /* Connections that the endpoint has by its own count. */
 unsigned int node_usage(const struct fence_pins *pins, unsigned int link);
+/* How often all was raised that CPUs keep (struct fence_epochs). */
+__u64 node_epoch(const struct fence_pins *pins);
 size_t node_count(const struct fence_pins *pins, enum fence_map map);

@@ -406,10 +406,12 @@ static void notes_pairs_and_sources(void **state)
         make_seed(&table, 1, ESTAB),
         make_seed(&table, 2, ESTAB | IN | FENCE_CONN_TRANSLATED),
     };
+    const __u64 epoch = node_epoch(&table.pins);
     struct fence_addr origin;
 
     (void)state;
     write_all(&table, seeds, FENCE_ARRAY_SIZE(seeds));
+    assert_int_not_equal(node_epoch(&table.pins), epoch); /* CPUs keep what is noted of pairs */
     assert_int_equal(stamp_of(&table, NODE, FENCE_EGRESS), (__u32)table.now | 1);
     assert_int_equal(stamp_of(&table, NODE, FENCE_INGRESS), 0);
     assert_int_equal(stamp_of(&table, AWAY, FENCE_INGRESS), (__u32)table.now | 1);

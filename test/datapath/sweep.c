@@ -208,6 +208,51 @@ static void test_expired_connections(void **state)
     fence_pins_close(&pins);
 }
 
+static void note_opened(const struct fence_pins *pins, __u32 index, unsigned int seconds_ago)
+{
+    struct fence_opened pair = {{0}};
+    struct fence_settings settings;
+    __u64 now;
+
+    assert_int_equal(fence_settings_read(pins, &settings), 0);
+    assert_int_equal(fence_jiffies(pins, &now), 0);
+    pair.stamps[FENCE_INGRESS] = (__u32)(now - (__u64)seconds_ago * settings.hz) | 1;
+    assert_int_equal(bpf_map_update_elem(pins->maps[FENCE_MAP_OPENED], &index, &pair, BPF_ANY), 0);
+}
+
+static bool is_noted(const struct fence_pins *pins, __u32 index)
+{
+    struct fence_opened pair;
+
+    assert_int_equal(bpf_map_lookup_elem(pins->maps[FENCE_MAP_OPENED], &index, &pair), 0);
+    return pair.stamps[FENCE_INGRESS] != 0;
+}
+
+/* Two addresses between which there is no connection any more: CPUs, which keep that there was one,
+ * ask again, and only if something was forgotten. */
+static void test_forgotten_pairs(void **state)
+{
+    struct fence_pins pins = node_load(NULL, 0);
+    struct fence_apply *apply = apply_begin(&pins);
+    __u64 epoch;
+
+    (void)state;
+    note_opened(&pins, 7, 5);
+    epoch = node_epoch(&pins);
+    apply_sweep(apply);
+    assert_true(is_noted(&pins, 7)); /* the entry may be on its way */
+    assert_int_equal(node_epoch(&pins), epoch);
+
+    note_opened(&pins, 7, 3600);
+    apply_sweep(apply);
+    assert_false(is_noted(&pins, 7));
+    assert_int_equal(node_epoch(&pins), epoch + 1);
+    apply_sweep(apply);
+    assert_int_equal(node_epoch(&pins), epoch + 1);
+    fence_apply_free(&apply);
+    fence_pins_close(&pins);
+}
+
 /* Many plans after each other: intervals and entries are given back, the maps do not fill up. */
 static void test_no_leak(void **state)
 {
@@ -245,10 +290,10 @@ static void test_no_leak(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_set_out_of_use), cmocka_unit_test(test_next_set),
-        cmocka_unit_test(test_peers),          cmocka_unit_test(test_entries_go_with_the_class),
-        cmocka_unit_test(test_names),          cmocka_unit_test(test_expired_connections),
-        cmocka_unit_test(test_no_leak),
+        cmocka_unit_test(test_set_out_of_use),  cmocka_unit_test(test_next_set),
+        cmocka_unit_test(test_peers),           cmocka_unit_test(test_entries_go_with_the_class),
+        cmocka_unit_test(test_names),           cmocka_unit_test(test_expired_connections),
+        cmocka_unit_test(test_forgotten_pairs), cmocka_unit_test(test_no_leak),
     };
 
     return cmocka_run_group_tests(tests, node_setup, node_teardown);
