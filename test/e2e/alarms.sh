@@ -109,7 +109,7 @@ expect_equal "alarms in the status" "$(lab_status .alarms)" '[]'
 lab_say "port scans are cut off"
 scan_is_cut thief api
 expect_equal "severity" "$(lab_status '.alarms[0].severity')" '"critical"'
-expect_match "status" "$(lab_ctl status | head -n 3)" 'ALARMS: .*port-scan +shop/thief \(pod thief\), about shop/api'
+expect_match "status" "$(lab_ctl status | sed -n 1,3p)" 'ALARMS: .*port-scan +shop/thief \(pod thief\), about shop/api'
 expect_match "cuts" "$(lab_ctl cut list -o json | jq -c '.cuts[] | [.origin, .reason]')" '\["alarm","alarm [0-9]+ port-scan"\]'
 scan_is_cut other db
 
@@ -149,7 +149,7 @@ lab_say "who follows and the event log have been told"
 kill "$follow"
 wait "$follow" || true
 expect_equal "changes of the first alarm" \
-    "$(jq -r 'select(.subject.name == "shop/thief") | .change' "$LAB/out/follow" | head -n 2 | xargs)" "raised answered"
+    "$(jq -r 'select(.subject.name == "shop/thief") | .change' "$LAB/out/follow" | sed -n 1,2p | xargs)" "raised answered"
 lab_logged() {
     grep -q '"alarm":{.*"rule":"port-scan".*"change":"raised"' "$LAB/events.jsonl"
 }

@@ -108,7 +108,7 @@ verify "$LOG" >"$LAB/out/verify" || lab_fail "verify: $(cat "$LAB/out/verify")"
 lab_say "tampering"
 lab_daemon_stop
 expect_equal "the last record" "$(tail -n 1 "$LOG" | jq -r .type)" stop
-line=$(grep -n '"change":"changed","policy":"SegmentPolicy/shop/db"' "$LOG" | head -n 1 | cut -d: -f1)
+line=$(grep -n -m 1 '"change":"changed","policy":"SegmentPolicy/shop/db"' "$LOG" | cut -d: -f1)
 sed "${line}s/shop/ship/" "$LOG" >"$LAB/changed"
 sed "${line}d" "$LOG" >"$LAB/shorter"
 for file in changed shorter; do
