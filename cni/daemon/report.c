@@ -186,6 +186,7 @@ static void failed(struct fence_daemon *daemon, const char *what, const char *wh
     uint64_t wait =
         fence_backoff_ms(&fence_backoff_missing, report->failures++, draw(daemon), asked_ms);
 
+    report->refused++;
     fence_err_set(&report->problem, 0, "%s: %s", what, why);
     report->not_before = fence_clock_boot_ns() + wait * NS_PER_MS;
     daemon->reconcile.problems_changed = true;
@@ -348,6 +349,8 @@ void fence_report_problem(const struct fence_daemon *daemon, char *text, size_t 
                  daemon->sources.own_namespace, lease);
     else if (*report->writer.problem.text)
         snprintf(text, size, "%s", report->writer.problem.text);
+    else if (*report->writer.telling.problem.text)
+        snprintf(text, size, "%s", report->writer.telling.problem.text);
 }
 
 cJSON *fence_report_json(const struct fence_daemon *daemon)

@@ -31,6 +31,7 @@ struct fence_report {
     uint64_t not_before;   /* boot time of the next report */
     unsigned int failures; /* in a row */
     uint64_t written;      /* reports, since the start */
+    uint64_t refused;      /* requests of them that were not taken */
     struct fence_err problem;
     struct fence_report_writer writer;
 };

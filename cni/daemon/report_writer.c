@@ -92,17 +92,29 @@ static const char *unlisted(const struct fence_report_writer *writer,
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static void set_problem(struct fence_daemon *daemon, const char *what, const char *why)
+/* `why` is "" when nothing is wrong. */
+static void set_problem(struct fence_daemon *daemon, struct fence_err *problem, const char *what,
+                        const char *why)
 {
-    struct fence_report_writer *writer = &daemon->report.writer;
-    struct fence_err problem = {""};
+    struct fence_err now = {""};
 
     if (*why)
-        fence_err_set(&problem, 0, "%s: %s", what, why);
-    if (strcmp(problem.text, writer->problem.text) == 0)
+        fence_err_set(&now, 0, "%s: %s", what, why);
+    if (strcmp(now.text, problem->text) == 0)
         return;
-    writer->problem = problem;
+    *problem = now;
     daemon->reconcile.problems_changed = true;
+}
+
+static void set_status_problem(struct fence_daemon *daemon, const char *what, const char *why)
+{
+    set_problem(daemon, &daemon->report.writer.problem, what, why);
+}
+
+static void set_event_problem(struct fence_daemon *daemon, const char *why)
+{
+    set_problem(daemon, &daemon->report.writer.telling.problem,
+                "Events of refused policies cannot be written", why);
 }
 
 static bool is_success(const struct fence_kube_answer *answer)
@@ -134,17 +146,18 @@ static void status_answered(void *context, const struct fence_kube_answer *answe
 
     writing->call = NULL;
     if (is_success(answer)) {
-        writer->statuses++;
+        writer->written++;
         writer->failures = 0;
-        set_problem(daemon, "", "");
+        set_status_problem(daemon, "", "");
         if (answer->json)
             (void)fence_desk_object(writer->desk, fence_desk_kind_of(writing->id), answer->json);
     } else {
+        writer->refused++;
         again += wait_ns(daemon, answer);
         if (!is_of_one(answer->status))
             writer->not_before = again;
         if (answer->status != 409 && answer->status != 404)
-            set_problem(daemon, "statuses of policies cannot be written", answer->problem);
+            set_status_problem(daemon, "statuses of policies cannot be written", answer->problem);
     }
     fence_desk_answered(writer->desk, writing->id, again);
 }
@@ -196,7 +209,8 @@ static void put_off(struct fence_daemon *daemon, const struct fence_kube_answer 
 {
     struct fence_report_writer *writer = &daemon->report.writer;
 
-    set_problem(daemon, "Events of refused policies cannot be written", answer->problem);
+    writer->telling.refused++;
+    set_event_problem(daemon, answer->problem);
     fence_event_book_failed(writer->book, writer->telling.refusal.id,
                             fence_clock_boot_ns() + wait_ns(daemon, answer));
     stop_telling(&writer->telling);
@@ -232,7 +246,8 @@ static void event_answered(void *context, const struct fence_kube_answer *answer
         put_off(daemon, answer);
         return;
     }
-    writer->events += answer->status != 409;
+    writer->telling.written += answer->status != 409;
+    set_event_problem(daemon, "");
     stop_telling(&writer->telling);
 }
 
@@ -310,7 +325,7 @@ static void timer_fired(void *context)
         return;
     missing = unlisted(writer, &state);
     if (missing || !writer->listed)
-        set_problem(daemon, missing ? missing : "", missing ? state.problem : "");
+        set_status_problem(daemon, missing ? missing : "", missing ? state.problem : "");
     writer->listed = !missing;
     if (missing)
         return;
@@ -348,7 +363,8 @@ static void stop(struct fence_daemon *daemon)
     fence_kube_free(&writer->kube);
     fence_desk_free(&writer->desk);
     fence_event_book_free(&writer->book);
-    set_problem(daemon, "", "");
+    set_status_problem(daemon, "", "");
+    set_event_problem(daemon, "");
 }
 
 static int begin(struct fence_daemon *daemon, struct fence_err *err)
@@ -390,7 +406,7 @@ void fence_report_writer_lead(struct fence_daemon *daemon, bool held)
     stop(daemon);
     fence_desk_free(&writer->desk);
     fence_event_book_free(&writer->book);
-    set_problem(daemon, "statuses of policies cannot be written", err.text);
+    set_status_problem(daemon, "statuses of policies cannot be written", err.text);
 }
 
 int fence_report_writer_init(struct fence_daemon *daemon, struct fence_err *err)
@@ -409,15 +425,24 @@ void fence_report_writer_done(struct fence_daemon *daemon)
     fence_timer_close(&daemon->loop, &daemon->report.writer.timer);
 }
 
+void fence_report_writer_nodes(const struct fence_daemon *daemon, size_t *ret_nodes,
+                               size_t *ret_current)
+{
+    const struct fence_report_writer *writer = &daemon->report.writer;
+
+    *ret_nodes = *ret_current = 0;
+    if (writer->kube)
+        fence_desk_count(writer->desk, ret_nodes, ret_current);
+}
+
 void fence_report_writer_add_status(const struct fence_daemon *daemon, cJSON *json)
 {
     const struct fence_report_writer *writer = &daemon->report.writer;
-    size_t nodes = 0, current = 0;
+    size_t nodes, current;
 
-    if (writer->kube)
-        fence_desk_count(writer->desk, &nodes, &current);
-    cJSON_AddNumberToObject(json, "statuses", (double)writer->statuses);
-    cJSON_AddNumberToObject(json, "events", (double)writer->events);
+    fence_report_writer_nodes(daemon, &nodes, &current);
+    cJSON_AddNumberToObject(json, "statuses", (double)writer->written);
+    cJSON_AddNumberToObject(json, "events", (double)writer->telling.written);
     cJSON_AddNumberToObject(json, "nodes", (double)nodes);
     cJSON_AddNumberToObject(json, "current", (double)current);
 }

@@ -36,6 +36,8 @@ struct fence_report_telling {
     bool busy;
     struct fence_event_refusal refusal;
     struct fence_event_texts texts;
+    uint64_t written, refused; /* Events, since the start */
+    struct fence_err problem;
 };
 
 struct fence_report_writer {
@@ -49,8 +51,8 @@ struct fence_report_writer {
     bool listed;               /* all kinds have been, since this daemon leads */
     uint64_t not_before;       /* boot time of the next write */
     unsigned int failures;     /* in a row */
-    uint64_t statuses, events; /* written, since the start */
-    struct fence_err problem;
+    uint64_t written, refused; /* statuses, since the start */
+    struct fence_err problem;  /* of statuses */
 };
 
 int fence_report_writer_init(struct fence_daemon *daemon, struct fence_err *err);
@@ -60,4 +62,8 @@ void fence_report_writer_done(struct fence_daemon *daemon);
 void fence_report_writer_lead(struct fence_daemon *daemon, bool held);
 /* Policies have changed. Nodes tell of every state that they were in: each is to be known here. */
 void fence_report_writer_see(struct fence_daemon *daemon);
+/* How many nodes have told anything, and how many of them have all that this one has; 0 while
+ * another node writes. */
+void fence_report_writer_nodes(const struct fence_daemon *daemon, size_t *ret_nodes,
+                               size_t *ret_current);
 void fence_report_writer_add_status(const struct fence_daemon *daemon, cJSON *json);

@@ -158,6 +158,19 @@ for name in two three; do
     [ "$name" = "$first" ] || wait "${daemons[$name]}" || lab_fail "$name did not end well"
 done
 [ "$first" = lab-node ] || lab_daemon_stop
+api control POST /rights '{"refuse": [{"verb": "create", "group": "events.k8s.io", "resource": "events"}]}' >/dev/null
+lab_daemon_start --kubeconfig "$api/kubeconfig"
+events_are_refused() { lab_status .report.problem | grep -q "Events of refused policies cannot be written: .*HTTP 403"; }
+policy other Forbidlist
+eventually "Events cannot be written" 45 events_are_refused
+statuses=$(lab_status .report.statuses)
+policy web Denylist 4
+eventually "a status is" 20 is web Accepted "True Accepted 4 *"
+[ "$(lab_status .report.statuses)" -gt "$statuses" ] || lab_fail "no status was written"
+events_are_refused || lab_fail "what is wrong with Events is forgotten: $(lab_status .report.problem)"
+policy other Allowlist 2
+eventually "mended" 20 is other Accepted "True *"
+lab_daemon_stop
 api control POST /rights '{"refuse": [{"verb": "*", "group": "coordination.k8s.io", "resource": "leases"},
     {"verb": "*", "group": "podfence.io", "resource": "nodereports"}]}' >/dev/null
 lab_daemon_start --kubeconfig "$api/kubeconfig"
