@@ -272,6 +272,7 @@ char *fence_metrics_text(struct fence_daemon *daemon, size_t *ret_size)
     put_http(out, &daemon->http);
     metrics_datapath(out, daemon);
     metrics_kubernetes(out, daemon);
+    metrics_writes(out, daemon);
     metrics_process(out, daemon);
     if (fclose(out) == 0)
         return text;

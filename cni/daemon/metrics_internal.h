@@ -20,5 +20,7 @@ void metric_sample(FILE *out, const char *name, const char *label, const char *v
 void metrics_datapath(FILE *out, struct fence_daemon *daemon);
 /* The Kubernetes API (metrics_kubernetes.c). */
 void metrics_kubernetes(FILE *out, const struct fence_daemon *daemon);
+/* What is written to it (metrics_writes.c). */
+void metrics_writes(FILE *out, const struct fence_daemon *daemon);
 /* The process (metrics_process.c): names as Prometheus' own client libraries have them. */
 void metrics_process(FILE *out, const struct fence_daemon *daemon);

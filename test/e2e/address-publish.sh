@@ -10,6 +10,7 @@ lab_enter "$@"
 api=$LAB/api
 slices=/apis/podfence.io/v1alpha1/addressslices
 declare -A daemons=()
+declare -A ports=([one]=9471 [two]=9472 [three]=9473)
 
 api() {
     "$LAB_SOURCE/test/e2e/apiserver.py" "$1" "$api" "${@:2}"
@@ -18,7 +19,8 @@ api() {
 daemon_start() {
     mkdir -p "$LAB/$1"
     lab_background node "$1" "$LAB_BIN/podfenced" --bpffs "$LAB/bpf/$1" --socket "$LAB/$1/socket" \
-        --state "$LAB/$1/state" --node-name "$1" --kubeconfig "$api/kubeconfig" --address-slices
+        --state "$LAB/$1/state" --node-name "$1" --kubeconfig "$api/kubeconfig" --address-slices \
+        --metrics "127.0.0.1:${ports[$1]}"
     daemons[$1]=$LAB_PID
 }
 
@@ -28,6 +30,16 @@ status_of() {
 
 status_is() {
     [ "$(status_of "$1" "$2")" = "$3" ] || { sleep 0.1 && false; }
+}
+
+# metric_of DAEMON METRIC
+metric_of() {
+    METRICS_PORT=${ports[$1]} lab_in node /usr/bin/python3 "$LAB_SOURCE/test/e2e/metrics_client.py" get /metrics |
+        sed -n "s/^$2 //p"
+}
+
+metric_is() {
+    [ "$(metric_of "$1" "$2")" = "$3" ] || { sleep 0.1 && false; }
 }
 
 # pods FROM TO [LABEL]: each on one of 50 nodes, with an address of its own
@@ -101,7 +113,8 @@ for i in 70 71 72; do
         spec: {nodeName: "far-1"}, status: {phase: "Succeeded"}}')" >/dev/null
 done
 know 2997 one two three # those that are over have no place in slices
-eventually "what is over has left" 20 eval '! published | grep -qE "^shop/p7[012] "'
+over_have_left() { published >"$LAB/out/published" && ! grep -qE "^shop/p7[012] " "$LAB/out/published"; }
+eventually "what is over has left" 20 over_have_left
 
 lab_say "who publishes is killed: another one does"
 first=$(holder)
@@ -127,12 +140,18 @@ third=${rest[0]}
 [ "$third" = "$second" ] && third=${rest[1]}
 eventually "$third publishes" 20 status_is "$third" .addressSlices.publishes true
 eventually "all is right, and it says so" 20 status_is "$third" '[.addressSlices.pending, .addressSlices.complete, .addressSlices.problem]' '[0,true,""]'
+eventually "metrics tell of it" 20 metric_is "$third" 'podfence_kubernetes_slice_entries{kind="pods"}' 3007
+expect_equal "slices, pending" "$(metric_of "$third" 'podfence_kubernetes_slices{state="pending"}')" 0
+expect_equal "slices" "$(($(metric_of "$third" 'podfence_kubernetes_slices{state="written"}') > 3007 / 16))" 1
+expect_equal "left out" "$(metric_of "$third" 'podfence_kubernetes_slice_entries{kind="left-out"}')" 0
 begun=$(date +%s%N)
 pods 3010 3020
 know 3017 "$third"
 lab_say "ten more are known after $((($(date +%s%N) - begun) / 1000000)) ms"
 eventually "all is published" 20 eval 'diff <(published) <(really | grep -v "^shop/p7[012] ")'
 
+expect_equal "writes of slices" "$(($(metric_of "$third" 'podfence_kubernetes_writes_total{what="slices"}') > 0))" 1
+expect_equal "their bytes" "$(($(metric_of "$third" podfence_kubernetes_slices_written_bytes_total) > 1000))" 1
 kill -TERM "${daemons[$third]}"
 wait "${daemons[$third]}" || lab_fail "$third did not end well"
 kill "$api_pid"

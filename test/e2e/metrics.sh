@@ -49,6 +49,7 @@ mkdir "$api"
 lab_background node apiserver "$LAB_TOOLS/test-apiserver" --folder "$api" --listen 127.0.0.1:6443
 api_pid=$LAB_PID
 eventually "the API server serves" 20 test -s "$api/control"
+api_control POST /objects '{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "podfence"}}' # of the Lease
 lab_daemon_start --metrics 127.0.0.1:9464 --kubeconfig "$api/kubeconfig"
 lab_pods_add web api db
 lab_expect <<'TABLE'
@@ -81,15 +82,33 @@ done
 expect_equal "other kinds" "$(get /metrics | grep -c '^podfence_kubernetes_up')" 10
 expect_equal "connections" "$(($(metric podfence_kubernetes_connections) > 0))" 1
 expect_equal "bytes" "$(($(metric 'podfence_kubernetes_received_bytes_total{kind="Pod"}') > 0))" 1
-api_control POST /rights '{"refuse": [{"verb": "*", "group": "", "resource": "pods"}]}'
+eventually "it writes for the cluster" 20 metric_is podfence_kubernetes_lease_held 1
+eventually "its report is current" 20 metric_is 'podfence_kubernetes_report_nodes{state="current"}' 1
+for what in reports statuses events slices; do
+    expect_equal "$what can be written" "$(metric "podfence_kubernetes_writes_up{what=\"$what\"}")" 1
+done
+expect_equal "reports" "$(($(metric 'podfence_kubernetes_writes_total{what="reports"}') > 0))" 1
+expect_equal "none failed" "$(metric 'podfence_kubernetes_write_failures_total{what="reports"}')" 0
+expect_equal "slices, which nobody asked for" "$(metric 'podfence_kubernetes_slices{state="written"}')" 0
+api_control POST /rights '{"refuse": [{"verb": "*", "group": "", "resource": "pods"},
+    {"verb": "*", "group": "podfence.io", "resource": "nodereports"},
+    {"verb": "*", "group": "coordination.k8s.io", "resource": "leases"}]}'
 api_control POST /watches '{"end": "cut", "group": "", "plural": "pods"}'
 eventually "Pods are refused" 20 metric_is 'podfence_kubernetes_phase{kind="Pod",phase="refused"}' 1
+api_control POST /objects '{"apiVersion": "podfence.io/v1alpha1", "kind": "SegmentPolicy", "metadata": {"name": "reported", "namespace": "shop"},
+    "spec": {"mode": "Denylist", "appliesTo": {"podSelector": {"matchLabels": {"app": "none"}}}, "ingress": [{}]}}'
+eventually "its report is refused" 20 metric_is 'podfence_kubernetes_writes_up{what="reports"}' 0
+expect_equal "and counted" "$(($(metric 'podfence_kubernetes_write_failures_total{what="reports"}') > 0))" 1
+expect_equal "statuses are not concerned" "$(metric 'podfence_kubernetes_writes_up{what="statuses"}')" 1
+eventually "so is the Lease" 20 metric_is podfence_kubernetes_lease_up 0
 expect_equal "Pods are up" "$(metric 'podfence_kubernetes_up{kind="Pod"}')" 0
 expect_equal "they were listed" "$(metric 'podfence_kubernetes_listed{kind="Pod"}')" 1
 expect_equal "Nodes are up" "$(metric 'podfence_kubernetes_up{kind="Node"}')" 1
 expect_equal "failures" "$(($(metric 'podfence_kubernetes_failures_total{kind="Pod"}') > 0))" 1
 api_control POST /rights '{"refuse": []}'
 eventually "they are up again" 70 metric_is 'podfence_kubernetes_up{kind="Pod"}' 1
+eventually "the report is taken" 70 metric_is 'podfence_kubernetes_writes_up{what="reports"}' 1
+eventually "and the Lease" 20 metric_is podfence_kubernetes_lease_up 1
 kill -KILL "$api_pid"
 wait "$api_pid" 2>/dev/null || true
 eventually "no kind is up" 10 metric_is 'podfence_kubernetes_up{kind="Node"}' 0

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Clients of podfenced --metrics: `get PATH` prints the body ("STATUS body" when it is not 200, exit 1), `flood N`
-asks N times, many at once, `slow N SECONDS` holds N connections and sends a byte a second on each."""
+asks N times, many at once, `slow N SECONDS` holds N connections and sends a byte a second on each. METRICS_PORT, if it
+is not 9464."""
+import os
 import socket
 import sys
 import time
@@ -9,7 +11,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-ADDRESS = ("127.0.0.1", 9464)
+ADDRESS = ("127.0.0.1", int(os.environ.get("METRICS_PORT", "9464")))
 
 
 def get(path):
