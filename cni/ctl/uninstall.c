@@ -63,7 +63,7 @@ static int keep_daemon_away(struct uninstall *uninstall, int *ret_lock)
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return fence_err_set(&uninstall->err, -EBUSY,
                              "podfenced is running and would install it again: stop it first "
-                             "(delete its DaemonSet, or systemctl disable --now podfenced)");
+                             "(delete its DaemonSet, or systemctl disable --now podfence)");
     *ret_lock = TAKE_FD(fd);
     return 0;
 }
@@ -263,7 +263,7 @@ static int parse(struct uninstall *uninstall, int argc, char **argv)
         .about = "Takes podfence off this node: its entry out of the chain, then the filters, the "
                  "pins and\nwhat the daemon keeps. Pods go on running, open to everybody. The "
                  "daemon must be stopped.",
-        .example = "  kubectl -n podfence delete daemonset podfenced\n"
+        .example = "  kubectl -n podfence delete daemonset podfence\n"
                    "  podfencectl uninstall            # on each node\n"
                    "  podfencectl uninstall --binary   # once its pods have been started anew",
         .options = options,

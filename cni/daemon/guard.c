@@ -128,6 +128,16 @@ static void look_at_binary(struct fence_daemon *daemon)
     set_text(guard->binary, r < 0 ? err.text : "");
 }
 
+/* Without it the chain is left alone: no pod would start with an entry that cannot be run. An older
+ * one will do. */
+static bool is_plugin_there(const struct fence_guard *guard)
+{
+    char path[1024];
+
+    snprintf(path, sizeof(path), "%s/podfence", guard->install.bin_dir);
+    return guard->binary_good || access(path, X_OK) == 0;
+}
+
 static bool same(const struct fence_hash *a, const struct fence_hash *b)
 {
     return a->words[0] == b->words[0] && a->words[1] == b->words[1];
@@ -206,7 +216,7 @@ static void look(struct fence_daemon *daemon)
         look_at_pins(daemon);
     guard->look_at_all = false;
     guard->waiting[0] = '\0';
-    if (may_write(guard))
+    if (is_plugin_there(guard) && may_write(guard))
         written = write_config(daemon);
     judge_chain(guard, written);
     look_again = !watched || written == -EAGAIN || written == -ETIMEDOUT;

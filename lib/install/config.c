@@ -204,6 +204,20 @@ static int refuse_link(const struct work *work, const char *name)
     return 0;
 }
 
+/* Somebody was killed before the single configuration had its other name. */
+static bool is_half_patched(const struct work *work, const char *name,
+                            const struct fence_netd_file *single)
+{
+    struct fence_netd_file list;
+    bool ours;
+
+    if (fence_netd_load(work->install->conf_dir, name, &list, NULL) < 0)
+        return false;
+    ours = list.chain.ours > 0 && fence_netd_is_made_of(&list, single);
+    fence_netd_file_done(&list);
+    return ours;
+}
+
 /* A single configuration cannot hold us: a list takes its place, and it is kept under a name that
  * no runtime reads. */
 static int patch_single(const struct work *work, const struct fence_netd_file *primary)
@@ -219,7 +233,7 @@ static int patch_single(const struct work *work, const struct fence_netd_file *p
     if (asprintf(&list, "%.*s.conflist", stem, primary->name) < 0 ||
         asprintf(&kept, "%s" FENCE_NETD_KEPT, primary->name) < 0)
         return fence_err_set(work->err, -ENOMEM, "out of memory");
-    if (is_there(work, list) && !is_there(work, kept))
+    if (is_there(work, list) && !is_there(work, kept) && !is_half_patched(work, list, primary))
         return fence_err_set(work->err, -EEXIST,
                              "%s would become %s, which is there already: use the mode owned",
                              primary->name, list);

@@ -116,8 +116,8 @@ void fence_netd_names_done(struct fence_netd_names *names)
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
-int fence_netd_load(const char *folder, const char *name, struct fence_netd_file *ret_file,
-                    struct fence_err *err)
+static int load(const char *folder, const char *name, bool single, struct fence_netd_file *ret_file,
+                struct fence_err *err)
 {
     FENCE_FREE char *path = NULL;
     struct fence_netd_file file = {.chain.position = -1};
@@ -130,8 +130,7 @@ int fence_netd_load(const char *folder, const char *name, struct fence_netd_file
     if (r < 0)
         return r;
     snprintf(file.name, sizeof(file.name), "%s", name);
-    r = fence_chain_load((struct fence_slice){file.text, size}, fence_netd_is_single(name),
-                         &file.chain, err);
+    r = fence_chain_load((struct fence_slice){file.text, size}, single, &file.chain, err);
     if (r < 0) {
         fence_err_prefix(err, r, "%s", path);
         free(file.text);
@@ -141,11 +140,41 @@ int fence_netd_load(const char *folder, const char *name, struct fence_netd_file
     return 0;
 }
 
+int fence_netd_load(const char *folder, const char *name, struct fence_netd_file *ret_file,
+                    struct fence_err *err)
+{
+    return load(folder, name, fence_netd_is_single(name), ret_file, err);
+}
+
+int fence_netd_load_single(const char *folder, const char *name, struct fence_netd_file *ret_file,
+                           struct fence_err *err)
+{
+    return load(folder, name, true, ret_file, err);
+}
+
 void fence_netd_file_done(struct fence_netd_file *file)
 {
     fence_chain_done(&file->chain);
     free(file->text);
     file->text = NULL;
+}
+
+bool fence_netd_is_made_of(const struct fence_netd_file *list, const struct fence_netd_file *single)
+{
+    FENCE_FREE char *with = NULL;
+    FENCE_FREE char *made = NULL;
+    FENCE_FREE char *there = NULL;
+    struct fence_chain chain = {.position = -1};
+    bool same;
+
+    if (fence_chain_insert(&single->chain, "{\"type\":\"" FENCE_PLUGIN_TYPE "\"}", &with, NULL) <
+            0 ||
+        fence_chain_load((struct fence_slice){with, strlen(with)}, false, &chain, NULL) < 0)
+        return false;
+    same = fence_chain_remove(&chain, &made, NULL) == 0 &&
+           fence_chain_remove(&list->chain, &there, NULL) == 0 && strcmp(made, there) == 0;
+    fence_chain_done(&chain);
+    return same;
 }
 
 /* ---- what is in force ----------------------------------------------------------------------- */

@@ -13,7 +13,14 @@ struct fence_netd_file {
 };
 int fence_netd_load(const char *folder, const char *name, struct fence_netd_file *ret_file,
                     struct fence_err *err);
+/* The same of a single configuration, whatever its name ends in. */
+int fence_netd_load_single(const char *folder, const char *name, struct fence_netd_file *ret_file,
+                           struct fence_err *err);
 void fence_netd_file_done(struct fence_netd_file *file);
+
+/* Is the list, but for podfence's entry, what the single configuration becomes in one? */
+bool fence_netd_is_made_of(const struct fence_netd_file *list,
+                           const struct fence_netd_file *single);
 
 /*
  * The main CNI's own configuration: the first valid one that is neither podfence's nor podman's or

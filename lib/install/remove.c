@@ -120,24 +120,52 @@ static int remove_stray_dropins(const struct work *work)
 
 /* ---- single configurations that a list of ours has taken the place of ----------------------- */
 
+/* What is there where a list had taken the place of a single configuration. */
+enum list_state {
+    LIST_OURS,    /* the one that was made of it */
+    LIST_OTHERS,  /* somebody has changed it since, or written his own: it is in force */
+    LIST_NO_LIST, /* nothing, or what no runtime can read */
+};
+
+static enum list_state list_state(const struct work *work, const char *kept, const char *list)
+{
+    enum list_state state = LIST_OTHERS;
+    struct fence_netd_file single, now;
+
+    if (fence_netd_load(work->conf_dir, list, &now, NULL) < 0)
+        return LIST_NO_LIST;
+    if (fence_netd_load_single(work->conf_dir, kept, &single, NULL) == 0) {
+        if (fence_netd_is_made_of(&now, &single))
+            state = LIST_OURS;
+        fence_netd_file_done(&single);
+    }
+    fence_netd_file_done(&now);
+    return state;
+}
+
 /* Its own name again first: it sorts before the list, or where it does not, the list is the same
  * network. */
 static int restore(const struct work *work, const char *kept)
 {
     FENCE_FREE char *single = strndup(kept, strlen(kept) - strlen(FENCE_NETD_KEPT));
     FENCE_FREE char *list = NULL;
+    enum list_state state;
     int r = 0;
 
     if (!single || !strrchr(single, '.') ||
         asprintf(&list, "%.*s.conflist", (int)(strrchr(single, '.') - single), single) < 0)
         return fence_err_set(work->err, -ENOMEM, "out of memory");
-    if (faccessat(work->folder, single, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+    state = list_state(work, kept, list);
+    if (state == LIST_OTHERS)
+        say(work, "%s/%s is not what was made of %s: it stays, without podfence", work->conf_dir,
+            list, single);
+    if (state != LIST_OTHERS && faccessat(work->folder, single, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
         r = fence_place_rename(work->folder, kept, single, work->err);
     else
-        r = fence_place_remove(work->folder, kept, work->err); /* its owner wrote a new one */
-    if (r == 0)
+        r = fence_place_remove(work->folder, kept, work->err); /* there is a newer one */
+    if (r == 0 && state == LIST_OURS)
         r = fence_place_remove(work->folder, list, work->err);
-    if (r == 0)
+    if (r == 0 && state != LIST_OTHERS)
         say(work, "%s/%s is back in place of %s", work->conf_dir, single, list);
     return r;
 }

@@ -138,6 +138,28 @@ before_the_main_cni() {
     cmp "$BIN/podfence" "$LAB_BIN/podfence"
 }
 
+# The runtimes would start no pod at all with an entry that cannot be run.
+without_the_plugin() {
+    lab_say "owned: where the plugin cannot be put, the chain is left alone; then both are written"
+    lab_daemon_stop
+    rm "$BIN/podfence"
+    mount --bind "$BIN" "$BIN" && mount -o remount,bind,ro "$BIN"
+    flannel_writes 1460
+    guard owned --cni-check 1
+    expect_equal "ready" "$(lab_status .ready)" false
+    expect_match "reason" "$(lab_status .notReady)" 'cni-bin.*Read-only file system'
+    sleep 1.5
+    [ ! -e "$OWNED" ] || lab_fail "podfence is in the chain, and cannot be run"
+    both_loaded '["cbr0",1460,"bridge portmap"]' || lab_fail "the main CNI's chain is not in force"
+    umount "$BIN"
+    runtimes_have 1460
+    cmp "$BIN/podfence" "$LAB_BIN/podfence"
+    eventually "ready" 5 status_is .ready true
+    lab_daemon_stop
+    rm "$OWNED" "$PRIMARY"
+    guard owned
+}
+
 flannel_way() {
     lab_say "owned: the main CNI comes, and writes again by rename"
     flannel_writes 1450
@@ -343,7 +365,7 @@ nothing_left() {
     lab_say "uninstall: not under a daemon; then the chain, the filters, the pins, and at last the binary"
     guard owned
     runtimes_have 1480
-    refused "a daemon runs" 'podfenced is running' uninstall
+    refused "a daemon runs" 'podfenced is running.*systemctl disable --now podfence\)' uninstall
     lab_daemon_stop
     mv "$PRIMARY" "$LAB/out/primary"
     refused "no other configuration" 'only network configuration of this node' uninstall
@@ -375,6 +397,7 @@ jq '.plugins |= map(select(.type != "podfence"))' "$CHAIN" >"$LAB/primary"
 lab_swap
 runtimes_start
 before_the_main_cni
+without_the_plugin
 flannel_way
 calico_way_owned
 reboot

@@ -17,8 +17,9 @@
 #include "lib/install/install.h"
 #include "test/install/folder.h"
 
-#define ENTRY "{\"type\":\"podfence\",\"startMode\":\"hold\"}"
-#define OTHER "{\"type\":\"podfence\",\"startMode\":\"closed\"}"
+#define ENTRY  "{\"type\":\"podfence\",\"startMode\":\"hold\"}"
+#define OTHER  "{\"type\":\"podfence\",\"startMode\":\"closed\"}"
+#define SINGLE "{\"cniVersion\":\"0.3.1\",\"name\":\"n\",\"type\":\"x\"}"
 #define LIST(n)                                                                                    \
     "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"x\",\"v\":" #n "}]}"
 #define WITH(n, entry)                                                                             \
@@ -96,7 +97,7 @@ static void test_patch(void **state)
 
 static void test_patch_of_a_single_one(void **state)
 {
-    static const char single[] = "{\"cniVersion\":\"0.3.1\",\"name\":\"n\",\"type\":\"x\"}";
+    static const char single[] = SINGLE;
     const struct fence_install_removal removal = {.conf_dir = *state};
     struct fence_netd_effective effective;
     struct fence_err err = {""};
@@ -119,6 +120,56 @@ static void test_patch_of_a_single_one(void **state)
     assert_int_equal(config(state, FENCE_INSTALL_PATCH, ENTRY, &err), -EEXIST);
     assert_non_null(strstr(err.text, "would become 10-x.conflist, which is there already"));
     expect_names(*state, "10-x.conf 10-x.conflist");
+    put_file(*state, "10-x.conflist", WITH(1, ENTRY)); /* even if he has podfence in it */
+    assert_int_equal(config(state, FENCE_INSTALL_PATCH, ENTRY, &err), -EEXIST);
+    expect_file(*state, "10-x.conflist", WITH(1, ENTRY));
+}
+
+/* Killed when the list was there and the single one had its old name: whoever comes next goes on,
+ * also with another entry. */
+static void test_half_patched(void **state)
+{
+    static const char *const entries[] = {ENTRY, OTHER};
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(entries); i++) {
+        put_file(*state, "10-x.conf", SINGLE);
+        assert_int_equal(config(state, FENCE_INSTALL_PATCH, ENTRY, NULL), 1);
+        assert_int_equal(
+            rename(in_folder(*state, "10-x.conf.podfence-kept"), in_folder(*state, "10-x.conf")),
+            0);
+        assert_int_equal(config(state, FENCE_INSTALL_PATCH, entries[i], NULL), 1);
+        expect_names(*state, "10-x.conf.podfence-kept 10-x.conflist");
+        assert_int_equal(config(state, FENCE_INSTALL_PATCH, entries[i], NULL), 0);
+    }
+}
+
+/* The main CNI writes a list of its own by now: that one stays, and the old single one does not
+ * come back before it. */
+static void test_patch_of_a_single_one_that_became_a_list(void **state)
+{
+    const struct fence_install_removal removal = {.conf_dir = *state};
+
+    put_file(*state, "10-x.conf", SINGLE);
+    assert_int_equal(config(state, FENCE_INSTALL_PATCH, ENTRY, NULL), 1);
+    put_file(*state, "10-x.conflist", LIST(7));
+    assert_int_equal(config(state, FENCE_INSTALL_PATCH, ENTRY, NULL), 1);
+    expect_file(*state, "10-x.conflist", WITH(7, ENTRY));
+    assert_int_equal(fence_install_remove(&removal, NULL), 0);
+    expect_names(*state, "10-x.conflist");
+    expect_file(*state, "10-x.conflist", LIST(7));
+}
+
+/* Half a list of the main CNI's is no reason to be without a network. */
+static void test_patch_of_a_single_one_and_half_a_list(void **state)
+{
+    const struct fence_install_removal removal = {.conf_dir = *state};
+
+    put_file(*state, "10-x.conf", SINGLE);
+    assert_int_equal(config(state, FENCE_INSTALL_PATCH, ENTRY, NULL), 1);
+    put_file(*state, "10-x.conflist", "{\"cniVersion\":");
+    assert_int_equal(fence_install_remove(&removal, NULL), 0);
+    expect_names(*state, "10-x.conf 10-x.conflist");
+    expect_file(*state, "10-x.conf", SINGLE);
 }
 
 static void test_dropin(void **state)
@@ -281,6 +332,9 @@ int main(void)
         CASE(test_owned_of_a_single_one),
         CASE(test_patch),
         CASE(test_patch_of_a_single_one),
+        CASE(test_half_patched),
+        CASE(test_patch_of_a_single_one_that_became_a_list),
+        CASE(test_patch_of_a_single_one_and_half_a_list),
         CASE(test_dropin),
         CASE(test_changes_of_mode),
         CASE(test_refusals),
