@@ -25,7 +25,8 @@ typedef int decode_fn(const struct fence_field *field, struct fence_object *obje
     KEPT_METADATA, "metadata.labels", "spec.podCIDR", "spec.podCIDRs", "status.addresses"
 #define KEPT_OF_POD                                                                                \
     KEPT_METADATA, "metadata.labels", "metadata.uid",                                              \
-        "metadata.annotations.podfence.io/container-id", "metadata.ownerReferences",               \
+        "metadata.annotations.podfence.io/container-id",                                           \
+        "metadata.annotations.kubernetes.io/config.mirror", "metadata.ownerReferences",            \
         "spec.nodeName", "spec.hostNetwork", "spec.containers.ports", "spec.initContainers.ports", \
         "spec.initContainers.restartPolicy", "status.phase", "status.podIP", "status.podIPs"
 #define KEPT_OF_SERVICE                                                                            \

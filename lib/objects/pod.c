@@ -258,32 +258,51 @@ static int decode_container_id(const struct fence_field *metadata, struct fence_
     return r;
 }
 
+/*
+ * As the runtime is told it. A static pod's object is a mirror with a UID of its own, and names the
+ * kubelet's in an annotation:
+ * https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-config-mirror
+ */
+static int decode_uid(const struct fence_field *metadata, struct fence_pod *pod,
+                      struct fence_err *err)
+{
+    struct fence_field uid = fence_field_get(metadata, "uid");
+    struct fence_field annotations = fence_field_get(metadata, "annotations");
+    struct fence_field mirror = fence_field_get(&annotations, "kubernetes.io/config.mirror");
+    const char *text = "", *mirrored = "";
+    int r = fence_field_string(&uid, &text, err);
+
+    if (r == 0)
+        r = fence_field_string(&mirror, &mirrored, err);
+    if (*mirrored)
+        text = mirrored;
+    pod->uid = *text ? fence_hash_text(text) : 0;
+    return r;
+}
+
 int fence_decode_pod(const struct fence_field *field, struct fence_object *object,
                      struct fence_err *err)
 {
     struct fence_pod *pod = &object->pod;
     struct fence_field metadata = fence_field_get(field, "metadata");
     struct fence_field labels = fence_field_get(&metadata, "labels");
-    struct fence_field uid = fence_field_get(&metadata, "uid");
     struct fence_field spec = fence_field_get(field, "spec");
     struct fence_field node = fence_field_get(&spec, "nodeName");
     struct fence_field host_network = fence_field_get(&spec, "hostNetwork");
     struct fence_field status = fence_field_get(field, "status");
-    const char *uid_text = "";
     int r = fence_field_shared_labels(&labels, &pod->labels, err);
 
     if (r == 0)
         r = fence_field_allow(&spec, FENCE_DOC_MAP, err);
     if (r == 0)
-        r = fence_field_string(&uid, &uid_text, err);
-    if (r == 0)
         r = fence_decode_shared_string(&node, &pod->node, err);
     if (r == 0)
         r = fence_field_bool(&host_network, &pod->host_network, err);
-    pod->uid = *uid_text ? fence_hash_text(uid_text) : 0;
     pod->owner = fence_shared_string("");
     if (!pod->owner)
         return no_memory(err);
+    if (r == 0)
+        r = decode_uid(&metadata, pod, err);
     if (r == 0)
         r = decode_owner(&metadata, pod, err);
     if (r == 0)

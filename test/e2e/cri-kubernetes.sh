@@ -246,13 +246,14 @@ expect_equal "first packets of late" "$(first late)" "ok timeout ok timeout"
 statuses late
 as_expected late
 
-lab_say "a sandbox whose object comes later, as of a static pod: it is held until then"
+# The kubelet's UID for it is not that of its object, which says so.
+lab_say "a static pod, whose object comes later: it is held until then"
 LAB_POD_UID[static]=$(cat /proc/sys/kernel/random/uuid)
 wanted_line static app=api
 (
     sleep 0.7
     api control POST /objects "$(jq -nc --arg uid "${LAB_POD_UID[static]}" '{apiVersion: "v1", kind: "Pod", metadata: {
-        name: "static", namespace: "shop", uid: $uid, labels: {app: "api"}}, spec: {nodeName: "lab-node"}}')" >/dev/null
+        name: "static", namespace: "shop", uid: "0f0f-mirror", annotations: {"kubernetes.io/config.mirror": $uid}, labels: {app: "api"}}, spec: {nodeName: "lab-node"}}')" >/dev/null
 ) &
 run_wanted
 wait $!
