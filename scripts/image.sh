@@ -94,6 +94,7 @@ make_root() {
     local arch=$1 sysroot=$2 build=$3 root=$4 program
     local libraries=$root/usr/lib/${triplet[$arch]} installed=$work/installed-$arch
     mkdir -p "$root"/{dev,etc,proc,sys,tmp,run,var/lib,usr/bin,usr/sbin,usr/libexec/cni} "$libraries"
+    ln -s ../run "$root/var/run" # libcni's cache names namespaces below /var/run
     DESTDIR=$installed cmake --install "$build" --prefix /usr >/dev/null
     for program in bin/podfencectl sbin/podfenced libexec/cni/podfence; do
         "${triplet[$arch]}-strip" -o "$root/usr/$program" "$installed/usr/$program"

@@ -163,11 +163,22 @@ lab_object policies <"$LAB_SOURCE/test/e2e/data/shop.yaml"
 lab_pods_add web api db intruder
 lab_expect <"$LAB_SOURCE/test/e2e/data/shop.table"
 
-lab_say "killed, and another one"
+lab_say "killed, and another one; meanwhile a pod has started without podfence"
 lab_daemon_kill
 expect_match "the liveness probe" "$(probe livenessProbe 2>&1 || true)" 'not running'
+lab_pod_new before
+lab_pod_object before app=web
+cp "$LAB/node/cni-conf/10-flannel.conflist" "$LAB/chain.conflist"
+lab_pod_attach before || lab_fail "ADD of before: $(cat "$LAB/out/before")"
+cp "$LAB/node/cni-conf/00-podfence.conflist" "$LAB/chain.conflist"
+sed -i 's,"/run/netns/before","/var/run/netns/before",' "$LAB/cache/cbr0-${LAB_POD_ID[before]}-eth0" # as the kubelet's
+grep -q '"/var/run/netns/before"' "$LAB/cache/cbr0-${LAB_POD_ID[before]}-eth0"
+lab_swap
 daemon_start
 probe_until readinessProbe
+enforced() { lab_ctl endpoints -o json | jq -e '.endpoints[] | select(.pod == "before") | .state == "enforced"' >/dev/null; }
+eventually "it is enforced" 10 enforced
+expect_equal "pods whose namespace cannot be opened" "$(lab_ctl status -o json | jq .adoption.gone)" 0
 lab_expect <"$LAB_SOURCE/test/e2e/data/shop.table"
 expect_equal "what is not watched" \
     "$(lab_ctl status -o json | jq -c '[.kubernetes.kinds[] | select(.phase != "watching") | [.kind, .problem]]')" "[]"
