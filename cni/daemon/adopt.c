@@ -190,6 +190,11 @@ void adopt_enrol(struct adopt_pass *pass, const char *source, const struct fence
         adopt_refuse(pass, source, pod, "it has just come");
         return;
     }
+    if (!cached->addr_count) {
+        adopt_refuse(pass, source, pod,
+                     "no address of it is known, and without one it would be cut off");
+        return;
+    }
     if (pass->locked)
         r = fence_err_set(&err, -ETIMEDOUT, "somebody holds the lock of the endpoints");
     else

@@ -184,6 +184,18 @@ static void name_bare(const struct adopt_pass *pass, struct fence_cni_cached *ca
     snprintf(cached->args.pod, sizeof(cached->args.pod), "%s", pod->name);
 }
 
+/* A result may be silent about addresses; the Pod object has them. */
+static void address_silent(const struct adopt_pass *pass, struct fence_cni_cached *cached)
+{
+    const struct fence_object *pod;
+
+    if (cached->addr_count || !*cached->args.pod)
+        return;
+    pod = adopt_pod_of(pass, &cached->args);
+    for (size_t i = 0; pod && i < pod->pod.addr_count && i < FENCE_ENDPOINT_ADDRS; i++)
+        cached->addrs[cached->addr_count++] = pod->pod.addrs[i];
+}
+
 static bool is_wanted(enum fence_adopt_mode mode, const struct fence_cni_cached *cached)
 {
     if (mode == FENCE_ADOPT_ALL || cached->chained)
@@ -325,6 +337,7 @@ void adopt_from_cache(struct adopt_pass *pass)
         struct adopt_candidate *candidate = &pass->items[i];
 
         name_bare(pass, &candidate->cached);
+        address_silent(pass, &candidate->cached);
         if (is_wanted(mode, &candidate->cached)) {
             look(pass, candidate);
         } else {

@@ -48,6 +48,10 @@ void adopt_from_pods(struct adopt_pass *pass);
 const struct fence_object *adopt_pod_with(const struct adopt_pass *pass,
                                           const struct fence_addr *addrs, size_t count);
 
+/* The one that the runtime's arguments name; NULL: none. */
+const struct fence_object *adopt_pod_of(const struct adopt_pass *pass,
+                                        const struct fence_cni_args *args);
+
 /* What the node's own links show, listed once a pass; empty when that fails. */
 const struct fence_seen_pods *adopt_see(struct adopt_pass *pass);
 

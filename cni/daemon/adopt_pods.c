@@ -66,6 +66,20 @@ static bool is_named(const struct fence_object *object, const char *namespace_na
     return strcmp(object->name, name) == 0 && strcmp(object->namespace_name, namespace_name) == 0;
 }
 
+const struct fence_object *adopt_pod_of(const struct adopt_pass *pass,
+                                        const struct fence_cni_args *args)
+{
+    const struct fence_object *const *objects;
+    size_t total = fence_store_kind(pass->daemon->store, FENCE_OBJECT_POD, &objects);
+
+    for (size_t i = 0; i < total; i++)
+        if (is_live_here(pass, objects[i]) &&
+            is_named(objects[i], args->namespace_name, args->pod) &&
+            is_uid(&objects[i]->pod, args->uid))
+            return objects[i];
+    return NULL;
+}
+
 static bool is_endpoint_of(const struct fence_endpoint_record *record,
                            const struct fence_object *object)
 {

@@ -212,19 +212,58 @@ static int take_names(const cJSON *cache, struct fence_cni_cached *cached, struc
 
 /* ---- the result ----------------------------------------------------------------------------- */
 
-static int take_result(const cJSON *result, struct fence_cni_cached *cached, struct fence_err *err)
+/*
+ * "ips" of a result of CNI 0.2.0 or 0.1.0, which has "ip4" and "ip6" instead, each with one
+ * address; NULL: it has neither. The caller's. A pod may have one from before its network's list
+ * was given a version that podfence speaks.
+ */
+static cJSON *ips_of_old(const cJSON *result)
+{
+    static const char *const families[] = {"ip4", "ip6"};
+    cJSON *ips = NULL;
+
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(families); i++) {
+        const cJSON *of = cJSON_GetObjectItemCaseSensitive(result, families[i]);
+        cJSON *ip = of ? cJSON_CreateObject() : NULL;
+
+        if (!ip)
+            continue;
+        if (!ips)
+            ips = cJSON_CreateArray();
+        cJSON_AddItemToObject(ip, "address", cJSON_Duplicate(fence_json_get(of, "ip"), true));
+        cJSON_AddItemToArray(ips, ip);
+    }
+    return ips;
+}
+
+static int read_result(const cJSON *result, struct fence_cni_cached *cached, struct fence_err *err)
 {
     const struct fence_netconf conf = {.prev_result = result};
     struct fence_cni_result read = {0};
     struct fence_cni_error error = {0};
 
-    if (!cJSON_IsObject(result))
-        return fence_err_set(err, -EINVAL, "result must be an object");
     if (fence_cni_result_read(&conf, cached->ifname, &read, &error) < 0)
         return fence_err_set(err, -EINVAL, "result: %s", error.msg.text);
     memcpy(cached->addrs, read.addrs, sizeof(cached->addrs));
     cached->addr_count = read.addr_count;
     return 0;
+}
+
+static int take_result(const cJSON *result, struct fence_cni_cached *cached, struct fence_err *err)
+{
+    cJSON *ips, *modern;
+    int r;
+
+    if (!cJSON_IsObject(result))
+        return fence_err_set(err, -EINVAL, "result must be an object");
+    ips = fence_json_get(result, "ips") ? NULL : ips_of_old(result);
+    if (!ips)
+        return read_result(result, cached, err);
+    modern = cJSON_CreateObject();
+    cJSON_AddItemToObject(modern, "ips", ips);
+    r = read_result(modern, cached, err);
+    cJSON_Delete(modern);
+    return r;
 }
 
 static bool ends_in(const char *name, const char *ifname)

@@ -110,6 +110,15 @@ static const struct {
      "{\"kind\":\"cniCacheV1\",\"containerId\":\"c1\",\"ifName\":\"eth0\",\"networkName\":"
      "\"cbr0\"" TAIL,
      {"//", "10.0.0.2 fd00::2", "", false, false}},
+    {"a result of CNI 0.2.0",
+     NAME,
+     HEAD ARGS ",\"result\":{\"cniVersion\":\"0.2.0\",\"ip4\":{\"ip\":\"10.0.0.2/24\",\"gateway\":"
+               "\"10.0.0.1\"},\"ip6\":{\"ip\":\"fd00::2/64\"},\"dns\":{}}}",
+     {"shop/web-1/u1", "10.0.0.2 fd00::2", "", false, false}},
+    {"a result without addresses",
+     NAME,
+     HEAD ARGS ",\"result\":{\"cniVersion\":\"1.0.0\"}}",
+     {"shop/web-1/u1", "", "", false, false}},
     {"a bare result", NAME, RESULT, {"//", "10.0.0.2 fd00::2", "", false, false}},
 };
 

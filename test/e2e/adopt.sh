@@ -88,6 +88,12 @@ mv "$(cache_of blocked)" "$LAB/whole"
 cp "$LAB/half" "$(cache_of blocked)"
 jq -c .result "$(cache_of db)" >"$LAB/bare" # as the first libcni kept it
 mv "$LAB/bare" "$(cache_of db)"
+cp "$(cache_of api)" "$LAB/new"
+jq --arg ip4 "${LAB_POD_IP4[api]}/24" --arg ip6 "${LAB_POD_IP6[api]}/64" \
+    '.result = {cniVersion: "0.2.0", ip4: {ip: $ip4}, ip6: {ip: $ip6}, dns: {}}' "$(cache_of api)" >"$LAB/old"
+mv "$LAB/old" "$(cache_of api)" # before its network's list got a version that podfence speaks
+jq 'del(.result.ips)' "$(cache_of web)" >"$LAB/silent"
+mv "$LAB/silent" "$(cache_of web)"
 chmod 600 "$LAB"/cache/*-eth0
 
 lab_object policies <"$data/shop.yaml"
@@ -203,6 +209,7 @@ done
 
 lab_say "podfence is in the chain when they end"
 cp "$LAB/with.conflist" "$LAB/chain.conflist"
+cp "$LAB/new" "$(cache_of api)" # portmap would not take the old one
 kill "${LAB_POD_SERVER[later]}"
 lab_cni del later --only podfence >"$LAB/out/later" || lab_fail "DEL of later: $(cat "$LAB/out/later")"
 expect_equal "endpoints of later" "$(lab_ctl endpoints -o json | jq '[.endpoints[] | select(.pod == "later")] | length')" 0
