@@ -18,6 +18,8 @@ static int check_list(const cJSON *list, struct fence_cni_error *error)
 {
     const cJSON *item;
 
+    if (cJSON_IsNull(list))
+        return 0;
     if (!cJSON_IsArray(list))
         return fence_cni_fail(error, FENCE_CNI_INVALID_CONFIG, "\"%s\" is not a list",
                               list->string);
@@ -44,6 +46,8 @@ int fence_attachments_read(const struct fence_netconf *conf, const cJSON **ret_l
             return fence_cni_fail(error, FENCE_CNI_INVALID_CONFIG, "\"%s\" is given twice",
                                   keys[i]);
     }
+    for (size_t i = 0; !list && i < FENCE_ARRAY_SIZE(keys); i++)
+        list = cJSON_GetObjectItemCaseSensitive(conf->json, keys[i]); /* null */
     r = list ? check_list(list, error) : 0;
     if (r < 0)
         return r;

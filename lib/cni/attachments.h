@@ -7,7 +7,8 @@
 /*
  * The list of "cni.dev/valid-attachments" or, as the specification's tag names it,
  * "cni.dev/attachments". *ret_list is NULL when neither is there: an absent list is not an empty
- * one. Code 7 when an entry is malformed, since leaving it out would remove a live endpoint.
+ * one. null is one: libcni, written in Go, says so when no attachment is valid. Code 7 when an
+ * entry is malformed, since leaving it out would remove a live endpoint.
  */
 int fence_attachments_read(const struct fence_netconf *conf, const cJSON **ret_list,
                            struct fence_cni_error *error);

@@ -317,7 +317,9 @@ static const struct {
     bool held;   /* whether it holds (c1, eth0) */
 } attachments[] = {
     {ENTRY("\"x\":1"), false, false, false},
-    {ENTRY(VALID "null"), false, false, false},
+    {ENTRY(VALID "null"), false, true, false},
+    {ENTRY(TAG "null"), false, true, false},
+    {ENTRY(VALID "null," TAG "[{\"containerID\":\"c1\",\"ifname\":\"eth0\"}]"), false, true, true},
     {ENTRY(VALID "[]"), false, true, false},
     {ENTRY(TAG "[]"), false, true, false},
     {ENTRY(VALID "[{\"containerID\":\"c1\",\"ifname\":\"eth0\"}]"), false, true, true},
