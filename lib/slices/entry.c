@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/addr.h"
 #include "lib/base/memory.h"
 
 static const cJSON *member(const cJSON *object, const char *name)
@@ -65,6 +66,9 @@ void fence_slice_entry_done(struct fence_slice_entry *entry)
 
 /* ---- pods ------------------------------------------------------------------------------------ */
 
+/* No object has a longer name: it is not checked where a pod is made. */
+#define OWNER_MAX 253u
+
 static const char *owner_of(const cJSON *metadata)
 {
     const cJSON *owner;
@@ -72,7 +76,7 @@ static const char *owner_of(const cJSON *metadata)
     cJSON_ArrayForEach(owner, member(metadata, "ownerReferences"))
     {
         if (is_true(owner, "controller"))
-            return text_in(owner, "name");
+            return strlen(text_in(owner, "name")) <= OWNER_MAX ? text_in(owner, "name") : "";
     }
     return "";
 }
@@ -96,16 +100,20 @@ static void add_named_port(const cJSON *port, cJSON *list)
 static void add_host_port(const cJSON *port, cJSON *list)
 {
     const cJSON *host_port = member(port, "hostPort");
-    const char *protocol = text_in(port, "protocol");
+    const char *protocol = text_in(port, "protocol"), *host_ip = text_in(port, "hostIP");
+    struct fence_addr addr;
     cJSON *one;
 
     if (!cJSON_IsNumber(host_port) || host_port->valuedouble < 1)
+        return;
+    /* neither is this: no runtime opens such a port */
+    if (*host_ip && fence_addr_parse(host_ip, &addr) < 0)
         return;
     one = cJSON_CreateObject();
     cJSON_AddNumberToObject(one, "hostPort", host_port->valuedouble);
     cJSON_AddNumberToObject(one, "port", cJSON_GetNumberValue(member(port, "containerPort")));
     cJSON_AddStringToObject(one, "protocol", *protocol ? protocol : "TCP");
-    add_text(one, "hostIP", text_in(port, "hostIP"));
+    add_text(one, "hostIP", host_ip);
     cJSON_AddItemToArray(list, one);
 }
 
@@ -218,7 +226,7 @@ int fence_slice_entry_of_pod(const cJSON *pod, struct fence_slice_entry *ret_ent
             return -ENOMEM;
     }
     *ret_entry = entry;
-    entry = (struct fence_slice_entry){0};
+    memset(&entry, 0, sizeof(entry));
     return 0;
 }
 
@@ -276,6 +284,6 @@ int fence_slice_entry_of_node(const cJSON *node, struct fence_slice_entry *ret_e
     if (!entry.text || !entry.key)
         return -ENOMEM;
     *ret_entry = entry;
-    entry = (struct fence_slice_entry){0};
+    memset(&entry, 0, sizeof(entry));
     return 0;
 }

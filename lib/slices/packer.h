@@ -54,12 +54,18 @@ struct fence_packer_write {
  * none (or no memory) at `now_ns`. It is on its way now. */
 bool fence_packer_next(struct fence_packer *packer, uint64_t now_ns,
                        struct fence_packer_write *ret_write);
+enum fence_packer_answer {
+    FENCE_PACKER_WRITTEN,
+    FENCE_PACKER_NOT_WRITTEN, /* this time */
+    FENCE_PACKER_REFUSED, /* as it is: nothing waits for it, it is tried at once if it changes */
+};
+
 /*
- * It has been answered. `written`: taken; `version` is the new resourceVersion ("" after DELETE).
- * Else it is tried again, with what the watch says by then, not before `again_ns`.
+ * It has been answered. `version` is the new resourceVersion ("" after DELETE, or if it was not
+ * written: then it is tried again, with what the watch says by then, not before `again_ns`).
  */
-void fence_packer_answered(struct fence_packer *packer, const char *name, bool written,
-                           const char *version, uint64_t again_ns);
+void fence_packer_answered(struct fence_packer *packer, const char *name,
+                           enum fence_packer_answer answer, const char *version, uint64_t again_ns);
 
 struct fence_packer_count {
     size_t pods, nodes; /* that are in slices */

@@ -46,6 +46,7 @@ struct slice {
     bool is_on_its_way;
     bool changed; /* meanwhile */
     bool roomy;   /* in the list of those with room */
+    bool refused; /* with what is in it now */
     uint64_t again_ns;
     struct slice *next_dirty, **link_dirty;
     struct slice *next_roomy, **link_roomy;

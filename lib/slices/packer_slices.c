@@ -117,6 +117,9 @@ bool packer_slice_has_room(const struct slice *slice, const struct entry *entry)
 void packer_slice_changed(struct fence_packer *packer, struct slice *slice)
 {
     slice->changed = slice->is_on_its_way;
+    if (slice->refused)
+        slice->again_ns = 0;
+    slice->refused = false;
     if (!slice->is_on_its_way)
         set_dirty(packer, slice, true);
 }
@@ -342,12 +345,22 @@ void packer_slice_lost(struct fence_packer *packer, const char *name)
 
 /* ---- writes ---------------------------------------------------------------------------------- */
 
+/* Is there more to write than what is refused as it is? */
+static bool is_pending(const struct fence_packer *packer)
+{
+    const struct slice *slice = packer->dirty;
+
+    while (slice && slice->refused)
+        slice = slice->next_dirty;
+    return slice || packer->on_their_way;
+}
+
 /* Written last: that all that was there is in slices. */
 static bool next_complete(struct fence_packer *packer, uint64_t now_ns,
                           struct fence_packer_write *write)
 {
-    if (packer->complete || packer->complete_on_its_way || packer->dirty_count ||
-        packer->on_their_way || !packer->started || now_ns < packer->complete_again_ns)
+    if (packer->complete || packer->complete_on_its_way || is_pending(packer) || !packer->started ||
+        now_ns < packer->complete_again_ns)
         return false;
     write->body = strdup("{\"apiVersion\":\"podfence.io/v1alpha1\",\"kind\":\"AddressSlice\","
                          "\"metadata\":{\"name\":\"" FENCE_SLICE_COMPLETE "\",\"labels\":{"
@@ -395,9 +408,10 @@ bool fence_packer_next(struct fence_packer *packer, uint64_t now_ns,
     return true;
 }
 
-void fence_packer_answered(struct fence_packer *packer, const char *name, bool written,
-                           const char *version, uint64_t again_ns)
+void fence_packer_answered(struct fence_packer *packer, const char *name,
+                           enum fence_packer_answer answer, const char *version, uint64_t again_ns)
 {
+    const bool written = answer == FENCE_PACKER_WRITTEN;
     struct slice *slice = packer_slice_find(packer, name);
 
     if (strcmp(name, FENCE_SLICE_COMPLETE) == 0) {
@@ -414,8 +428,9 @@ void fence_packer_answered(struct fence_packer *packer, const char *name, bool w
         slice->version[0] = '\0';
     else if (written)
         set_version(packer, slice, version);
-    else
+    else if (!slice->changed || answer != FENCE_PACKER_REFUSED)
         slice->again_ns = again_ns;
+    slice->refused = answer == FENCE_PACKER_REFUSED && !slice->changed;
     /* somebody else may have written it after us */
     if (!written || slice->changed || (*version && strcmp(slice->version, version) != 0))
         set_dirty(packer, slice, true);

@@ -23,6 +23,8 @@
 #define BETWEEN_NS  (200 * NS_PER_MS)
 /* Requests that are on their way at the same time. */
 #define CALLS       16u
+/* After a refusal of one slice: what is in it may have changed by then, or the server. */
+#define REFUSED_NS  (30 * NS_PER_S)
 /* After a conflict: by then the watch has told of the other write. */
 #define CONFLICT_NS (500 * NS_PER_MS)
 
@@ -54,6 +56,8 @@ struct fence_publisher {
     uint64_t writes, bytes, failures;
     struct fence_err unlisted; /* what keeps a kind from being listed */
     struct fence_err problem;  /* of writing */
+    struct fence_err refusal;  /* of a slice alone, `refused` */
+    char refused[80];
     int epoll_fd, timer_fd;
 };
 
@@ -159,8 +163,15 @@ static const char *version_of(const cJSON *json)
     return version ? version : "";
 }
 
+/* The server takes others. */
+static bool is_refusal(const struct fence_kube_answer *answer)
+{
+    return answer->status == 400 || answer->status == 413 || answer->status == 422;
+}
+
 /* Not taken: again after what the watch tells, or after a while. */
-static uint64_t fail(struct fence_publisher *publisher, const struct fence_kube_answer *answer)
+static uint64_t fail(struct fence_publisher *publisher, const struct writing *writing,
+                     const struct fence_kube_answer *answer)
 {
     const struct fence_reflector_world *world = world_of(publisher);
     uint64_t wait;
@@ -168,6 +179,12 @@ static uint64_t fail(struct fence_publisher *publisher, const struct fence_kube_
     publisher->failures++;
     if (answer->status == 409 || answer->status == 404)
         return now(publisher) + CONFLICT_NS;
+    if (is_refusal(answer)) {
+        memcpy(publisher->refused, writing->name, sizeof(publisher->refused));
+        fence_err_set(&publisher->refusal, 0, "AddressSlice/%s is refused: %s", writing->name,
+                      answer->problem);
+        return now(publisher) + REFUSED_NS;
+    }
     fence_err_set(&publisher->problem, 0, "address slices cannot be written: %s", answer->problem);
     wait = fence_backoff_ms(&fence_backoff_failure, publisher->failed++,
                             world->random(world->context), answer->retry_after_ms);
@@ -190,11 +207,16 @@ static void answered(void *context, const struct fence_kube_answer *answer)
         publisher->bytes += writing->size;
         publisher->failed = 0;
         publisher->problem.text[0] = '\0';
+        if (strcmp(publisher->refused, writing->name) == 0)
+            publisher->refusal.text[0] = '\0';
     } else {
-        again = fail(publisher, answer);
+        again = fail(publisher, writing, answer);
     }
-    fence_packer_answered(publisher->packer, writing->name, written,
-                          writing->is_delete ? "" : version_of(answer->json), again);
+    fence_packer_answered(publisher->packer, writing->name,
+                          written              ? FENCE_PACKER_WRITTEN
+                          : is_refusal(answer) ? FENCE_PACKER_REFUSED
+                                               : FENCE_PACKER_NOT_WRITTEN,
+                          writing->is_delete || !written ? "" : version_of(answer->json), again);
     changed(publisher);
 }
 
@@ -240,7 +262,7 @@ static void flush(struct fence_publisher *publisher)
         }
         if (start(publisher, writing, &write) < 0) {
             writing->call = NULL;
-            fence_packer_answered(publisher->packer, write.name, false, "",
+            fence_packer_answered(publisher->packer, write.name, FENCE_PACKER_NOT_WRITTEN, "",
                                   now(publisher) + NS_PER_S);
         }
         free(write.body);
@@ -370,11 +392,16 @@ void fence_publisher_state(const struct fence_publisher *publisher,
 {
     struct fence_kube_state state;
 
-    *ret_state = (struct fence_publisher_state){
-        .writes = publisher->writes,
-        .bytes = publisher->bytes,
-        .failures = publisher->failures,
-        .problem = *publisher->unlisted.text ? publisher->unlisted.text : publisher->problem.text};
+    const char *problem = publisher->problem.text;
+
+    if (*publisher->unlisted.text)
+        problem = publisher->unlisted.text;
+    else if (!*problem)
+        problem = publisher->refusal.text;
+    *ret_state = (struct fence_publisher_state){.writes = publisher->writes,
+                                                .bytes = publisher->bytes,
+                                                .failures = publisher->failures,
+                                                .problem = problem};
     fence_packer_count(publisher->packer, &ret_state->count);
     for (unsigned int i = 0; i < FENCE_ARRAY_SIZE(resources); i++) {
         fence_kube_state(publisher->kube, i, &state);

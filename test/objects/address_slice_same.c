@@ -136,7 +136,7 @@ static size_t check_writer(const cJSON *objects)
         assert_int_equal(fence_decode_address_slice(&json, "", &slice, &err), 0);
         complete = complete || (slice.complete && !slice.list.count);
         join(&all, &slice);
-        fence_packer_answered(packer, write.name, true, "1", 0);
+        fence_packer_answered(packer, write.name, FENCE_PACKER_WRITTEN, "1", 0);
         free(write.body);
     }
     fence_packer_free(&packer);

@@ -203,7 +203,7 @@ void cluster_write(struct cluster *cluster, struct fence_packer *packer,
     if (!allowed) {
         cluster->conflicts++;
         cJSON_Delete(body);
-        fence_packer_answered(packer, write->name, false, "", 0);
+        fence_packer_answered(packer, write->name, FENCE_PACKER_NOT_WRITTEN, "", 0);
         return;
     }
     before = cJSON_DetachItemFromObject(cluster->slices, write->name);
@@ -213,13 +213,15 @@ void cluster_write(struct cluster *cluster, struct fence_packer *packer,
     }
     /* the answer and the watch, in either order */
     if (first)
-        fence_packer_answered(packer, write->name, true, after ? version_of(after) : "", 0);
+        fence_packer_answered(packer, write->name, FENCE_PACKER_WRITTEN,
+                              after ? version_of(after) : "", 0);
     if (after)
         assert_int_equal(fence_packer_object(packer, FENCE_PACKER_SLICE, after), 0);
     else
         assert_int_equal(fence_packer_deleted(packer, FENCE_PACKER_SLICE, before), 0);
     if (!first)
-        fence_packer_answered(packer, write->name, true, after ? version_of(after) : "", 0);
+        fence_packer_answered(packer, write->name, FENCE_PACKER_WRITTEN,
+                              after ? version_of(after) : "", 0);
     cJSON_Delete(before);
 }
 

@@ -46,7 +46,7 @@ static unsigned int change_and_write(struct cluster *cluster, struct fence_packe
         return 2;
     }
     free(write.body);
-    fence_packer_answered(packer, write.name, false, "", 0);
+    fence_packer_answered(packer, write.name, FENCE_PACKER_NOT_WRITTEN, "", 0);
     return 2;
 }
 
@@ -189,7 +189,7 @@ static void who_writes_after_us_is_undone(void **state)
              name);
     tell(packer, FENCE_PACKER_SLICE, text);
     free(write.body);
-    fence_packer_answered(packer, name, true, "5", 0);
+    fence_packer_answered(packer, name, FENCE_PACKER_WRITTEN, "5", 0);
     assert_true(fence_packer_next(packer, 1, &write));
     assert_string_equal(write.method, "PUT");
     assert_string_equal(write.name, name);
@@ -229,7 +229,7 @@ static void foreign_slices_go(void **state)
     assert_int_equal(fence_packer_start(packer), 0);
     while (fence_packer_next(packer, 1, &write) && strcmp(write.method, "DELETE") == 0) {
         assert_null(write.body);
-        fence_packer_answered(packer, write.name, true, "", 0);
+        fence_packer_answered(packer, write.name, FENCE_PACKER_WRITTEN, "", 0);
         deleted++;
     }
     assert_int_equal(deleted, 3);
@@ -269,11 +269,93 @@ static void sizes_are_bounded(void **state)
     while (fence_packer_next(packer, 1, &write) && strcmp(write.name, FENCE_SLICE_COMPLETE) != 0) {
         assert_true(strlen(write.body) <= FENCE_SLICE_BYTES + 1024);
         free(write.body);
-        fence_packer_answered(packer, write.name, true, "9", 0);
+        fence_packer_answered(packer, write.name, FENCE_PACKER_WRITTEN, "9", 0);
         written++;
     }
     free(write.body);
     assert_int_equal(written, 2);
+    fence_packer_free(&packer);
+}
+
+/* The next write is of this method; its name into `name`. */
+static void expect_write(struct fence_packer *packer, uint64_t now_ns, const char *method,
+                         char name[80])
+{
+    struct fence_packer_write write;
+
+    assert_true(fence_packer_next(packer, now_ns, &write));
+    assert_string_equal(write.method, method);
+    snprintf(name, 80, "%s", write.name);
+    free(write.body);
+}
+
+#define POD_P(app)                                                                                 \
+    "{\"metadata\":{\"name\":\"p\",\"namespace\":\"x\",\"labels\":{\"app\":\"" app                 \
+    "\"}},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"podIP\":\"10.0.0.1\"}}"
+
+/* What the API server does not take as it is waits by itself, and is tried at once when it changes.
+ */
+static void a_refusal_holds_up_nobody(void **state)
+{
+    struct fence_packer *packer = fence_packer_new(1);
+    struct fence_packer_write write;
+    char refused[80], other[80];
+
+    (void)state;
+    tell(packer, FENCE_PACKER_POD, POD_P("a"));
+    tell(packer, FENCE_PACKER_NODE, "{\"metadata\":{\"name\":\"n\"}}");
+    assert_int_equal(fence_packer_start(packer), 0);
+    expect_write(packer, 1, "POST", refused);
+    fence_packer_answered(packer, refused, FENCE_PACKER_REFUSED, "", 100);
+    expect_write(packer, 2, "POST", other);
+    assert_string_not_equal(other, refused);
+    assert_false(fence_packer_next(packer, 3, &write)); /* while that is on its way */
+    fence_packer_answered(packer, other, FENCE_PACKER_WRITTEN, "5", 0);
+    expect_write(packer, 4, "POST", other);
+    assert_string_equal(other, FENCE_SLICE_COMPLETE);
+    fence_packer_answered(packer, other, FENCE_PACKER_WRITTEN, "6", 0);
+    assert_false(fence_packer_next(packer, 99, &write));
+    expect_write(packer, 100, "POST", other);
+    assert_string_equal(other, refused);
+    fence_packer_answered(packer, refused, FENCE_PACKER_REFUSED, "", 200);
+    tell(packer, FENCE_PACKER_POD, POD_P("b"));
+    expect_write(packer, 101, "POST", other);
+    assert_string_equal(other, refused);
+    /* it changes while it is on its way: what was refused is not what is there now */
+    tell(packer, FENCE_PACKER_POD, POD_P("c"));
+    fence_packer_answered(packer, refused, FENCE_PACKER_REFUSED, "", 300);
+    expect_write(packer, 102, "POST", other);
+    fence_packer_answered(packer, refused, FENCE_PACKER_WRITTEN, "7", 0);
+    assert_false(fence_packer_next(packer, 1000, &write));
+    fence_packer_free(&packer);
+}
+
+/* Whoever makes a pod may write there what the schema of slices does not let through. */
+static void what_no_slice_can_hold_is_left_out(void **state)
+{
+    struct fence_packer *packer = fence_packer_new(1);
+    struct fence_packer_write write;
+    FENCE_FREE char *text = NULL;
+    char owner[301];
+
+    (void)state;
+    memset(owner, 'a', sizeof(owner) - 1);
+    owner[sizeof(owner) - 1] = '\0';
+    assert_true(asprintf(&text,
+                         "{\"metadata\":{\"name\":\"p\",\"namespace\":\"x\",\"ownerReferences\":[{"
+                         "\"name\":\"%s\",\"controller\":true}]},\"spec\":{\"nodeName\":\"n\","
+                         "\"containers\":[{\"ports\":[{\"containerPort\":1,\"hostPort\":2,"
+                         "\"hostIP\":\"all\"},{\"containerPort\":3,\"hostPort\":4,\"hostIP\":"
+                         "\"192.0.2.1\"}]}]},\"status\":{\"podIP\":\"10.0.0.1\"}}",
+                         owner) > 0);
+    tell(packer, FENCE_PACKER_POD, text);
+    assert_int_equal(fence_packer_start(packer), 0);
+    assert_true(fence_packer_next(packer, 1, &write));
+    assert_null(strstr(write.body, "owner"));
+    assert_null(strstr(write.body, "all"));
+    assert_non_null(strstr(write.body, "{\"hostPort\":4,\"port\":3,\"protocol\":\"TCP\","
+                                       "\"hostIP\":\"192.0.2.1\"}"));
+    free(write.body);
     fence_packer_free(&packer);
 }
 
@@ -287,6 +369,8 @@ int main(void)
         cmocka_unit_test(who_writes_after_us_is_undone),
         cmocka_unit_test(foreign_slices_go),
         cmocka_unit_test(sizes_are_bounded),
+        cmocka_unit_test(a_refusal_holds_up_nobody),
+        cmocka_unit_test(what_no_slice_can_hold_is_left_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
