@@ -66,6 +66,7 @@ struct fence_port_list {
     struct fence_host_port *host_items;
     size_t host_count;
     size_t host_capacity;
+    bool lenient; /* a hostIP that is no address opens no port: the API server takes any text */
 };
 void fence_port_list_done(struct fence_port_list *list);
 /* One whose number is its member `key`, into the list where it has a name, a port of the host, or

@@ -102,17 +102,24 @@ static int add_named(const struct fence_field *name, const struct fence_containe
     return 0;
 }
 
-/* On which addresses of the node; absent or "" is on all of them. */
-static int decode_host_address(const struct fence_field *field, struct fence_host_port *port,
-                               struct fence_err *err)
+/* It has a UID. What whoever owns the pod may write there must not make its object refused: then
+ * neither its labels nor its end would count any more. */
+static bool is_of_kubernetes(const struct fence_pod *pod)
+{
+    return pod->uid != 0;
+}
+
+/* On which addresses of the node; absent or "" is on all of them. 1: on none. */
+static int decode_host_address(const struct fence_field *field, bool lenient,
+                               struct fence_host_port *port, struct fence_err *err)
 {
     const char *text = "";
     int r = fence_field_string(field, &text, err);
 
     port->any = !*text;
-    if (r == 0 && *text && fence_addr_parse(text, &port->addr) < 0)
-        return fence_field_refuse(field, err, "\"%.80s\" is not an IP address", text);
-    return r;
+    if (r < 0 || !*text || fence_addr_parse(text, &port->addr) == 0)
+        return r;
+    return lenient ? 1 : fence_field_refuse(field, err, "\"%.80s\" is not an IP address", text);
 }
 
 static int add_hosted(const struct fence_field *field, const struct fence_container_port *target,
@@ -121,8 +128,10 @@ static int add_hosted(const struct fence_field *field, const struct fence_contai
     struct fence_field number = fence_field_get(field, "hostPort");
     struct fence_field address = fence_field_get(field, "hostIP");
     struct fence_host_port port = {.protocol = (uint8_t)target->protocol, .target = target->port};
-    int r = decode_host_address(&address, &port, err);
+    int r = decode_host_address(&address, list->lenient, &port, err);
 
+    if (r > 0)
+        return 0;
     if (r == 0)
         r = fence_decode_optional_port(&number, &port.port, err);
     if (r < 0 || !port.port || list->host_count == UINT16_MAX)
@@ -196,7 +205,8 @@ static int decode_containers(const struct fence_field *spec, bool init,
 static int decode_ports(const struct fence_field *spec, struct fence_pod *pod,
                         struct fence_err *err)
 {
-    FENCE_CLEANUP(fence_port_list_done) struct fence_port_list list = {0};
+    FENCE_CLEANUP(fence_port_list_done)
+    struct fence_port_list list = {.lenient = is_of_kubernetes(pod)};
     int r = decode_containers(spec, false, &list, err);
 
     if (r == 0)
@@ -253,9 +263,13 @@ static int decode_container_id(const struct fence_field *metadata, struct fence_
     struct fence_field id = fence_field_get(&annotations, "podfence.io/container-id");
     int r = fence_decode_shared_string(&id, &pod->container_id, err);
 
-    if (r == 0 && id.doc && !is_container_id(pod->container_id))
+    if (r < 0 || !id.doc || is_container_id(pod->container_id))
+        return r;
+    if (!is_of_kubernetes(pod))
         return fence_field_refuse(&id, err, "\"%.80s\" is not a container ID", id.doc->text);
-    return r;
+    fence_shared_string_unref(&pod->container_id);
+    pod->container_id = fence_shared_string("");
+    return pod->container_id ? 0 : no_memory(err);
 }
 
 /*

@@ -83,6 +83,18 @@ static int add_port(const struct fence_field *field, struct fence_service *servi
 
 /* ---- addresses ------------------------------------------------------------------------------ */
 
+/* Multicast and broadcast: nothing is translated to a backend there. */
+static bool is_of_many(const struct fence_field *item)
+{
+    struct fence_addr addr;
+
+    if (item->doc->type != FENCE_DOC_STRING || fence_addr_parse(item->doc->text, &addr) < 0)
+        return false;
+    if (!fence_addr_is_ipv4(&addr))
+        return addr.bytes[0] == 0xff;
+    return addr.bytes[12] >> 4 == 14 || addr.words[3] == 0xffffffffu;
+}
+
 static int add_listed(const struct fence_field *list, struct fence_service *service,
                       struct fence_err *err)
 {
@@ -91,7 +103,8 @@ static int add_listed(const struct fence_field *list, struct fence_service *serv
     for (size_t i = 0; r == 0 && i < fence_field_count(list); i++) {
         struct fence_field item = fence_field_item(list, i);
 
-        r = fence_decode_address_into(&item, WHAT, &service->addrs, err);
+        if (!is_of_many(&item))
+            r = fence_decode_address_into(&item, WHAT, &service->addrs, err);
     }
     return r;
 }
