@@ -105,6 +105,17 @@ static int decode_network(const struct fence_field *field, struct fence_rule *ru
     return fence_decode_prefix(field, &peer->block->cidr, err);
 }
 
+/* Lists that are sets. */
+static int refuse_twice(const struct fence_field *list, size_t at, struct fence_err *err)
+{
+    struct fence_field item = fence_field_item(list, at);
+
+    for (size_t i = 0; i < at; i++)
+        if (strcmp(item.doc->text, list->doc->items[i]->text) == 0)
+            return fence_field_refuse(&item, err, "%.80s is given twice", item.doc->text);
+    return 0;
+}
+
 static int decode_networks(const struct fence_field *field, struct fence_rule *rule,
                            struct fence_err *err)
 {
@@ -114,9 +125,8 @@ static int decode_networks(const struct fence_field *field, struct fence_rule *r
         struct fence_field item = fence_field_item(field, i);
 
         r = decode_network(&item, rule, err);
-        for (size_t j = 0; r == 0 && j < i; j++)
-            if (strcmp(item.doc->text, field->doc->items[j]->text) == 0)
-                r = fence_field_refuse(&item, err, "%.80s is given twice", item.doc->text);
+        if (r == 0)
+            r = refuse_twice(field, i, err);
     }
     return r;
 }
@@ -163,6 +173,8 @@ static int decode_domain_names(const struct fence_field *field, struct fence_pee
         r = fence_field_expect(&item, FENCE_DOC_STRING, err);
         if (r == 0 && !is_domain_name(item.doc->text))
             r = fence_field_refuse(&item, err, "\"%.80s\" is not a domain name", item.doc->text);
+        if (r == 0)
+            r = refuse_twice(field, i, err);
     }
     if (r == 0)
         fence_field_warn(field, "domain names are not supported: an Accept rule takes them for "
