@@ -30,11 +30,16 @@ static int refuse(struct fence_decoded *decoded, char *text)
     return 0;
 }
 
+/* Who may write there may write for everywhere. */
+static bool is_trusted(const struct fence_live *live, const struct fence_config_map *config_map)
+{
+    return live->trusted && strcmp(live->trusted, config_map->namespace_name) == 0;
+}
+
 static int check_one(const struct fence_live *live, const struct fence_config_map *config_map,
                      struct fence_decoded *decoded)
 {
     const struct fence_object *object = decoded->object;
-    bool trusted = live->trusted && strcmp(live->trusted, config_map->namespace_name) == 0;
     char *text = NULL;
     int length = 0;
 
@@ -43,7 +48,8 @@ static int check_one(const struct fence_live *live, const struct fence_config_ma
     if (!fence_kind_is_policy(object->kind))
         length = asprintf(&text, "only policies are read from a ConfigMap of the API, not a %s",
                           fence_kind_name(object->kind));
-    else if (!trusted && strcmp(object->namespace_name, config_map->namespace_name) != 0)
+    else if (!is_trusted(live, config_map) &&
+             strcmp(object->namespace_name, config_map->namespace_name) != 0)
         length =
             asprintf(&text, "a ConfigMap of namespace %s holds policies of that namespace only",
                      config_map->namespace_name);
@@ -83,7 +89,10 @@ static int put(struct fence_live *live, const struct fence_config_map *config_ma
     if (!unit || check(live, config_map, list) < 0 ||
         fence_live_units_tell(&live->config_maps, unit) < 0)
         return no_memory(err);
-    return fence_store_put(live->store, live->order, unit, list, err);
+    /* of equal names those of others come first, wherever they are from */
+    return fence_store_put(live->store,
+                           is_trusted(live, config_map) ? live->order : FENCE_STORE_LAST, unit,
+                           list, err);
 }
 
 static int take_out(struct fence_live *live, const struct fence_config_map *config_map,

@@ -14,6 +14,9 @@
 
 struct fence_store; /* opaque */
 
+/* An order behind that of every folder. */
+#define FENCE_STORE_LAST (~0u)
+
 int fence_store_new(struct fence_store **ret_store);
 void fence_store_free(struct fence_store **store);
 

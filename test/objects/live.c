@@ -344,6 +344,22 @@ static void test_config_map_trust(void **state)
     assert_problems(lab, "");
 }
 
+/* What a team writes for its namespace does not displace what the cluster's admin wrote for it,
+ * whatever the namespaces are called, and wherever he did. */
+static void test_config_map_rank(void **state)
+{
+    struct live_lab *lab = *state;
+
+    assert_int_equal(fence_live_trust(lab->live, "m", NULL), 0);
+    tell_map(lab, "c", "m", VALUE("p", "a", "1") "---\\n" VALUE("p", "z", "1"));
+    tell_map(lab, "c", "a", VALUE("p", "a", "2"));
+    tell_map(lab, "c", "z", VALUE("p", "z", "2"));
+    assert_in_force(lab, "p:1@kubernetes: ConfigMap/m/c p:1@kubernetes: ConfigMap/m/c");
+    tell_map(lab, "c", "m", VALUE("q", "a", "1"));
+    assert_in_force(lab, "p:2@kubernetes: ConfigMap/a/c q:1@kubernetes: ConfigMap/m/c "
+                         "p:2@kubernetes: ConfigMap/z/c");
+}
+
 /* ---- many ----------------------------------------------------------------------------------- */
 
 /* More than any table begins with: nothing is lost where they grow, and nothing is quadratic. */
@@ -386,6 +402,7 @@ int main(void)
         LIVE_TEST(test_config_map),
         LIVE_TEST(test_config_map_unreadable),
         LIVE_TEST(test_config_map_trust),
+        LIVE_TEST(test_config_map_rank),
 
         LIVE_TEST(test_many),
     };
