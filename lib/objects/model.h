@@ -206,6 +206,7 @@ struct fence_service_port {
  */
 struct fence_service {
     struct fence_addr_list addrs; /* clusterIPs, externalIPs, those of load balancers */
+    uint32_t cluster_count;       /* clusterIPs: the first ones of these */
     struct fence_service_port *ports;
     uint32_t port_count;
     uint32_t port_capacity;

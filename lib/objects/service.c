@@ -224,6 +224,7 @@ static void disown(struct fence_service *service)
         fence_shared_string_unref(&service->ports[i].name);
     service->port_count = 0;
     service->addrs.count = 0;
+    service->cluster_count = 0;
 }
 
 int fence_decode_service(const struct fence_field *field, struct fence_object *object,
@@ -241,6 +242,7 @@ int fence_decode_service(const struct fence_field *field, struct fence_object *o
         r = decode_ports(&spec, service, err);
     if (r == 0)
         r = add_cluster_ips(&spec, service, &headless, err);
+    service->cluster_count = (uint32_t)service->addrs.count;
     if (r == 0)
         r = add_listed(&external, service, err);
     if (r == 0)

@@ -46,21 +46,29 @@ static inline struct fence_contest *contest_of(const struct fence_compiler *comp
 
 /* What the claims on an address come to. */
 struct fence_ownership {
+    const struct fence_addr *addr;
     const struct fence_object *service; /* the first by name */
     const struct fence_subject *local;
     const struct fence_object *pod;
     const struct fence_object *node;
     const struct fence_object *rival_pod;    /* one more */
     const struct fence_subject *rival_local; /* one more */
+    bool cluster;                            /* some service has it as a clusterIP */
     bool host;
+    bool stated; /* by this node's own object */
 };
 
-struct fence_ownership fence_ownership_of(const struct fence_compiler *compiler, uintptr_t owner);
+/* It refers to the entry's address. */
+struct fence_ownership fence_ownership_of(const struct fence_compiler *compiler,
+                                          const struct fence_address *entry);
 /* Does anybody but a service claim it? */
 bool fence_ownership_has_base(const struct fence_ownership *ownership);
 /* Who has the address where services do not count, without a route. */
 int fence_ownership_draft(struct fence_compiler *compiler, const struct fence_ownership *ownership,
                           struct fence_peer_draft *draft);
+/* Is it a node's by what a Node object says, whatever services have it too? What the cluster gave
+ * to a service is the service's alone, on whatever device of whichever node it is. */
+bool fence_ownership_is_node(const struct fence_ownership *ownership);
 /* Do ports of the address lead elsewhere: is it a service's, or a node's with ports of its own? */
 bool fence_ownership_is_routed(const struct fence_compiler *compiler,
                                const struct fence_ownership *ownership);

@@ -309,6 +309,17 @@ int fence_end_locate_backend(const struct fence_world *world, const struct fence
     return r;
 }
 
+/* Is it a node's by what a Node object says, and no clusterIP? Then services merely have it too. */
+static bool stays_node(const struct fence_world *world, const struct fence_addr *addr,
+                       const struct fence_end *end)
+{
+    const struct fence_object *node = end->node_object;
+
+    if (end->kind != FENCE_VIEW_NODE || !node || fence_service_has_cluster_ip_at(world, addr))
+        return false;
+    return !end->this_host || has_addr(node->node.addrs, node->node.addr_count, addr);
+}
+
 int fence_end_locate(const struct fence_world *world, const struct fence_addr *addr,
                      const struct fence_end_pod *viewer, struct fence_end *end,
                      struct fence_err *err)
@@ -316,7 +327,7 @@ int fence_end_locate(const struct fence_world *world, const struct fence_addr *a
     int r = fence_end_locate_backend(world, addr, viewer, end, err);
 
     end->service = fence_service_at(world, addr);
-    if (r < 0 || !end->service)
+    if (r < 0 || !end->service || stays_node(world, addr, end))
         return r;
     fence_labels_done(&end->owner.bare_namespace);
     end->owner = (struct fence_end_pod){0};

@@ -119,6 +119,8 @@ struct fence_backend_list {
 /* The service that owns an address, the first by name, or NULL. */
 const struct fence_object *fence_service_at(const struct fence_world *world,
                                             const struct fence_addr *addr);
+bool fence_service_has_cluster_ip_at(const struct fence_world *world,
+                                     const struct fence_addr *addr);
 /* Zeroed list in. -ENOMEM. */
 int fence_backends_find(const struct fence_ask *ask, struct fence_backend_list *list);
 void fence_backends_free(struct fence_backend_list *list);

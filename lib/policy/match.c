@@ -89,6 +89,14 @@ bool fence_peer_cuts(const struct fence_peer_spec *spec, const struct fence_peer
            block_holds(spec->block, &view->where);
 }
 
+bool fence_service_has_cluster_ip(const struct fence_object *service, const struct fence_addr *addr)
+{
+    for (size_t i = 0; i < service->service.cluster_count; i++)
+        if (fence_addr_equal(&service->service.addrs.items[i], addr))
+            return true;
+    return false;
+}
+
 bool fence_policy_selects(const struct fence_object *policy, const char *namespace_name,
                           const struct fence_labels *namespace_labels,
                           const struct fence_labels *pod_labels)

@@ -47,6 +47,10 @@ bool fence_peer_matches(const struct fence_peer_spec *spec, const char *policy_n
 /* Does this peer of a Denylist cut the address of a service off? */
 bool fence_peer_cuts(const struct fence_peer_spec *spec, const struct fence_peer_view *view);
 
+/* Has the service been given the address by the cluster? Others are what somebody has written. */
+bool fence_service_has_cluster_ip(const struct fence_object *service,
+                                  const struct fence_addr *addr);
+
 /* Does this policy select the pod? */
 bool fence_policy_selects(const struct fence_object *policy, const char *namespace_name,
                           const struct fence_labels *namespace_labels,

@@ -30,13 +30,14 @@ static void hear_object(const struct fence_compiler *compiler, const struct fenc
                         struct fence_ownership *verdict)
 {
     if (object->kind == FENCE_OBJECT_SERVICE) {
+        verdict->cluster |= fence_service_has_cluster_ip(object, verdict->addr);
         if (!verdict->service || fence_object_compare(object, verdict->service) < 0)
             verdict->service = object;
         return;
     }
     if (object->kind == FENCE_OBJECT_NODE) {
         if (fence_is_own_node(compiler, object))
-            verdict->host = true;
+            verdict->host = verdict->stated = true;
         else if (!verdict->node || strcmp(object->name, verdict->node->name) < 0)
             verdict->node = object;
         return;
@@ -82,21 +83,29 @@ static void hear_all(const struct fence_compiler *compiler, const struct fence_c
     }
 }
 
-struct fence_ownership fence_ownership_of(const struct fence_compiler *compiler, uintptr_t owner)
+struct fence_ownership fence_ownership_of(const struct fence_compiler *compiler,
+                                          const struct fence_address *entry)
 {
-    const struct fence_contest *contest = contest_of(compiler, owner);
-    struct fence_ownership verdict = {0};
+    const struct fence_contest *contest = contest_of(compiler, entry->owner);
+    struct fence_ownership verdict = {.addr = &entry->addr};
 
     if (contest)
         hear_all(compiler, contest, &verdict);
-    else if (owner)
-        hear(compiler, owner, &verdict);
+    else if (entry->owner)
+        hear(compiler, entry->owner, &verdict);
     return verdict;
 }
 
 bool fence_ownership_has_base(const struct fence_ownership *ownership)
 {
     return ownership->local || ownership->pod || ownership->host || ownership->node;
+}
+
+bool fence_ownership_is_node(const struct fence_ownership *ownership)
+{
+    if (ownership->cluster || ownership->local || ownership->pod)
+        return false;
+    return ownership->stated || (ownership->node && !ownership->host);
 }
 
 bool fence_ownership_is_routed(const struct fence_compiler *compiler,
@@ -222,7 +231,7 @@ int fence_owner_set(struct fence_compiler *compiler, struct fence_address *entry
 /* Where its ports lead is seen when every address has its peer: see routes.c. */
 static int resolve(struct fence_compiler *compiler, struct fence_address *entry)
 {
-    struct fence_ownership ownership = fence_ownership_of(compiler, entry->owner);
+    struct fence_ownership ownership = fence_ownership_of(compiler, entry);
     struct fence_prefix where = {.addr = entry->addr, .length = 128};
     uint32_t before = entry->peer;
     uint32_t peer = FENCE_ADDRESS_NONE;
@@ -358,7 +367,7 @@ int fence_owners_note(struct fence_compiler *compiler)
     fence_plan_forget_notes(compiler->plan);
     for (size_t i = 0; r == 0 && i < compiler->contest_count; i++) {
         const struct fence_contest *contest = &compiler->contests[i];
-        struct fence_ownership verdict = {0};
+        struct fence_ownership verdict = {.addr = &contest->addr};
 
         hear_all(compiler, contest, &verdict);
         if (verdict.rival_local || (verdict.local && verdict.pod) || verdict.rival_pod)

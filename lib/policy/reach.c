@@ -28,6 +28,16 @@ const struct fence_object *fence_service_at(const struct fence_world *world,
     return NULL;
 }
 
+bool fence_service_has_cluster_ip_at(const struct fence_world *world, const struct fence_addr *addr)
+{
+    struct fence_object_range services = fence_world_kind(world, FENCE_OBJECT_SERVICE);
+
+    for (size_t i = 0; i < services.count; i++)
+        if (fence_service_has_cluster_ip(services.items[i], addr))
+            return true;
+    return false;
+}
+
 static bool same_family(const struct fence_addr *a, const struct fence_addr *b)
 {
     return fence_addr_is_ipv4(a) == fence_addr_is_ipv4(b);
@@ -86,17 +96,24 @@ static int add_service(const struct fence_ask *ask, const struct fence_object *s
     return r;
 }
 
-/* Is it this port that the question asks for, at an address of the service or of a node? */
-static bool is_asked(const struct fence_ask *ask, const struct fence_object *service,
-                     const struct fence_service_port *port)
+static bool is_node(const struct fence_ask *ask)
 {
-    const struct fence_addr *addr = &ask->other->addr;
+    return ask->view.kind == FENCE_VIEW_HOST || ask->view.kind == FENCE_VIEW_NODE;
+}
 
-    if (port->protocol != ask->query->protocol)
-        return false;
-    if (ask->view.kind == FENCE_VIEW_SERVICE)
-        return port->port == ask->query->port && owns(service, addr);
-    return port->node_port && port->node_port == ask->query->port && has_family(service, addr);
+/* Is it this port that the question asks for, at an address of the service? */
+static bool is_own_port(const struct fence_ask *ask, const struct fence_object *service,
+                        const struct fence_service_port *port)
+{
+    return port->port == ask->query->port && owns(service, &ask->other->addr);
+}
+
+/* The same at an address of a node. */
+static bool is_node_port(const struct fence_ask *ask, const struct fence_object *service,
+                         const struct fence_service_port *port)
+{
+    return is_node(ask) && port->node_port && port->node_port == ask->query->port &&
+           has_family(service, &ask->other->addr);
 }
 
 static int add_services(const struct fence_ask *ask, struct fence_backend_list *list)
@@ -108,11 +125,15 @@ static int add_services(const struct fence_ask *ask, struct fence_backend_list *
         const struct fence_service *spec = &services.items[i]->service;
 
         for (size_t j = 0; r == 0 && j < spec->port_count; j++) {
-            if (!is_asked(ask, services.items[i], &spec->ports[j]))
+            const struct fence_service_port *port = &spec->ports[j];
+            bool node = is_node_port(ask, services.items[i], port);
+
+            if (port->protocol != ask->query->protocol ||
+                (!node && !is_own_port(ask, services.items[i], port)))
                 continue;
-            r = add_service(ask, services.items[i], &spec->ports[j], list);
+            r = add_service(ask, services.items[i], port, list);
             /* nobody behind a service's own port: as any other port of the address */
-            list->leads = list->count || ask->view.kind != FENCE_VIEW_SERVICE;
+            list->leads |= list->count || node;
         }
     }
     return r;
@@ -196,14 +217,12 @@ static void sort(struct fence_backend_list *list)
 
 int fence_backends_find(const struct fence_ask *ask, struct fence_backend_list *list)
 {
-    enum fence_peer_view_kind kind = ask->view.kind;
-    bool node = kind == FENCE_VIEW_HOST || kind == FENCE_VIEW_NODE;
     int r = 0;
 
-    if (ask->direction != FENCE_EGRESS || (!node && kind != FENCE_VIEW_SERVICE))
+    if (ask->direction != FENCE_EGRESS || (!is_node(ask) && !ask->other->service))
         return 0;
     r = add_services(ask, list);
-    if (r == 0 && node)
+    if (r == 0 && is_node(ask))
         r = add_hosted(ask, list);
     sort(list);
     return r;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where the ports of an address lead: of one that services own, to their backends; of one of a
- * node, by node ports to those of all services and by host ports to pods of that node. A route
+ * node, by node ports to those of all services and by host ports to pods of that node. One of a
+ * node that services have too, as service load balancers put it there, does both. A route
  * leads to peers as they are where services do not count, so it is one step long.
  *
  * When a backend comes, goes, or is another peer than before, the address gets another route, so
@@ -44,7 +45,7 @@ static int find_peer(struct fence_compiler *compiler, const struct fence_addr *a
     int r;
 
     if (entry)
-        ownership = fence_ownership_of(compiler, entry->owner);
+        ownership = fence_ownership_of(compiler, entry);
     if (entry && fence_ownership_has_base(&ownership) &&
         !fence_ownership_is_routed(compiler, &ownership)) {
         *ret_peer = entry->peer;
@@ -250,10 +251,13 @@ static int draft_node(struct fence_compiler *compiler, const struct fence_addres
 {
     bool ipv4 = fence_addr_is_ipv4(&entry->addr), own;
     const char *node = ownership->host ? compiler->options.node_name : ownership->node->name;
+    bool floating = false;
     int r = fence_ownership_draft(compiler, ownership, draft);
 
     if (r == 0)
         r = collect_hosted(compiler, node, &entry->addr);
+    if (r == 0)
+        r = collect_services(compiler, entry);
     own = compiler->reaches.count > 0;
     if (r == 0 && !own && shared->known[ipv4]) {
         draft->route = shared->routes[ipv4];
@@ -263,7 +267,10 @@ static int draft_node(struct fence_compiler *compiler, const struct fence_addres
         r = collect(compiler, &compiler->node_reaches, ipv4);
     fence_reaches_sort(&compiler->reaches);
     if (r == 0)
-        r = make_route(compiler, &compiler->nodes_floating, &draft->route);
+        r = make_route(compiler, &floating, &draft->route);
+    compiler->nodes_floating |= floating;
+    if (floating)
+        note_floating(compiler, entry);
     if (r < 0 || own)
         return r;
     shared->routes[ipv4] = draft->route;
@@ -276,7 +283,7 @@ static int draft_node(struct fence_compiler *compiler, const struct fence_addres
 static int resolve(struct fence_compiler *compiler, struct fence_address *entry,
                    struct node_routes *shared)
 {
-    struct fence_ownership ownership = fence_ownership_of(compiler, entry->owner);
+    struct fence_ownership ownership = fence_ownership_of(compiler, entry);
     struct fence_prefix where = {.addr = entry->addr, .length = 128};
     uint32_t peer = FENCE_ADDRESS_NONE;
     struct fence_peer_draft draft;
@@ -285,7 +292,7 @@ static int resolve(struct fence_compiler *compiler, struct fence_address *entry,
     if (!fence_ownership_is_routed(compiler, &ownership))
         return 0;
     compiler->reaches.count = 0;
-    if (ownership.service)
+    if (ownership.service && !fence_ownership_is_node(&ownership))
         r = draft_service(compiler, entry, &draft);
     else
         r = draft_node(compiler, entry, &ownership, shared, &draft);

@@ -143,7 +143,8 @@ static void dump_service(FILE *out, const struct fence_service *service)
     char text[FENCE_ADDR_TEXT], buffer[8];
 
     for (size_t i = 0; i < service->addrs.count; i++)
-        fprintf(out, "\naddress %s", fence_addr_format(&service->addrs.items[i], text));
+        fprintf(out, "\n%saddress %s", i < service->cluster_count ? "cluster " : "",
+                fence_addr_format(&service->addrs.items[i], text));
     for (size_t i = 0; i < service->port_count; i++) {
         const struct fence_service_port *port = &service->ports[i];
 

@@ -77,6 +77,7 @@ bool naive_is_incomplete(const struct naive *naive, const cJSON *pod);
 
 /* naive_services.c */
 bool naive_is_service(const struct naive *naive, const struct naive_addr *addr);
+bool naive_is_cluster_ip(const struct naive *naive, const struct naive_addr *addr);
 
 struct naive_backend {
     struct naive_addr addr;

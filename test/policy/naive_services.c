@@ -63,14 +63,23 @@ static bool has_no_address(const cJSON *service)
            (!list && strcmp(naive_text(spec, "clusterIP"), "None") == 0);
 }
 
+static bool owns_in_cluster(const cJSON *service, const struct naive_addr *addr)
+{
+    const cJSON *spec = naive_get(service, "spec");
+
+    if (has_no_address(service))
+        return false;
+    return cluster_ips(spec) ? lists(cluster_ips(spec), addr)
+                             : is_text(naive_get(spec, "clusterIP"), addr);
+}
+
 static bool owns(const cJSON *service, const struct naive_addr *addr)
 {
     const cJSON *spec = naive_get(service, "spec");
 
     if (has_no_address(service))
         return false;
-    if (cluster_ips(spec) ? lists(cluster_ips(spec), addr)
-                          : is_text(naive_get(spec, "clusterIP"), addr))
+    if (owns_in_cluster(service, addr))
         return true;
     return lists(naive_get(spec, "externalIPs"), addr) || balances(service, addr);
 }
@@ -82,6 +91,18 @@ bool naive_is_service(const struct naive *naive, const struct naive_addr *addr)
     cJSON_ArrayForEach(service, naive_get(naive->world, "services"))
     {
         if (owns(service, addr))
+            return true;
+    }
+    return false;
+}
+
+bool naive_is_cluster_ip(const struct naive *naive, const struct naive_addr *addr)
+{
+    const cJSON *service;
+
+    cJSON_ArrayForEach(service, naive_get(naive->world, "services"))
+    {
+        if (owns_in_cluster(service, addr))
             return true;
     }
     return false;
@@ -207,18 +228,16 @@ static void add_port(const struct naive_trial *trial, const cJSON *service, cons
     }
 }
 
-/* At an address of the service by its port, at one of a node by its node port. */
-static bool add_service(const struct naive_trial *trial, const cJSON *service,
+/* By its ports, or by its node ports: `key`. */
+static bool add_service(const struct naive_trial *trial, const cJSON *service, const char *key,
                         struct naive_backends *backends)
 {
-    bool node = trial->peer.who != NAIVE_SERVICE, found = false;
+    bool found = false;
     const cJSON *port;
 
-    if (node ? !is_of(service, trial->peer.addr.family) : !owns(service, &trial->peer.addr))
-        return false;
     cJSON_ArrayForEach(port, naive_get(naive_get(service, "spec"), "ports"))
     {
-        unsigned int number = naive_number(port, node ? "nodePort" : "port");
+        unsigned int number = naive_number(port, key);
 
         if (!number || number != trial->port ||
             naive_protocol(naive_text(port, "protocol")) != trial->protocol)
@@ -285,11 +304,12 @@ bool naive_leads(const struct naive_trial *trial, struct naive_backends *backend
     bool node = who == NAIVE_HOST || who == NAIVE_NODE, found = false;
     const cJSON *item;
 
-    if (!node && who != NAIVE_SERVICE)
-        return false;
     cJSON_ArrayForEach(item, naive_get(trial->naive->world, "services"))
     {
-        found = add_service(trial, item, backends) || found;
+        if (owns(item, &trial->peer.addr))
+            add_service(trial, item, "port", backends);
+        if (node && is_of(item, trial->peer.addr.family))
+            found = add_service(trial, item, "nodePort", backends) || found;
     }
     cJSON_ArrayForEach(item, naive_get(trial->naive->world, "pods"))
     {
@@ -297,5 +317,5 @@ bool naive_leads(const struct naive_trial *trial, struct naive_backends *backend
             add_pod(trial, item, backends);
     }
     /* a service's own port that leads nowhere is as any other port of its address */
-    return backends->count || (found && node);
+    return backends->count || found;
 }

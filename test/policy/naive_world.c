@@ -248,10 +248,19 @@ struct naive_peer naive_resolve_backend(const struct naive *naive, const cJSON *
     return peer;
 }
 
+/* Does a Node object say that the address is its own? */
+static bool is_stated(const struct naive_peer *peer)
+{
+    return peer->who == NAIVE_NODE ||
+           (peer->who == NAIVE_HOST && has_addr(naive_get(peer->object, "ips"), &peer->addr));
+}
+
 struct naive_peer naive_resolve(const struct naive *naive, const cJSON *subject,
                                 const struct naive_addr *addr)
 {
-    if (naive_is_service(naive, addr))
-        return (struct naive_peer){.who = NAIVE_SERVICE, .addr = *addr};
-    return naive_resolve_backend(naive, subject, addr);
+    struct naive_peer peer = naive_resolve_backend(naive, subject, addr);
+
+    if (!naive_is_service(naive, addr) || (is_stated(&peer) && !naive_is_cluster_ip(naive, addr)))
+        return peer;
+    return (struct naive_peer){.who = NAIVE_SERVICE, .addr = *addr};
 }
