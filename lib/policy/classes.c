@@ -202,7 +202,7 @@ int fence_class_get(struct fence_compiler *compiler, const struct fence_peer_vie
     const struct fence_plan *plan = compiler->plan;
     struct fence_indices *found = &compiler->found;
     struct fence_plan_class wanted = {
-        .host = view->kind == FENCE_VIEW_HOST,
+        .host = view->kind == FENCE_VIEW_HOST && !view->service,
         .pending = view->kind == FENCE_VIEW_PENDING,
         .ports = view->ports,
     };

@@ -263,6 +263,7 @@ void fence_route_free(struct fence_compiler *compiler, uint32_t route);
 /* What a peer is made of; everything is borrowed. */
 struct fence_peer_draft {
     uint32_t identity; /* index */
+    uint32_t under;    /* index, or FENCE_PLAN_NONE: see struct fence_plan_peer */
     enum fence_identity_number reserved;
     struct fence_peer_view view; /* `where` is filled in from the address */
     uint32_t flags;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who is at an end, as the data path would find out: services before pods, pods before nodes, nodes
- * before blocks. Slow
- * and simple on purpose: every question looks at the objects afresh.
+ * before blocks; who comes after a service still counts (owners.c). Slow and simple on purpose:
+ * every question looks at the objects afresh.
  */
 #include <errno.h>
 #include <string.h>
@@ -297,6 +297,7 @@ int fence_end_locate_backend(const struct fence_world *world, const struct fence
     end->node_object = NULL;
     end->node = "";
     end->this_host = false;
+    end->shared = false;
     end->kind = FENCE_VIEW_PENDING;
     if (!claims.locals && !claims.remotes) {
         locate_elsewhere(world, addr, viewer, end);
@@ -309,13 +310,12 @@ int fence_end_locate_backend(const struct fence_world *world, const struct fence
     return r;
 }
 
-/* Is it a node's by what a Node object says, and no clusterIP? Then services merely have it too. */
-static bool stays_node(const struct fence_world *world, const struct fence_addr *addr,
-                       const struct fence_end *end)
+/* Is it a node's by what a Node object says? */
+static bool stays_node(const struct fence_addr *addr, const struct fence_end *end)
 {
     const struct fence_object *node = end->node_object;
 
-    if (end->kind != FENCE_VIEW_NODE || !node || fence_service_has_cluster_ip_at(world, addr))
+    if (end->kind != FENCE_VIEW_NODE || !node)
         return false;
     return !end->this_host || has_addr(node->node.addrs, node->node.addr_count, addr);
 }
@@ -327,8 +327,12 @@ int fence_end_locate(const struct fence_world *world, const struct fence_addr *a
     int r = fence_end_locate_backend(world, addr, viewer, end, err);
 
     end->service = fence_service_at(world, addr);
-    if (r < 0 || !end->service || stays_node(world, addr, end))
+    if (r < 0 || !end->service)
         return r;
+    if (!fence_service_has_cluster_ip_at(world, addr)) {
+        end->shared = !stays_node(addr, end);
+        return 0;
+    }
     fence_labels_done(&end->owner.bare_namespace);
     end->owner = (struct fence_end_pod){0};
     end->node_object = NULL;
@@ -378,7 +382,11 @@ struct fence_peer_view fence_end_view(const struct fence_world *world,
 {
     static const struct fence_labels no_labels;
     struct fence_peer_view view = {
-        .kind = other->kind, .labels = &no_labels, .where = {.addr = other->addr, .length = 128}};
+        .kind = other->kind,
+        .labels = &no_labels,
+        .service = other->shared,
+        .where = {.addr = other->addr, .length = 128},
+    };
 
     if (other->kind == FENCE_VIEW_POD) {
         view.namespace_name = other->owner.namespace_name;

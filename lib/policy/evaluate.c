@@ -190,7 +190,7 @@ struct fence_finding fence_ask_judge(const struct fence_ask *ask, bool shadow)
 {
     const struct fence_object *isolating = first_isolating(ask, shadow);
     bool exempt = ask->direction == FENCE_EGRESS && ask->view.kind == FENCE_VIEW_HOST &&
-                  !ask->world->own_node_egress_is_policy;
+                  !ask->view.service && !ask->world->own_node_egress_is_policy;
     bool pending = ask->view.kind == FENCE_VIEW_PENDING;
     struct fence_finding finding = {.verdict = FENCE_ALLOW, .rule = FENCE_RULE_NONE};
 

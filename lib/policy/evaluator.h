@@ -29,10 +29,11 @@ struct fence_end {
     struct fence_addr addr;
     enum fence_peer_view_kind kind;     /* NODE also for the other end's own node */
     struct fence_end_pod owner;         /* POD */
-    const struct fence_object *service; /* SERVICE: the first by name */
+    const struct fence_object *service; /* that has the address, the first by name */
     const struct fence_object *node_object;
     const char *node; /* whose address it is, "" when it is no node's or the name is unknown */
     bool this_host;   /* an address of the node that the world is seen from */
+    bool shared;      /* a service has it too, and no Node object says that it is the node's */
 };
 
 /* Zeroed `end` in; fence_end_done afterwards, whatever the result. */

@@ -133,6 +133,8 @@ static void add_peer(struct fence_text *text, const struct fence_ask *ask,
 
     if (spec->unknown)
         add_name(text, "the rule's peer is of a kind that this version does not know");
+    else if (view->service)
+        add_name(text, "peer is an address of a service");
     else if (view->kind == FENCE_VIEW_PENDING)
         add_name(text, "peer is pending: its address is no known pod's");
     else if (spec->block)

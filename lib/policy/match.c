@@ -69,6 +69,8 @@ bool fence_peer_matches(const struct fence_peer_spec *spec, const char *policy_n
 
     if (spec->unknown)
         return action == FENCE_ACTION_DENY;
+    if (view->service && action != FENCE_ACTION_DENY)
+        return false;
     if (pending && action != FENCE_ACTION_DENY)
         return false;
     if (view->kind == FENCE_VIEW_SERVICE)

@@ -15,7 +15,7 @@ enum fence_peer_view_kind {
     FENCE_VIEW_WORLD,
     FENCE_VIEW_MASQUERADED,
     FENCE_VIEW_PENDING,
-    FENCE_VIEW_SERVICE, /* an address of a service: rules judge where it leads, not this */
+    FENCE_VIEW_SERVICE, /* a service's alone: rules judge where it leads, not this */
 };
 
 /* Length of a `where` that no block holds. */
@@ -28,6 +28,9 @@ struct fence_peer_view {
     const struct fence_labels *namespace_labels; /* POD */
     const struct fence_labels *labels;           /* POD, NODE, HOST */
     const struct fence_ports *ports;             /* POD; NULL = none */
+    /* Some Service names the address as its own too: that takes nothing from what denies whoever
+     * has it, and gives what allows him to nobody. Any kind but SERVICE. */
+    bool service;
     /*
      * The address with full length, or the most specific block that holds it: either answers every
      * block, because blocks nest. MASQUERADED: 0.0.0.0/0 or ::/0.
@@ -39,7 +42,8 @@ struct fence_peer_view {
 /* Does this peer of a rule mean that end? `policy_namespace` is "" for cluster-wide kinds.
  * For a deny rule a view of kind PENDING matches every selector, for any other action none. A peer
  * of an unknown kind matches everything for a deny rule and nothing otherwise. No other peer
- * matches the address of a service (but see fence_peer_cuts).
+ * matches an address that is a service's alone (but see fence_peer_cuts), and none but a deny
+ * rule's one that services have too.
  */
 bool fence_peer_matches(const struct fence_peer_spec *spec, const char *policy_namespace,
                         enum fence_action action, const struct fence_peer_view *view);

@@ -3,6 +3,10 @@
  * Who owns which address. Of all that claim one: a service, an endpoint of this node, a pod, this
  * node, another node, in this order. Two live pods that claim one address are both judged as
  * pending there: neither may use the other's rights.
+ *
+ * A Service may name whatever address its author likes. So only one that the cluster gave to it is
+ * the service's alone; a node keeps what its object states, and of anybody else that stays which
+ * denies him (routes.c).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -136,6 +140,7 @@ static int draft_shape(struct fence_compiler *compiler, uint32_t index,
         return fence_peer_draft_reserved(compiler, FENCE_IDENTITY_INCOMPLETE, draft);
     *draft = (struct fence_peer_draft){
         .identity = shape->identity,
+        .under = FENCE_PLAN_NONE,
         .route = FENCE_PLAN_NONE,
         .view = {.kind = FENCE_VIEW_POD,
                  .namespace_name = home->name,
@@ -197,6 +202,7 @@ static int draft_node(struct fence_compiler *compiler, const struct fence_object
     identity.content = text->data;
     *draft = (struct fence_peer_draft){
         .view = {.kind = FENCE_VIEW_NODE, .labels = node->node.labels},
+        .under = FENCE_PLAN_NONE,
         .route = FENCE_PLAN_NONE,
     };
     return fence_identity_get(compiler, &identity, &draft->identity);

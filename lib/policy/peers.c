@@ -70,6 +70,7 @@ int fence_peer_draft_reserved(struct fence_compiler *compiler, enum fence_identi
     bool world = number == FENCE_IDENTITY_WORLD;
 
     *ret_draft = (struct fence_peer_draft){
+        .under = FENCE_PLAN_NONE,
         .reserved = number,
         .view = {.kind = world ? FENCE_VIEW_WORLD : FENCE_VIEW_PENDING},
         .flags = world ? FENCE_PEER_IS_WORLD : 0,
@@ -86,25 +87,37 @@ struct packed_key {
     const struct fence_ports *ports;
     const struct fence_labels *host_labels;
     uint32_t identity;
+    uint32_t under;
     uint32_t kind;
     uint32_t length;
     struct fence_addr addr;
     uint32_t route;
+    uint32_t padding; /* it is compared as bytes */
 };
 
-static struct packed_key pack(uint32_t identity, const struct fence_peer_view *view, uint32_t route)
+static struct packed_key pack(const struct fence_peer_draft *draft)
 {
+    const struct fence_peer_view *view = &draft->view;
     bool host = view->kind == FENCE_VIEW_HOST;
 
     return (struct packed_key){
         .ports = view->ports,
         .host_labels = host ? view->labels : NULL,
-        .identity = identity,
+        .identity = draft->identity,
+        .under = draft->under,
         .kind = view->kind,
         .length = view->where.length,
         .addr = view->where.addr,
-        .route = route,
+        .route = draft->route,
     };
+}
+
+static struct packed_key pack_peer(const struct fence_plan_peer *peer)
+{
+    const struct fence_peer_draft draft = {
+        .identity = peer->identity, .under = peer->under, .view = peer->view, .route = peer->route};
+
+    return pack(&draft);
 }
 
 struct fence_prefix fence_where_of(const struct fence_compiler *compiler,
@@ -152,11 +165,14 @@ static int add_peer(struct fence_compiler *compiler, const struct fence_peer_dra
         return r;
     peer = &plan->peers[*ret_peer];
     peer->identity = draft->identity;
+    peer->under = draft->under;
     peer->class = FENCE_PLAN_NONE;
     peer->flags = draft->flags;
     peer->route = draft->route;
     share_view(&draft->view, &peer->view);
     FENCE_PLAN_REF(plan, identities, peer->identity);
+    if (peer->under != FENCE_PLAN_NONE)
+        FENCE_PLAN_REF(plan, identities, peer->under);
     if (peer->route != FENCE_PLAN_NONE) {
         FENCE_PLAN_REF(plan, routes, peer->route);
         compiler->leading_old = true;
@@ -179,7 +195,7 @@ int fence_peer_get(struct fence_compiler *compiler, const struct fence_peer_draf
     placed.view.where = fence_where_of(compiler, where);
     if (!placed.view.ports)
         placed.view.ports = fence_ports_none();
-    key = pack(placed.identity, &placed.view, placed.route);
+    key = pack(&placed);
     if (fence_intern_find(&compiler->peer_keys, &key, sizeof(key), ret_peer))
         return 0;
     r = add_peer(compiler, &placed, ret_peer);
@@ -196,10 +212,12 @@ void fence_peer_free(struct fence_compiler *compiler, uint32_t index)
 {
     struct fence_plan *plan = compiler->plan;
     struct fence_plan_peer *peer = &plan->peers[index];
-    struct packed_key key = pack(peer->identity, &peer->view, peer->route);
+    struct packed_key key = pack_peer(peer);
 
     fence_intern_remove(&compiler->peer_keys, &key, sizeof(key));
     FENCE_PLAN_UNREF(plan, identities, peer->identity);
+    if (peer->under != FENCE_PLAN_NONE)
+        FENCE_PLAN_UNREF(plan, identities, peer->under);
     FENCE_PLAN_UNREF(plan, classes, peer->class);
     if (peer->route != FENCE_PLAN_NONE) {
         FENCE_PLAN_UNREF(plan, routes, peer->route);
@@ -312,15 +330,15 @@ static int relocate(struct fence_compiler *compiler, uint32_t index,
 {
     struct fence_plan *plan = compiler->plan;
     struct fence_plan_peer *peer = &plan->peers[index];
-    struct packed_key old = pack(peer->identity, &peer->view, peer->route);
+    struct packed_key old = pack_peer(peer), new = old;
     struct fence_peer_view view = peer->view;
-    struct packed_key new;
     uint32_t ignored, class;
     char *content;
     int r;
 
     view.where = *where;
-    new = pack(peer->identity, &view, peer->route);
+    new.length = where->length;
+    new.addr = where->addr;
     if (fence_intern_find(&compiler->peer_keys, &new, sizeof(new), &ignored))
         return 1;
     content = make_content(&view);

@@ -285,6 +285,10 @@ static void add_peer(struct fence_text *text, const struct fence_plan *plan, uin
 
     if (!peer->reserved)
         fence_text_string(text, plan->identities[peer->identity].content);
+    if (peer->under != FENCE_PLAN_NONE) {
+        fence_text_add(text, " under ");
+        fence_text_string(text, plan->identities[peer->under].content);
+    }
     fence_text_raw(text, peer->content, strlen(peer->content));
 }
 

@@ -93,6 +93,8 @@ struct fence_plan_peer {
                           fence_plan_peer_content */
     uint32_t reserved; /* enum fence_peer_number when it is a reserved one, else 0 */
     uint32_t identity; /* index */
+    uint32_t under;    /* index: of one that is a service's, the identity of whoever has the address
+                          where services do not count; FENCE_PLAN_NONE: nobody, or no matter */
     uint32_t class;    /* index */
     uint32_t flags;    /* enum fence_peer_flag */
     uint32_t route;    /* index, or FENCE_PLAN_NONE */

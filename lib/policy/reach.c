@@ -98,7 +98,8 @@ static int add_service(const struct fence_ask *ask, const struct fence_object *s
 
 static bool is_node(const struct fence_ask *ask)
 {
-    return ask->view.kind == FENCE_VIEW_HOST || ask->view.kind == FENCE_VIEW_NODE;
+    return !ask->view.service &&
+           (ask->view.kind == FENCE_VIEW_HOST || ask->view.kind == FENCE_VIEW_NODE);
 }
 
 /* Is it this port that the question asks for, at an address of the service? */

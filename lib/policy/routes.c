@@ -181,13 +181,39 @@ static void note_floating(struct fence_compiler *compiler, const struct fence_ad
     }
 }
 
+/* Whoever has the address is still denied what he is denied, and may reach pods where that is a
+ * node's right: a Service that names it is written by anybody. */
+static int draft_under(struct fence_compiler *compiler, const struct fence_ownership *ownership,
+                       bool *floating, struct fence_peer_draft *draft)
+{
+    const struct fence_prefix where = {.addr = *ownership->addr, .length = 128};
+    struct fence_peer_draft under;
+    int r;
+
+    if (fence_ownership_has_base(ownership)) {
+        r = fence_ownership_draft(compiler, ownership, &under);
+    } else {
+        *floating = true;
+        r = draft_unclaimed(compiler, &where, &under);
+    }
+    if (r < 0)
+        return r;
+    draft->under = under.identity;
+    draft->view = under.view;
+    draft->view.service = true;
+    draft->flags = under.flags & FENCE_PEER_IS_HOST;
+    return 0;
+}
+
 static int draft_service(struct fence_compiler *compiler, const struct fence_address *entry,
-                         struct fence_peer_draft *draft)
+                         const struct fence_ownership *ownership, struct fence_peer_draft *draft)
 {
     bool floating = false;
     int r = fence_peer_draft_reserved(compiler, FENCE_IDENTITY_SERVICE, draft);
 
     draft->view.kind = FENCE_VIEW_SERVICE;
+    if (r == 0 && !ownership->cluster)
+        r = draft_under(compiler, ownership, &floating, draft);
     if (r == 0)
         r = collect_services(compiler, entry);
     if (r == 0)
@@ -293,7 +319,7 @@ static int resolve(struct fence_compiler *compiler, struct fence_address *entry,
         return 0;
     compiler->reaches.count = 0;
     if (ownership.service && !fence_ownership_is_node(&ownership))
-        r = draft_service(compiler, entry, &draft);
+        r = draft_service(compiler, entry, &ownership, &draft);
     else
         r = draft_node(compiler, entry, &ownership, shared, &draft);
     if (r == 0)

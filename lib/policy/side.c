@@ -168,7 +168,8 @@ static void name_service(const struct fence_ask *ask, const struct fence_backend
 {
     const struct fence_object *service = list->service;
 
-    if (!service && ask->direction == FENCE_EGRESS && ask->view.kind == FENCE_VIEW_SERVICE)
+    if (!service && ask->direction == FENCE_EGRESS &&
+        (ask->view.service || ask->view.kind == FENCE_VIEW_SERVICE))
         service = ask->other->service;
     if (service)
         snprintf(side->service, sizeof(side->service), "%s/%s", service->namespace_name,

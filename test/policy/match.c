@@ -186,6 +186,12 @@ static void test_kinds(void **context)
         for (int action = FENCE_ACTION_ALLOW; action <= FENCE_ACTION_PASS; action++)
             if (fence_peer_matches(&spec, "shop", action, &view) != kinds[i].matches[action])
                 fail_msg("kind %zu, action %d", i, action);
+        /* where services have the address too, only what denies means it */
+        view.service = true;
+        for (int action = FENCE_ACTION_ALLOW; action <= FENCE_ACTION_PASS; action++)
+            if (fence_peer_matches(&spec, "shop", action, &view) !=
+                (action == FENCE_ACTION_DENY && kinds[i].matches[action]))
+                fail_msg("kind %zu at a service's address, action %d", i, action);
     }
     fence_labels_done(&labels);
 }

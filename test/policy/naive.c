@@ -203,7 +203,7 @@ static bool is_exempt(const struct naive_trial *trial)
     const char *choice = naive_text(trial->naive->world, "ownNodeEgress");
 
     return trial->direction == FENCE_EGRESS && trial->peer.who == NAIVE_HOST &&
-           strcmp(choice, "policy") != 0;
+           !trial->peer.shared && strcmp(choice, "policy") != 0;
 }
 
 static struct outcome judge_allowlists(const struct naive_trial *trial)

@@ -23,7 +23,7 @@ enum naive_who {
     NAIVE_NODE, /* another one */
     NAIVE_PENDING,
     NAIVE_WORLD,
-    NAIVE_SERVICE, /* an address that belongs to services */
+    NAIVE_SERVICE, /* an address that the cluster gave to a service */
 };
 
 /* What an address means to a pod that looks at it. */
@@ -31,6 +31,7 @@ struct naive_peer {
     enum naive_who who;
     const cJSON *object; /* POD, HOST, NODE; NULL for a node without a Node object */
     struct naive_addr addr;
+    bool shared; /* services have it too: who it is counts for what denies */
 };
 
 /* One side of one connection. */

@@ -226,6 +226,8 @@ static bool peer_matches(const struct naive_trial *trial, const cJSON *policy, c
 
     if (naive_get(peer, "unknownField"))
         return deny;
+    if (trial->peer.shared && !deny)
+        return false;
     if (block)
         return in_block(&trial->peer.addr, block) && (deny || trial->peer.who != NAIVE_PENDING) &&
                (deny || trial->peer.who != NAIVE_SERVICE);
@@ -320,6 +322,8 @@ static bool cluster_peer_matches(const struct naive_trial *trial, const cJSON *p
 {
     const cJSON *pods = naive_get(peer, "pods");
 
+    if (trial->peer.shared && !deny)
+        return false;
     if (naive_get(peer, "namespaces"))
         return workload_matches(trial, naive_get(peer, "namespaces"), NULL, deny);
     if (pods)

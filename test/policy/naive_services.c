@@ -301,7 +301,7 @@ static void add_pod(const struct naive_trial *trial, const cJSON *pod,
 bool naive_leads(const struct naive_trial *trial, struct naive_backends *backends)
 {
     enum naive_who who = trial->peer.who;
-    bool node = who == NAIVE_HOST || who == NAIVE_NODE, found = false;
+    bool node = !trial->peer.shared && (who == NAIVE_HOST || who == NAIVE_NODE), found = false;
     const cJSON *item;
 
     cJSON_ArrayForEach(item, naive_get(trial->naive->world, "services"))

@@ -260,7 +260,8 @@ struct naive_peer naive_resolve(const struct naive *naive, const cJSON *subject,
 {
     struct naive_peer peer = naive_resolve_backend(naive, subject, addr);
 
-    if (!naive_is_service(naive, addr) || (is_stated(&peer) && !naive_is_cluster_ip(naive, addr)))
-        return peer;
-    return (struct naive_peer){.who = NAIVE_SERVICE, .addr = *addr};
+    if (naive_is_cluster_ip(naive, addr))
+        return (struct naive_peer){.who = NAIVE_SERVICE, .addr = *addr};
+    peer.shared = naive_is_service(naive, addr) && !is_stated(&peer);
+    return peer;
 }
