@@ -2,6 +2,7 @@
 #include "lib/base/addr.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdio.h>
@@ -80,7 +81,7 @@ static int parse_length(const char *text, unsigned int max, unsigned int *ret_le
     char *end = NULL;
     unsigned long value;
 
-    if (text[0] < '0' || text[0] > '9' || (text[0] == '0' && text[1]))
+    if (text[0] < '0' || text[0] > '9')
         return -EINVAL;
     value = strtoul(text, &end, 10);
     if (*end || value > max)
@@ -96,7 +97,7 @@ int fence_prefix_parse(const char *text, struct fence_prefix *ret_prefix, bool *
     char host[FENCE_ADDR_TEXT];
     bool ipv4, had;
 
-    if (!slash || (size_t)(slash - text) >= sizeof(host))
+    if (!slash || (size_t)(slash - text) >= sizeof(host) || (slash[1] == '0' && slash[2]))
         return -EINVAL;
     memcpy(host, text, (size_t)(slash - text));
     host[slash - text] = '\0';
@@ -112,6 +113,42 @@ int fence_prefix_parse(const char *text, struct fence_prefix *ret_prefix, bool *
     had = clear_host_bits(&prefix.addr, prefix.length);
     if (ret_had_host_bits)
         *ret_had_host_bits = had;
+    *ret_prefix = prefix;
+    return 0;
+}
+
+/* What is in front of the slash, without the zeros that its numbers begin with. */
+static int copy_without_zeros(const char *text, char host[FENCE_ADDR_TEXT])
+{
+    bool begins = true; /* a number */
+    size_t used = 0;
+
+    for (; *text != '/'; text++) {
+        if (begins && text[0] == '0' && isxdigit((unsigned char)text[1]))
+            continue;
+        if (!*text || used + 1 == FENCE_ADDR_TEXT)
+            return -EINVAL;
+        host[used++] = *text;
+        begins = !isxdigit((unsigned char)*text);
+    }
+    host[used] = '\0';
+    return 0;
+}
+
+int fence_prefix_parse_legacy(const char *text, struct fence_prefix *ret_prefix)
+{
+    struct fence_prefix prefix;
+    char host[FENCE_ADDR_TEXT];
+    bool ipv4;
+
+    if (copy_without_zeros(text, host) < 0 || fence_addr_parse(host, &prefix.addr) < 0)
+        return -EINVAL;
+    ipv4 = !strchr(host, ':');
+    if (parse_length(strchr(text, '/') + 1, ipv4 ? 32 : 128, &prefix.length) < 0)
+        return -EINVAL;
+    if (ipv4)
+        prefix.length += IPV4_OFFSET;
+    clear_host_bits(&prefix.addr, prefix.length);
     *ret_prefix = prefix;
     return 0;
 }

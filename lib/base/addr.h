@@ -33,6 +33,12 @@ bool fence_addr_is_none(const struct fence_addr *addr);
  * in mapped IPv6 form, a missing length or leading zeros in it are -EINVAL.
  */
 int fence_prefix_parse(const char *text, struct fence_prefix *ret_prefix, bool *ret_had_host_bits);
+/*
+ * The same, read as the API server reads fields of its older kinds (ParseCIDRSloppy in
+ * k8s.io/utils): numbers may begin with zeros and are decimal all the same, and an IPv4 prefix may
+ * be in mapped IPv6 form.
+ */
+int fence_prefix_parse_legacy(const char *text, struct fence_prefix *ret_prefix);
 const char *fence_prefix_format(const struct fence_prefix *prefix, char text[FENCE_PREFIX_TEXT]);
 bool fence_prefix_is_ipv4(const struct fence_prefix *prefix);
 bool fence_prefix_contains(const struct fence_prefix *prefix, const struct fence_addr *addr);

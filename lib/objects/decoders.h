@@ -102,6 +102,7 @@ struct fence_rule_style {
     enum fence_action action;
     bool icmp;    /* ICMP and ICMPv6 with type and code are known */
     bool cluster; /* the policy has no namespace of its own */
+    bool legacy;  /* address ranges are read as fence_prefix_parse_legacy does, with a warning */
 };
 
 extern const char *const fence_direction_keys[FENCE_DIRECTIONS]; /* members of spec */

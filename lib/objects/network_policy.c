@@ -53,7 +53,7 @@ int fence_decode_network_policy(const struct fence_field *field, struct fence_ob
                                 struct fence_err *err)
 {
     static const char *const known[] = {"podSelector", "policyTypes", "ingress", "egress", NULL};
-    static const struct fence_rule_style style = {.action = FENCE_ACTION_ALLOW};
+    static const struct fence_rule_style style = {.action = FENCE_ACTION_ALLOW, .legacy = true};
     struct fence_policy *policy = &object->policy;
     struct fence_field spec = fence_field_get(field, "spec");
     struct fence_field pods = fence_field_get(&spec, "podSelector");

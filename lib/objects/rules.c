@@ -45,12 +45,30 @@ int fence_decode_prefix(const struct fence_field *field, struct fence_prefix *re
     return 0;
 }
 
-static int decode_except(const struct fence_field *field, const struct fence_prefix *cidr,
-                         struct fence_prefix *ret_except, struct fence_err *err)
+/* The same; with `legacy` in every form that the API server takes. */
+static int decode_range(const struct fence_field *field, bool legacy,
+                        struct fence_prefix *ret_prefix, struct fence_err *err)
+{
+    char text[FENCE_PREFIX_TEXT];
+    int r = fence_field_expect(field, FENCE_DOC_STRING, err);
+
+    if (r < 0)
+        return r;
+    if (!legacy || fence_prefix_parse(field->doc->text, ret_prefix, NULL) == 0 ||
+        fence_prefix_parse_legacy(field->doc->text, ret_prefix) < 0)
+        return fence_decode_prefix(field, ret_prefix, err);
+    fence_field_warn(field, "%.80s is read as %s", field->doc->text,
+                     fence_prefix_format(ret_prefix, text));
+    return 0;
+}
+
+static int decode_except(const struct fence_field *field, bool legacy,
+                         const struct fence_prefix *cidr, struct fence_prefix *ret_except,
+                         struct fence_err *err)
 {
     char text[FENCE_PREFIX_TEXT];
     struct fence_prefix except;
-    int r = fence_decode_prefix(field, &except, err);
+    int r = decode_range(field, legacy, &except, err);
 
     if (r < 0)
         return r;
@@ -61,7 +79,7 @@ static int decode_except(const struct fence_field *field, const struct fence_pre
     return 0;
 }
 
-static int decode_excepts(const struct fence_field *list, struct fence_ip_block *block,
+static int decode_excepts(const struct fence_field *list, bool legacy, struct fence_ip_block *block,
                           struct fence_err *err)
 {
     size_t count = fence_field_count(list);
@@ -74,13 +92,13 @@ static int decode_excepts(const struct fence_field *list, struct fence_ip_block 
     for (size_t i = 0; r == 0 && i < count; i++) {
         struct fence_field item = fence_field_item(list, i);
 
-        r = decode_except(&item, &block->cidr, &except[i], err);
+        r = decode_except(&item, legacy, &block->cidr, &except[i], err);
         block->except_count += r == 0;
     }
     return r;
 }
 
-static int decode_block(const struct fence_field *field, struct fence_peer_spec *peer,
+static int decode_block(const struct fence_field *field, bool legacy, struct fence_peer_spec *peer,
                         struct fence_err *err)
 {
     static const char *const known[] = {"cidr", "except", NULL};
@@ -97,8 +115,8 @@ static int decode_block(const struct fence_field *field, struct fence_peer_spec 
     peer->block = calloc(1, sizeof(*peer->block));
     if (!peer->block)
         return fence_err_set(err, -ENOMEM, "out of memory");
-    r = fence_decode_prefix(&cidr, &peer->block->cidr, err);
-    return r == 0 && count ? decode_excepts(&except, peer->block, err) : r;
+    r = decode_range(&cidr, legacy, &peer->block->cidr, err);
+    return r == 0 && count ? decode_excepts(&except, legacy, peer->block, err) : r;
 }
 
 static int match_every_namespace(struct fence_peer_spec *peer, struct fence_err *err)
@@ -127,8 +145,8 @@ static int decode_unknown_peer(const struct fence_field *field, const char *cons
     return 0;
 }
 
-static int decode_peer(const struct fence_field *field, bool cluster, struct fence_peer_spec *peer,
-                       struct fence_err *err)
+static int decode_peer(const struct fence_field *field, const struct fence_rule_style *style,
+                       struct fence_peer_spec *peer, struct fence_err *err)
 {
     static const char *const known[] = {"podSelector", "namespaceSelector", "ipBlock", NULL};
     struct fence_field pods = fence_field_get(field, "podSelector");
@@ -146,12 +164,12 @@ static int decode_peer(const struct fence_field *field, bool cluster, struct fen
     if (!block.doc && !pods.doc && !namespaces.doc)
         return decode_unknown_peer(field, known, peer, err);
     if (block.doc)
-        return decode_block(&block, peer, err);
+        return decode_block(&block, style->legacy, peer, err);
     if (pods.doc)
         r = fence_decode_new_selector(&pods, &peer->pods, err);
     if (r == 0 && namespaces.doc)
         r = fence_decode_new_selector(&namespaces, &peer->namespaces, err);
-    if (r == 0 && cluster && !peer->namespaces)
+    if (r == 0 && style->cluster && !peer->namespaces)
         r = match_every_namespace(peer, err);
     return r;
 }
@@ -317,11 +335,11 @@ static int decode_port(const struct fence_field *field, bool icmp, struct fence_
 
 /* The same, with an unknown field anywhere in it: it was meant to be narrower, and is for nobody.
  */
-static int decode_whole_peer(const struct fence_field *field, bool cluster,
+static int decode_whole_peer(const struct fence_field *field, const struct fence_rule_style *style,
                              struct fence_peer_spec *peer, struct fence_err *err)
 {
     unsigned int before = field->warnings->unknown;
-    int r = decode_peer(field, cluster, peer, err);
+    int r = decode_peer(field, style, peer, err);
 
     if (r == 0 && field->warnings->unknown != before && !peer->unknown) {
         fence_field_warn(field, "with an unknown field an allow rule takes the peer for nobody");
@@ -330,8 +348,8 @@ static int decode_whole_peer(const struct fence_field *field, bool cluster,
     return r;
 }
 
-static int decode_peers(const struct fence_field *field, bool cluster, struct fence_rule *rule,
-                        struct fence_err *err)
+static int decode_peers(const struct fence_field *field, const struct fence_rule_style *style,
+                        struct fence_rule *rule, struct fence_err *err)
 {
     int r = fence_field_allow(field, FENCE_DOC_LIST, err);
 
@@ -342,7 +360,7 @@ static int decode_peers(const struct fence_field *field, bool cluster, struct fe
         if (FENCE_GROW(rule->peers, rule->peer_capacity, rule->peer_count) < 0)
             return fence_err_set(err, -ENOMEM, "out of memory");
         rule->peers[rule->peer_count] = (struct fence_peer_spec){0};
-        r = decode_whole_peer(&item, cluster, &rule->peers[rule->peer_count++], err);
+        r = decode_whole_peer(&item, style, &rule->peers[rule->peer_count++], err);
     }
     return r;
 }
@@ -416,7 +434,7 @@ static int decode_rule(const struct fence_field *field, unsigned int direction,
     fence_field_warn_unknown(field, known);
     misspelt = field->warnings->unknown != before;
     rule->action = style->action;
-    r = decode_peers(&peers, style->cluster, rule, err);
+    r = decode_peers(&peers, style, rule, err);
     if (r == 0)
         r = decode_ports(&ports, style->icmp, rule, err);
     return r == 0 && misspelt ? close_rule(field, rule, err) : r;

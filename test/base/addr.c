@@ -77,6 +77,57 @@ static void test_prefix_text(void **state)
     }
 }
 
+/* What Go's net.ParseCIDR took before 1.17, as k8s.io/utils has it still. */
+static void test_prefix_legacy(void **state)
+{
+    static const struct {
+        const char *text, *shown;
+    } rows[] = {
+        {"10.0.0.0/8", "10.0.0.0/8"},
+        {"010.0.0.0/8", "10.0.0.0/8"},
+        {"010.001.000.9/016", "10.1.0.0/16"},
+        {"0000000010.00000000000000000000000000000000000000.0.0/8", "10.0.0.0/8"},
+        {"192.168.08.09/032", "192.168.8.9/32"},
+        {"10.0.0.0/0000000000000000000000000008", "10.0.0.0/8"},
+        {"::ffff:10.0.0.0/104", "10.0.0.0/8"},
+        {"::FFFF:0a00:0/0104", "10.0.0.0/8"},
+        {"::ffff:0:0/96", "0.0.0.0/0"},
+        {"::ffff:010.0.0.1/128", "10.0.0.1/32"},
+        {"::ffff:10.0.0.0/95", "::fffe:0:0/95"},
+        {"00fd00:00001::/032", "fd00:1::/32"},
+        {"::/00", "::/0"},
+        {"0a.0.0.0/8", NULL},
+        {"0x0a.0.0.0/8", NULL},
+        {"+10.0.0.0/8", NULL},
+        {" 10.0.0.0/8", NULL},
+        {"10..0.0/8", NULL},
+        {"10.0.0/8", NULL},
+        {"0256.0.0.0/8", NULL},
+        {"10.0.0.0/033", NULL},
+        {"10.0.0.0/104", NULL},
+        {"10.0.0.0/", NULL},
+        {"10.0.0.0/+8", NULL},
+        {"10.0.0.0", NULL},
+        {"::ffff:10.0.0.0/129", NULL},
+        {"fd000::/16", NULL},
+        {"fd00::%1/16", NULL},
+        {"1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111/16", NULL},
+        {"/8", NULL},
+    };
+    char text[FENCE_PREFIX_TEXT];
+    struct fence_prefix prefix;
+
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
+        int r = fence_prefix_parse_legacy(rows[i].text, &prefix);
+
+        if ((r == 0) != (rows[i].shown != NULL))
+            fail_msg("%s: %d", rows[i].text, r);
+        if (r == 0)
+            assert_string_equal(fence_prefix_format(&prefix, text), rows[i].shown);
+    }
+}
+
 static void test_prefix_holds(void **state)
 {
     static const struct {
@@ -124,9 +175,8 @@ static void test_prefix_covers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_addr_text),
-        cmocka_unit_test(test_prefix_text),
-        cmocka_unit_test(test_prefix_holds),
+        cmocka_unit_test(test_addr_text),     cmocka_unit_test(test_prefix_text),
+        cmocka_unit_test(test_prefix_legacy), cmocka_unit_test(test_prefix_holds),
         cmocka_unit_test(test_prefix_covers),
     };
 
