@@ -3,11 +3,8 @@
  * A read has two halves. First the files are scanned and decoded, which touches nothing; if the
  * folder is not there, is not what it was (a volume that was unmounted) or is swapped meanwhile, it
  * ends here and all stays as it is. Then the result goes into the store, file by file.
- *
- * The state folder holds what the store has of each file. It is read back when a file is met for
- * the first time and cannot be taken whole, or when the folder is missing from the start.
  */
-#include "lib/objects/folder.h"
+#include "lib/objects/folder_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,36 +16,11 @@
 #include "lib/base/file.h"
 #include "lib/base/memory.h"
 #include "lib/objects/scan.h"
-#include "lib/objects/state.h"
 #include "lib/objects/watch.h"
 
 #define QUIET_NS    20000000u  /* no event for so long */
 #define PATIENCE_NS 100000000u /* since the first event */
 #define TRIES       5u         /* when files are swapped while they are read */
-
-struct fence_folder {
-    char *path;
-    char *state_dir;  /* NULL = none */
-    char *state_name; /* the unit under which troubles with the state are listed */
-    unsigned int order;
-    struct fence_watch *watch;
-    struct fence_known *known; /* uthash by name */
-    bool present;
-    bool started;         /* has been read, or been found missing */
-    bool mounted;         /* was a mount point when it was last there */
-    uint64_t first_event; /* ns, 0 = nothing pending */
-    uint64_t last_event;
-};
-
-/* One run of fence_folder_read. */
-struct run {
-    struct fence_folder *folder;
-    struct fence_store *store;
-    struct fence_err *err;
-    bool changed;
-    struct fence_err state_problem;
-    bool state_failed;
-};
 
 static int no_memory(struct fence_err *err)
 {
@@ -153,107 +125,11 @@ int fence_folder_handle(struct fence_folder *folder)
     return due > now ? (int)((due - now + 999999) / 1000000) : 0;
 }
 
-static char *unit_path(const struct fence_folder *folder, const char *name)
+char *fence_folder_unit(const struct fence_folder *folder, const char *name)
 {
     char *path = NULL;
 
     return asprintf(&path, "%s/%s", folder->path, name) < 0 ? NULL : path;
-}
-
-/* ---- state ---------------------------------------------------------------------------------- */
-
-/* The enforcement goes on without it; what is lost is only that it outlives us. */
-static void note_state(struct run *run, const struct fence_err *problem)
-{
-    run->state_failed = true;
-    run->state_problem = *problem;
-}
-
-/* Bring back what was last good in a unit that the store has nothing of. */
-static int restore(struct run *run, const char *unit)
-{
-    struct fence_decoded_list list = {0};
-    struct fence_err problem;
-    int r;
-
-    if (!run->folder->state_dir)
-        return 0;
-    r = fence_state_load(run->folder->state_dir, unit, &list, &problem);
-    if (r == -ENOENT)
-        return 0;
-    if (r < 0) {
-        note_state(run, &problem);
-        return r == -ENOMEM ? no_memory(run->err) : 0;
-    }
-    r = fence_store_restore(run->store, run->folder->order, unit, &list, run->err);
-    fence_decoded_list_done(&list);
-    run->changed = run->changed || r > 0;
-    return r < 0 ? r : 0;
-}
-
-static void save(struct run *run, struct fence_known *known, const char *unit)
-{
-    FENCE_FREE char *json = NULL;
-    FENCE_FREE char *copy = strdup(unit);
-    struct fence_state_unit owner = {.unit = copy, .mounted = run->folder->mounted};
-    struct fence_err problem;
-
-    if (!run->folder->state_dir || known->saved)
-        return;
-    json = fence_store_unit_json(run->store, unit);
-    if (!json || !copy)
-        no_memory(&problem);
-    else if (fence_state_save(run->folder->state_dir, &owner, json, &problem) == 0)
-        known->saved = true;
-    if (!known->saved)
-        note_state(run, &problem);
-}
-
-/* The name in this folder of a unit, NULL when it is another's. */
-static const char *name_in_folder(const struct fence_folder *folder, const char *unit)
-{
-    size_t length = strlen(folder->path);
-
-    if (strncmp(unit, folder->path, length) != 0 || unit[length] != '/' ||
-        strchr(unit + length + 1, '/'))
-        return NULL;
-    return unit + length + 1;
-}
-
-/* At start: whatever the state has of this folder counts as known, so that it is removed when the
- * folder has no such file any more. */
-static int learn_from_state(struct run *run)
-{
-    struct fence_state_units units = {0};
-    struct fence_folder *folder = run->folder;
-    struct fence_err problem;
-    int r;
-
-    if (folder->started || !folder->state_dir)
-        return 0;
-    r = fence_state_list(folder->state_dir, &units, &problem);
-    if (r < 0)
-        note_state(run, &problem);
-    r = 0;
-    for (size_t i = 0; i < units.count && r == 0; i++) {
-        const char *name = name_in_folder(folder, units.items[i].unit);
-
-        if (name && !fence_known_obtain(&folder->known, name))
-            r = no_memory(run->err);
-        folder->mounted = folder->mounted || (name && units.items[i].mounted);
-    }
-    fence_state_units_done(&units);
-    return r;
-}
-
-static void report_state(struct run *run)
-{
-    struct fence_folder *folder = run->folder;
-
-    if (run->state_failed)
-        fence_store_broken(run->store, folder->order, folder->state_name, run->state_problem.text);
-    else
-        fence_store_remove(run->store, folder->state_name);
 }
 
 /* ---- into the store ------------------------------------------------------------------------- */
@@ -278,7 +154,8 @@ static void set_known(struct fence_known *known, const struct fence_scanned *ite
 }
 
 /* What is wrong with the file, and what that means until it is mended. */
-static int put_broken(struct run *run, const struct fence_scanned *item, const char *unit)
+static int put_broken(struct fence_folder_run *run, const struct fence_scanned *item,
+                      const char *unit)
 {
     bool parsed = item->outcome != FENCE_FILE_UNPARSED;
     bool kept = fence_store_has_objects(run->store, unit);
@@ -295,14 +172,14 @@ static int put_broken(struct run *run, const struct fence_scanned *item, const c
                                                                               : 0;
 }
 
-static int put_file(struct run *run, struct fence_scanned *item, struct fence_known *known,
-                    const char *unit)
+static int put_file(struct fence_folder_run *run, struct fence_scanned *item,
+                    struct fence_known *known, const char *unit)
 {
     struct fence_folder *folder = run->folder;
     int r = 0;
 
     if (!known->met && !is_whole(item))
-        r = restore(run, unit);
+        r = fence_folder_restore(run, unit);
     if (r < 0)
         return r;
     if (item->outcome != FENCE_FILE_DECODED)
@@ -318,10 +195,10 @@ static int put_file(struct run *run, struct fence_scanned *item, struct fence_kn
     return r < 0 ? r : 0;
 }
 
-static int take_file(struct run *run, struct fence_scanned *item)
+static int take_file(struct fence_folder_run *run, struct fence_scanned *item)
 {
     struct fence_known *known = fence_known_obtain(&run->folder->known, item->name);
-    FENCE_FREE char *unit = unit_path(run->folder, item->name);
+    FENCE_FREE char *unit = fence_folder_unit(run->folder, item->name);
     int r = 0;
 
     if (!known || !unit)
@@ -334,26 +211,24 @@ static int take_file(struct run *run, struct fence_scanned *item)
     set_known(known, item);
     /* of a file that cannot be read there is nothing new to keep, and maybe something to lose */
     if (known->decoded)
-        save(run, known, unit);
+        fence_folder_save(run, known, unit);
     return 0;
 }
 
-static int drop_file(struct run *run, struct fence_known *known)
+static int drop_file(struct fence_folder_run *run, struct fence_known *known)
 {
     struct fence_folder *folder = run->folder;
-    FENCE_FREE char *unit = unit_path(folder, known->name);
-    struct fence_err problem;
+    FENCE_FREE char *unit = fence_folder_unit(folder, known->name);
 
     if (!unit)
         return no_memory(run->err);
     run->changed = fence_store_remove(run->store, unit) > 0 || run->changed;
-    if (folder->state_dir && fence_state_forget(folder->state_dir, unit, &problem) < 0)
-        note_state(run, &problem);
+    fence_folder_forget(run, unit);
     fence_known_drop(&folder->known, known);
     return 0;
 }
 
-static int take_scan(struct run *run, struct fence_scan *scan)
+static int take_scan(struct fence_folder_run *run, struct fence_scan *scan)
 {
     struct fence_folder *folder = run->folder;
     struct fence_known *known, *next;
@@ -379,7 +254,7 @@ static int take_scan(struct run *run, struct fence_scan *scan)
 /* ---- reading -------------------------------------------------------------------------------- */
 
 /* The folder cannot be read: keep everything, at start what the state has. */
-static int keep_all(struct run *run, const char *problem)
+static int keep_all(struct fence_folder_run *run, const char *problem)
 {
     struct fence_folder *folder = run->folder;
     struct fence_known *known, *next;
@@ -388,9 +263,9 @@ static int keep_all(struct run *run, const char *problem)
     folder->present = false;
     if (!folder->started) {
         HASH_ITER (hh, folder->known, known, next) {
-            FENCE_FREE char *unit = unit_path(folder, known->name);
+            FENCE_FREE char *unit = fence_folder_unit(folder, known->name);
 
-            r = unit ? restore(run, unit) : no_memory(run->err);
+            r = unit ? fence_folder_restore(run, unit) : no_memory(run->err);
             if (r < 0)
                 return r;
             known->met = true;
@@ -420,7 +295,7 @@ static void set_mounted(struct fence_folder *folder, bool mounted)
         known->saved = false;
 }
 
-static int read_present(struct run *run, int fd)
+static int read_present(struct fence_folder_run *run, int fd)
 {
     struct fence_folder *folder = run->folder;
     struct fence_scan scan = {0};
@@ -445,7 +320,7 @@ static int read_present(struct run *run, int fd)
     return r;
 }
 
-static int read_folder(struct run *run)
+static int read_folder(struct fence_folder_run *run)
 {
     FENCE_CLOSE int fd = open(run->folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct fence_err problem;
@@ -461,18 +336,18 @@ static int read_folder(struct run *run)
 
 int fence_folder_read(struct fence_folder *folder, struct fence_store *store, struct fence_err *err)
 {
-    struct run run = {.folder = folder, .store = store, .err = err};
+    struct fence_folder_run run = {.folder = folder, .store = store, .err = err};
     int r;
 
     /* events from here on are of what is not read yet */
     folder->first_event = 0;
     fence_watch_refresh(folder->watch);
-    r = learn_from_state(&run);
+    r = fence_folder_learn(&run);
     if (r == 0)
         r = read_folder(&run);
     if (r < 0)
         return r;
     folder->started = true;
-    report_state(&run);
+    fence_folder_report_state(&run);
     return run.changed;
 }
