@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "lib/base/memory.h"
+#include "lib/objects/moved.h"
 #include "lib/objects/store_internal.h"
 
 void fence_store_free_retired(struct fence_store *store)
@@ -76,6 +77,7 @@ void fence_store_changes_done(struct fence_store *store)
         store->came.items[i]->told = store->came.items[i]->in_force;
         store->came.items[i]->listed = false;
     }
+    fence_moved_forget(store);
     fence_store_free_retired(store);
     shorten(&store->came);
     shorten(&store->went);

@@ -2,7 +2,8 @@
 /*
  * A read has two halves. First the files are scanned and decoded, which touches nothing; if the
  * folder is not there, is not what it was (a volume that was unmounted) or is swapped meanwhile, it
- * ends here and all stays as it is. Then the result goes into the store, file by file.
+ * ends here and all stays as it is. Then the result goes into the store, file by file, and from
+ * there into the state.
  */
 #include "lib/objects/folder_internal.h"
 
@@ -134,12 +135,17 @@ char *fence_folder_unit(const struct fence_folder *folder, const char *name)
 
 /* ---- into the store ------------------------------------------------------------------------- */
 
-static bool is_whole(const struct fence_scanned *item)
+static bool has_refused(const struct fence_scanned *item)
 {
     for (size_t i = 0; i < item->list.count; i++)
         if (item->list.items[i].refused != FENCE_REFUSED_NOT)
-            return false;
-    return item->outcome == FENCE_FILE_DECODED;
+            return true;
+    return false;
+}
+
+static bool is_whole(const struct fence_scanned *item)
+{
+    return item->outcome == FENCE_FILE_DECODED && !has_refused(item);
 }
 
 static void set_known(struct fence_known *known, const struct fence_scanned *item)
@@ -178,7 +184,7 @@ static int put_file(struct fence_folder_run *run, struct fence_scanned *item,
     struct fence_folder *folder = run->folder;
     int r = 0;
 
-    if (!known->met && !is_whole(item))
+    if (!known->met && (run->refused || !is_whole(item)))
         r = fence_folder_restore(run, unit);
     if (r < 0)
         return r;
@@ -206,25 +212,46 @@ static int take_file(struct fence_folder_run *run, struct fence_scanned *item)
     known->seen = true;
     if (item->outcome != FENCE_FILE_UNCHANGED)
         r = put_file(run, item, known, unit);
-    if (r < 0)
-        return r;
-    set_known(known, item);
-    /* of a file that cannot be read there is nothing new to keep, and maybe something to lose */
-    if (known->decoded)
-        fence_folder_save(run, known, unit);
-    return 0;
+    if (r == 0)
+        set_known(known, item);
+    return r;
 }
 
+/* Its objects are gone, unless another file keeps them. */
 static int drop_file(struct fence_folder_run *run, struct fence_known *known)
 {
-    struct fence_folder *folder = run->folder;
-    FENCE_FREE char *unit = fence_folder_unit(folder, known->name);
+    FENCE_FREE char *unit = fence_folder_unit(run->folder, known->name);
+    int r = unit ? 0 : no_memory(run->err);
 
-    if (!unit)
-        return no_memory(run->err);
-    run->changed = fence_store_remove(run->store, unit) > 0 || run->changed;
-    fence_folder_forget(run, unit);
-    fence_known_drop(&folder->known, known);
+    if (r == 0 && !known->met && run->refused)
+        r = fence_folder_restore(run, unit);
+    if (r < 0)
+        return r;
+    known->met = true;
+    r = fence_store_remove(run->store, unit);
+    run->changed = r > 0 || run->changed;
+    return r < 0 ? no_memory(run->err) : 0;
+}
+
+/* Put all files of the scan, remove those that are gone, keep what moved. */
+static int put_all(struct fence_folder_run *run, struct fence_scan *scan)
+{
+    struct fence_folder *folder = run->folder;
+    struct fence_known *known, *next;
+    int r = 0;
+
+    fence_store_begin_moves(run->store, run->refused);
+    for (size_t i = 0; i < scan->count && r == 0; i++)
+        r = take_file(run, &scan->items[i]);
+    HASH_ITER (hh, folder->known, known, next)
+        if (r == 0 && !known->seen)
+            r = drop_file(run, known);
+    if (r == 0)
+        r = fence_store_keep_moved(run->store, folder->order, run->err);
+    if (r <= 0)
+        return r;
+    HASH_ITER (hh, folder->known, known, next)
+        known->saved = false;
     return 0;
 }
 
@@ -232,20 +259,17 @@ static int take_scan(struct fence_folder_run *run, struct fence_scan *scan)
 {
     struct fence_folder *folder = run->folder;
     struct fence_known *known, *next;
-    int r = 0;
+    int r;
 
     HASH_ITER (hh, folder->known, known, next)
         known->seen = false;
-    for (size_t i = 0; i < scan->count && r == 0; i++)
-        r = take_file(run, &scan->items[i]);
+    for (size_t i = 0; i < scan->count; i++)
+        run->refused = run->refused || has_refused(&scan->items[i]);
+    r = put_all(run, scan);
+    if (r == 0)
+        r = fence_folder_save(run);
     if (r < 0)
         return r;
-    HASH_ITER (hh, folder->known, known, next) {
-        if (!known->seen)
-            r = drop_file(run, known);
-        if (r < 0)
-            return r;
-    }
     folder->present = true;
     fence_store_remove(run->store, folder->path);
     return 0;

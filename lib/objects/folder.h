@@ -6,6 +6,9 @@
  * written file is rarely seen and never kept. What inotify cannot tell (a volume mounted over the
  * folder) is found within 5 s.
  *
+ * An object that goes to another file and is refused there keeps its last good version, as it would
+ * in the file that it was in.
+ *
  * A folder that cannot be read, or that was a mounted volume and is an empty folder now, keeps
  * what it contributed.
  */

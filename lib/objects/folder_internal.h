@@ -27,6 +27,7 @@ struct fence_folder_run {
     struct fence_store *store;
     struct fence_err *err;
     bool changed;
+    bool refused; /* an object of the scan: another file may have had it */
     struct fence_err state_problem;
     bool state_failed;
 };
@@ -39,8 +40,8 @@ char *fence_folder_unit(const struct fence_folder *folder, const char *name);
 int fence_folder_learn(struct fence_folder_run *run);
 /* Bring back what was last good in a unit that the store has nothing of. -ENOMEM. */
 int fence_folder_restore(struct fence_folder_run *run, const char *unit);
-/* Keep what the store has of a unit, or keep nothing of it any more. */
-void fence_folder_save(struct fence_folder_run *run, struct fence_known *known, const char *unit);
-void fence_folder_forget(struct fence_folder_run *run, const char *unit);
+/* Keep what the store has of the files that were seen, then forget those that were not, here too:
+ * what they had may have gone into another one. -ENOMEM. */
+int fence_folder_save(struct fence_folder_run *run);
 /* List what was wrong with the state. */
 void fence_folder_report_state(struct fence_folder_run *run);

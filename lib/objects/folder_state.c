@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The state folder holds what the store has of each file. It is read back when a file is met for
- * the first time and cannot be taken whole, or when the folder is missing from the start.
+ * the first time and something of the folder cannot be taken, or when the folder is missing from
+ * the start.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -44,7 +45,7 @@ int fence_folder_restore(struct fence_folder_run *run, const char *unit)
     return r < 0 ? r : 0;
 }
 
-void fence_folder_save(struct fence_folder_run *run, struct fence_known *known, const char *unit)
+static void save_file(struct fence_folder_run *run, struct fence_known *known, const char *unit)
 {
     FENCE_FREE char *json = NULL;
     FENCE_FREE char *copy = strdup(unit);
@@ -62,13 +63,39 @@ void fence_folder_save(struct fence_folder_run *run, struct fence_known *known, 
         note_state(run, &problem);
 }
 
-void fence_folder_forget(struct fence_folder_run *run, const char *unit)
+static void forget_file(struct fence_folder_run *run, struct fence_known *known, const char *unit)
 {
     struct fence_folder *folder = run->folder;
     struct fence_err problem;
 
     if (folder->state_dir && fence_state_forget(folder->state_dir, unit, &problem) < 0)
         note_state(run, &problem);
+    fence_known_drop(&folder->known, known);
+}
+
+static int save_all(struct fence_folder_run *run, bool seen)
+{
+    struct fence_known *known, *next;
+
+    HASH_ITER (hh, run->folder->known, known, next) {
+        FENCE_FREE char *unit = fence_folder_unit(run->folder, known->name);
+
+        if (!unit)
+            return no_memory(run->err);
+        if (!seen && !known->seen)
+            forget_file(run, known, unit);
+        /* of one that cannot be read there is nothing new to keep, and maybe something to lose */
+        if (seen && known->seen && known->decoded)
+            save_file(run, known, unit);
+    }
+    return 0;
+}
+
+int fence_folder_save(struct fence_folder_run *run)
+{
+    int r = save_all(run, true);
+
+    return r < 0 ? r : save_all(run, false);
 }
 
 /* The name in this folder of a unit, NULL when it is another's. */

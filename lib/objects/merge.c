@@ -186,8 +186,10 @@ static void choose_vanished(struct worker *worker, size_t old)
 {
     bool suspect = is_suspect(&worker->suspects, worker->old_ids[old]);
 
-    if (!suspect && !is_rest(worker, worker->old_ids[old]))
+    if (!suspect && !is_rest(worker, worker->old_ids[old])) {
+        worker->merge.gone[worker->merge.gone_count++] = old;
         return;
+    }
     choose(&worker->merge, NULL, &worker->unit->entries[old]);
     worker->suspect_kept = worker->suspect_kept || suspect;
 }
@@ -277,7 +279,8 @@ static int prepare(struct worker *worker)
 
     worker->sorted = calloc(count + 1, sizeof(*worker->sorted));
     worker->merge.choices = calloc(count + worker->unit->count + 1, sizeof(*worker->merge.choices));
-    if (!worker->sorted || !worker->merge.choices)
+    worker->merge.gone = calloc(worker->unit->count + 1, sizeof(*worker->merge.gone));
+    if (!worker->sorted || !worker->merge.choices || !worker->merge.gone)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
         struct candidate *candidate = &worker->sorted[worker->count++];
@@ -400,6 +403,7 @@ void fence_merge_done(struct fence_merge *merge)
     fence_notes_free(merge->notes, merge->note_count);
     fence_texts_done(&merge->texts);
     free(merge->choices);
+    free(merge->gone);
     free(merge->entries);
     *merge = (struct fence_merge){0};
 }

@@ -17,6 +17,8 @@ struct fence_choice {
 struct fence_merge {
     struct fence_choice *choices; /* sorted by id */
     size_t count;
+    size_t *gone; /* places in the unit of the entries that do not stay and have no new version */
+    size_t gone_count;
     struct fence_note *notes;
     size_t note_count;
     size_t note_capacity;

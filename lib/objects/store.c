@@ -18,6 +18,7 @@
 
 #include "lib/base/memory.h"
 #include "lib/objects/merge.h"
+#include "lib/objects/moved.h"
 #include "lib/objects/store_internal.h"
 
 _Static_assert(FENCE_OBJECT_KINDS < 32, "a bit for every kind");
@@ -42,6 +43,7 @@ void fence_store_free(struct fence_store **store)
         fence_unit_unlink(&gone->by_path, gone->units[i]);
         fence_unit_free(&gone->units[i]);
     }
+    fence_moved_forget(gone);
     fence_store_free_retired(gone);
     fence_store_forget_texts(gone);
     fence_entry_index_done(&gone->index);
@@ -279,7 +281,8 @@ static int put_unit(struct fence_store *store, const struct fence_store_part *pa
 
     if (!unit || fence_merge_new(unit, list, rest, &merge) < 0)
         return no_memory(err);
-    if (reserve(store, unit, merge.count, merge.note_count) < 0) {
+    if (reserve(store, unit, merge.count, merge.note_count) < 0 ||
+        fence_moved_note(store, unit, merge.gone, merge.gone_count) < 0) {
         fence_merge_done(&merge);
         return no_memory(err);
     }
@@ -374,7 +377,7 @@ int fence_store_remove(struct fence_store *store, const char *unit_path)
 
     if (!unit)
         return 0;
-    if (reserve(store, unit, 0, 0) < 0)
+    if (reserve(store, unit, 0, 0) < 0 || fence_moved_note(store, unit, NULL, unit->count) < 0)
         return -ENOMEM;
     at = place_of(store, unit);
     store->unit_count--;

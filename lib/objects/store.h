@@ -23,7 +23,8 @@ void fence_store_free(struct fence_store **store);
 /*
  * Replace what `unit` (a path) contributes. Takes what it needs out of `list`; the caller still
  * calls fence_decoded_list_done. `order` is the folder's position on the command line. An object
- * refused now that was good before in this unit stays as its last good version; while the name of
+ * refused now that was good before in this unit stays as its last good version (for one of another
+ * unit see fence_store_keep_moved); while the name of
  * a refused object cannot be read, so does every object that it may have been (see enum
  * fence_refused). Returns 1 when what the unit contributes changed, 0 when not (then what was
  * handed out stays valid), -ENOMEM (then nothing changed).
@@ -78,6 +79,17 @@ bool fence_store_has_objects(const struct fence_store *store, const char *unit);
 
 /* The unit is gone: so are its objects. Returns 1 when that changed something, 0, -ENOMEM. */
 int fence_store_remove(struct fence_store *store, const char *unit);
+
+/*
+ * For a source that reads many units at once and may take any of them for the author of what
+ * another one had: begin, put and remove them, and then keep what moved. That is, an object that
+ * left a unit of this order meanwhile, is in none now and is refused in another unit of the order
+ * goes there as its last good version. `refused`: something of what is put now is. Returns 1 when a
+ * unit contributes more now, 0, or -ENOMEM: what left is remembered until the changes are done
+ * with, and calling again goes on.
+ */
+void fence_store_begin_moves(struct fence_store *store, bool refused);
+int fence_store_keep_moved(struct fence_store *store, unsigned int order, struct fence_err *err);
 
 /* Objects in force, sorted by kind, namespace, name; valid until the next change. */
 size_t fence_store_objects(const struct fence_store *store,

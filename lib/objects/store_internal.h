@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Private to the store: store.c takes units in and says what is in force, changes.c says what that
- * changed, problems.c what is wrong.
+ * changed, problems.c what is wrong, moved.c what another unit may keep.
  */
 #pragma once
 
@@ -14,6 +14,8 @@ struct fence_object_list {
     size_t count;
     size_t capacity;
 };
+
+struct fence_moved; /* moved.c */
 
 struct fence_store {
     struct fence_unit **units;
@@ -28,6 +30,10 @@ struct fence_store {
     struct fence_object_list came;    /* into force since the changes were last done with */
     struct fence_object_list went;    /* of those that were in force then */
     struct fence_object_list retired; /* of no unit any more */
+    struct fence_moved *moved;        /* left their unit since then (moved.h) */
+    size_t moved_count;
+    size_t moved_capacity;
+    bool moves; /* note them */
     struct fence_change *changes;
     size_t change_capacity;
 

@@ -184,6 +184,35 @@ static void test_store_last_good(void **state)
     assert_objects(store, "Service/x/s:1@a");
 }
 
+/* Only where the source asks for it, and only into units of its order. */
+static void test_store_keep_moved(void **state)
+{
+    struct fence_store *store = *state;
+    struct fence_err err = {0};
+
+    assert_int_equal(put(store, "a", POLICY("p", "")), 1);
+    assert_int_equal(put(store, "c", BAD("p") "---\n" SERVICE("s")), 1);
+    assert_int_equal(put_in(store, 1, "b", BAD("p")), 0);
+    assert_int_equal(fence_store_remove(store, "a"), 1);
+    assert_int_equal(fence_store_keep_moved(store, 0, &err), 0);
+    assert_objects(store, "Service/x/s:6@c");
+    assert_int_equal(put(store, "a", POLICY("p", "")), 1);
+    fence_store_begin_moves(store, false);
+    assert_int_equal(put(store, "c", BAD("q") "---\n" SERVICE("s")), 0);
+    assert_int_equal(fence_store_remove(store, "a"), 1);
+    assert_int_equal(fence_store_keep_moved(store, 0, &err), 0);
+    assert_objects(store, "Service/x/s:6@c");
+    assert_int_equal(put(store, "a", POLICY("p", "")), 1);
+    fence_store_begin_moves(store, true);
+    assert_int_equal(fence_store_remove(store, "a"), 1);
+    assert_int_equal(put(store, "c", BAD("q") "---\n" SERVICE("s") "---\n" BAD("p")), 0);
+    assert_int_equal(fence_store_keep_moved(store, 0, &err), 1);
+    assert_objects(store, "Service/x/s:6@c NetworkPolicy/x/p:1@c");
+    assert_problems(store, "b:1 NetworkPolicy/x/p: line 4: " BAD_TEXT "\n"
+                           "c:1 NetworkPolicy/x/q: line 4: " BAD_TEXT "\n"
+                           "c:10 NetworkPolicy/x/p: line 13: " BAD_TEXT " [kept]\n");
+}
+
 /* While it cannot be said which object was refused, none that is gone is taken for deleted. */
 static void test_store_nameless(void **state)
 {
@@ -406,6 +435,7 @@ int main(void)
         STORE_TEST(test_store_unchanged),
         STORE_TEST(test_store_change_and_removal),
         STORE_TEST(test_store_last_good),
+        STORE_TEST(test_store_keep_moved),
         STORE_TEST(test_store_nameless),
         STORE_TEST(test_store_nameless_default),
         STORE_TEST(test_store_config_map),
