@@ -5,8 +5,8 @@
  * pending there: neither may use the other's rights.
  *
  * A Service may name whatever address its author likes. So only one that the cluster gave to it is
- * the service's alone; a node keeps what its object states, and of anybody else that stays which
- * denies him (routes.c).
+ * the service's alone; a node keeps what its object states, and what denies anybody else still
+ * denies him there (routes.c).
  */
 #include <errno.h>
 #include <stdio.h>
