@@ -197,7 +197,6 @@ static void collects_records(void **state)
     } calls[] = {
         {"net", "[{\"containerID\":\"c1\",\"ifname\":\"eth0\"}]", true},
         {"other", "[]", true},
-        {"net", "null", true},
         {"net", "[{\"containerID\":\"c1\",\"ifname\":\"eth1\"}]", false},
     };
 
@@ -212,6 +211,12 @@ static void collects_records(void **state)
         expect_call("GC", &pod, input, 0, "");
         assert_int_equal(access(RECORD, F_OK) == 0, calls[i].kept);
     }
+    expect_call("ADD", &pod, OPEN_ENTRY(""), 0, RESULT);
+    expect_call("GC", &pod,
+                "{\"cniVersion\":\"1.1.0\"," PATHS
+                ",\"name\":\"net\",\"cni.dev/valid-attachments\":null}",
+                0, "");
+    assert_int_equal(access(RECORD, F_OK), -1);
 }
 
 /* What cannot be recorded cannot start; DEL bears the same mess. */
