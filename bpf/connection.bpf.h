@@ -349,8 +349,8 @@ fence_inline int connection_may_replace(const struct packet *packet, const struc
                packet->hz * FENCE_SECONDS_ANSWERS;
 }
 
-/* Fill the pair of the true source, which is remembered where the packet does not show it. -1: it
- * is not known any more. */
+/* The true source, which is remembered where the packet does not show it. -1: it is not known any
+ * more. */
 fence_step int connection_recall_source(struct packet *packet, const struct connection_key *key)
 {
     struct fence_connection_key copy;
@@ -365,7 +365,7 @@ fence_step int connection_recall_source(struct packet *packet, const struct conn
             return -1;
         packet->true_source = *learnt;
     }
-    return pair_fill(packet, packet_local(packet), &packet->true_source);
+    return 0;
 }
 
 /*
@@ -375,7 +375,8 @@ fence_step int connection_recall_source(struct packet *packet, const struct conn
 fence_inline struct fence_pair *connection_true_pair(struct packet *packet, struct fence_pair *pair,
                                                      const struct connection_key *key)
 {
-    if (connection_recall_source(packet, key) < 0)
+    if (connection_recall_source(packet, key) < 0 ||
+        pair_fill(packet, packet_local(packet), &packet->true_source) < 0)
         return pair;
     return pair_place(packet, pair_hash(packet, packet_local(packet), &packet->true_source));
 }
@@ -459,7 +460,8 @@ fence_step int connection_quoted(struct __sk_buff *skb, struct packet *packet,
     /* an error towards the pod quotes what the pod sent, and the other way round */
     pod_sent = packet->direction == FENCE_INGRESS;
     parse_pull(skb);
-    if (parse_quoted(skb, packet, ret_quoted) != 0)
+    /* a pair is filled of them: see the head of pair.bpf.h */
+    if (parse_quoted(skb, packet, ret_quoted) != 0 || is_martian(ret_quoted))
         return FENCE_REASON_UNRELATED;
     if (!address_equal(pod_sent ? &ret_quoted->source : &ret_quoted->destination,
                        packet_local(packet)))
@@ -471,7 +473,7 @@ fence_step int connection_quoted(struct __sk_buff *skb, struct packet *packet,
 }
 
 /* An ICMP error goes with the connection that it quotes: 0 or the reason to drop. */
-fence_step int connection_judge_quoted(const struct packet *packet, const struct tuple *quoted)
+fence_step int connection_judge_quoted(struct packet *packet, const struct tuple *quoted)
 {
     int pod_sent;
     struct judgement judgement = {};
@@ -490,6 +492,10 @@ fence_step int connection_judge_quoted(const struct packet *packet, const struct
     connection_key(pair, quoted, pod_sent, packet->secret, &key);
     connection_find(packet, &key, &found);
     if (!found.state)
+        return FENCE_REASON_UNRELATED;
+    if (found.state & FENCE_CONN_TRANSLATED)
+        pair = connection_true_pair(packet, pair, &key);
+    if (!pair)
         return FENCE_REASON_UNRELATED;
     question.direction = connection_direction(found.state);
     question.position = connection_position(&key, question.direction);

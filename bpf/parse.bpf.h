@@ -31,6 +31,7 @@
 #define IPV4_FRAGMENT_OFFSET 0x1fff
 #define IPV4_FRAGMENT_MORE   0x2000
 #define IPV6_FRAGMENT_MORE   0x0001
+#define IPV6_FRAGMENT_OFFSET 0xfff8
 #define IPV6_HEADER_FRAGMENT 44
 
 #define IPV4_OPTION_END    0
@@ -343,7 +344,7 @@ fence_inline int parse_ipv6_fragment(const struct __sk_buff *skb, struct packet 
 
     if (!header)
         return FENCE_REASON_TRUNCATED;
-    offset = bpf_ntohs(header->offset) & 0xfff8;
+    offset = bpf_ntohs(header->offset) & IPV6_FRAGMENT_OFFSET;
     packet->fragment_id = bpf_ntohl(header->id);
     if (offset)
         packet->fragment = PACKET_LATER;
@@ -443,9 +444,22 @@ fence_step int parse_ip(struct __sk_buff *skb, struct packet *packet)
     return reason;
 }
 
+/* A quoted fragment that its sender has cut: the first one has the ports. -1: it is another one. */
+fence_inline int parse_quoted_fragment(const struct __sk_buff *skb, struct packet *packet,
+                                       struct tuple *tuple)
+{
+    struct ipv6_fragment *header = parse_transport(skb, packet, sizeof(*header));
+
+    if (!header || header->offset & bpf_htons(IPV6_FRAGMENT_OFFSET))
+        return -1;
+    tuple->protocol = header->next;
+    packet->offset += sizeof(*header);
+    return 0;
+}
+
 /*
- * The packet that an ICMP error quotes: 0 when its tuple could be read. IPv6 extension headers in
- * front of the quoted transport header are not walked: such an error counts as unrelated.
+ * The packet that an ICMP error quotes: 0 when its tuple could be read. Other IPv6 extension
+ * headers in front of the quoted transport header are not walked: such an error is unrelated.
  */
 fence_inline int parse_quoted(const struct __sk_buff *skb, struct packet *packet,
                               struct tuple *tuple)
@@ -473,6 +487,9 @@ fence_inline int parse_quoted(const struct __sk_buff *skb, struct packet *packet
         __builtin_memcpy(&tuple->destination, &ip->daddr, 16);
         tuple->protocol = ip->nexthdr;
         packet->offset += sizeof(*ip);
+        if (tuple->protocol == IPV6_HEADER_FRAGMENT &&
+            parse_quoted_fragment(skb, packet, tuple) < 0)
+            return -1;
     }
     /* eight bytes of every transport header are always quoted (RFC 792) */
     ports = parse_transport(skb, packet, sizeof(*ports));

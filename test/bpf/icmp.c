@@ -104,6 +104,39 @@ static void test_errors_belong_to_a_connection(void **state)
     }
 }
 
+/* What the pod has sent in fragments is too big too: the first one says which connection it is. */
+static void test_errors_about_fragments(void **state)
+{
+    const struct fence_packet sent =
+        lab_packet(FENCE_EGRESS, lab_friend(6), IPPROTO_UDP, 40000, 443);
+    static const struct {
+        unsigned char offset[2];
+        bool passed;
+    } rows[] = {{{0, 1}, true}, {{0x05, 0xa9}, false}};
+    unsigned char inner[FENCE_PACKET_MAX], frame[FENCE_PACKET_MAX];
+    unsigned char *quoted = frame + ETHERNET + 40 + 8;
+
+    (void)state;
+    for (size_t i = 0; i < FENCE_ARRAY_SIZE(rows); i++) {
+        const size_t size = fence_packet_build(&sent, inner) - ETHERNET;
+        struct fence_packet error =
+            lab_packet(FENCE_INGRESS, lab_world(6), IPPROTO_ICMPV6, 0, 0x0200);
+        const unsigned char header[8] = {IPPROTO_UDP, 0, rows[i].offset[0], rows[i].offset[1]};
+        size_t whole;
+
+        lab_reset();
+        lab_expect("datagram", lab_run(FENCE_EGRESS, sent), true, FENCE_REASON_RULE);
+        error.payload = (unsigned int)(size + sizeof(header));
+        whole = fence_packet_build(&error, frame);
+        memcpy(quoted, inner + ETHERNET, 40);
+        quoted[6] = 44; /* a fragment header follows */
+        memcpy(quoted + 40, header, sizeof(header));
+        memcpy(quoted + 48, inner + ETHERNET + 40, size - 40);
+        lab_expect("too big, about a fragment", lab_run_frame(FENCE_INGRESS, frame, whole),
+                   rows[i].passed, rows[i].passed ? FENCE_REASON_RELATED : FENCE_REASON_NO_RULE);
+    }
+}
+
 /* An error of the pod itself goes to the other end of the connection, and nowhere else. */
 static void test_errors_of_the_pod(void **state)
 {
@@ -164,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo),
         cmocka_unit_test(test_errors_belong_to_a_connection),
+        cmocka_unit_test(test_errors_about_fragments),
         cmocka_unit_test(test_errors_of_the_pod),
         cmocka_unit_test(test_told),
     };

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "test/bpf/frame.h"
 #include "test/bpf/lab.h"
 #include "test/cmocka.h"
 
@@ -211,6 +212,31 @@ static void test_remembered(void **state)
     assert_int_equal(run(FENCE_EGRESS, &packet, &mark), lab_is_plain());
 }
 
+/* An error about such a connection, towards the pod: as conntrack leaves it, it quotes what the pod
+ * has sent, to an address of the node. */
+static void test_error(void **state)
+{
+    struct fence_packet packet = lab_packet(FENCE_INGRESS, lab_host(4), IPPROTO_UDP, 40000, 80);
+    const struct fence_packet answer =
+        lab_packet(FENCE_EGRESS, lab_host(4), IPPROTO_UDP, 80, 40000);
+    struct fence_packet error = lab_packet(FENCE_INGRESS, lab_world(4), IPPROTO_ICMP, 0, 0x0304);
+    unsigned char inner[FENCE_PACKET_MAX], frame[FENCE_PACKET_MAX];
+    __u32 mark = SENDER;
+    size_t size;
+
+    (void)state;
+    lab_reset();
+    use_mask(MASK);
+    place_friend(SENDER, SENDER);
+    assert_int_equal(run(FENCE_INGRESS, &packet, &mark), lab_is_plain());
+    size = fence_packet_build(&answer, inner) - FRAME_ETHERNET;
+    error.payload = (unsigned int)size;
+    size = fence_packet_build(&error, frame);
+    memcpy(frame + FRAME_ETHERNET + 20 + 8, inner + FRAME_ETHERNET, error.payload);
+    lab_expect("too big, about it", lab_run_frame(FENCE_INGRESS, frame, size), lab_is_plain(),
+               lab_is_plain() ? FENCE_REASON_RELATED : FENCE_REASON_NO_RULE);
+}
+
 /* Nobody beside the node is that pod, whatever it opened. */
 static void test_not_from_the_pod(void **state)
 {
@@ -263,10 +289,15 @@ static void test_answer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sent),       cmocka_unit_test(test_exempt),
-        cmocka_unit_test(test_other_mask), cmocka_unit_test(test_received),
-        cmocka_unit_test(test_off),        cmocka_unit_test(test_remembered),
-        cmocka_unit_test(test_answer),     cmocka_unit_test(test_not_from_the_pod),
+        cmocka_unit_test(test_sent),
+        cmocka_unit_test(test_exempt),
+        cmocka_unit_test(test_other_mask),
+        cmocka_unit_test(test_received),
+        cmocka_unit_test(test_off),
+        cmocka_unit_test(test_remembered),
+        cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_error),
+        cmocka_unit_test(test_not_from_the_pod),
     };
 
     return cmocka_run_group_tests(tests, lab_setup, lab_teardown);

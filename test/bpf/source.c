@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "test/bpf/frame.h"
 #include "test/bpf/lab.h"
 #include "test/cmocka.h"
 
@@ -64,6 +65,34 @@ static void test_loopback_destination(void **state)
     lab_expect("to 127.0.0.1", lab_run(FENCE_EGRESS, packet), false, FENCE_REASON_MARTIAN);
     packet = lab_packet(FENCE_EGRESS, lab_addr("::1"), IPPROTO_TCP, 1000, 2000);
     lab_expect("to ::1", lab_run(FENCE_EGRESS, packet), false, FENCE_REASON_MARTIAN);
+}
+
+/* What an error quotes is no packet that passed: nothing is remembered of its addresses. */
+static void test_quoted_loopback(void **state)
+{
+    static const char *const loopback[] = {"127.0.0.1", "::1"};
+    unsigned char inner[FENCE_PACKET_MAX], frame[FENCE_PACKET_MAX];
+
+    (void)state;
+    for (int family = 4; family <= 6; family += 2) {
+        const struct fence_addr inside = lab_addr(loopback[family == 6]);
+        struct fence_packet packet = lab_packet(FENCE_EGRESS, inside, IPPROTO_TCP, 1000, 2000);
+        const size_t size = fence_packet_build(&packet, inner) - FRAME_ETHERNET;
+        const size_t head = FRAME_ETHERNET + (family == 4 ? 20 : 40) + 8;
+        struct fence_packet error = lab_packet(FENCE_INGRESS, lab_world(family),
+                                               family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 0,
+                                               family == 4 ? 0x0304 : 0x0200);
+        size_t whole;
+
+        lab_reset();
+        lab_use_set(LAB_SET_OPEN);
+        error.payload = (unsigned int)size;
+        whole = fence_packet_build(&error, frame);
+        memcpy(frame + head, inner + FRAME_ETHERNET, size);
+        (void)lab_run_frame(FENCE_INGRESS, frame, whole);
+        lab_expect("to a loopback that was quoted", lab_run(FENCE_EGRESS, packet), false,
+                   FENCE_REASON_MARTIAN);
+    }
 }
 
 static void test_mac_and_modes(void **state)
@@ -286,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_loopback_destination),
+        cmocka_unit_test(test_quoted_loopback),
         cmocka_unit_test(test_mac_and_modes),
         cmocka_unit_test(test_dhcp_server),
         cmocka_unit_test(test_arp),
