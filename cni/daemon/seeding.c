@@ -88,6 +88,17 @@ static bool is_here(const struct fence_pins *pins, const struct fence_seed_owner
     return true;
 }
 
+/* An owner has gone since he was found, and his slot may be another's by now. */
+static void drop_seeds(struct fence_seed_list *seeds, const struct fence_seed_owner *owner)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < seeds->count; i++)
+        if (seeds->items[i].ifindex != owner->ifindex)
+            seeds->items[kept++] = seeds->items[i];
+    seeds->count = kept;
+}
+
 /*
  * Under the lock no slot gets another owner. One that went meanwhile leaves nothing behind; one
  * that was resolved before keeps nothing but the seeds.
@@ -96,7 +107,7 @@ static int write_locked(struct fence_daemon *daemon, const struct fence_settings
                         const struct fence_connection_table *table, struct fence_err *err)
 {
     FENCE_CLOSE int lock = fence_endpoints_lock(&daemon->pins, err);
-    const struct fence_seeding *seeding = &daemon->seeding;
+    struct fence_seeding *seeding = &daemon->seeding;
     FENCE_FREE __u8 *fates = calloc(table->slot_count, sizeof(*fates));
     size_t left;
 
@@ -104,18 +115,20 @@ static int write_locked(struct fence_daemon *daemon, const struct fence_settings
         return lock;
     if (!fates)
         return fence_err_set(err, -ENOMEM, "out of memory");
-    left = fence_seeds_write(&seeding->seeds, &daemon->pins, table, settings, seeding->view.now);
     for (size_t i = 0; i < seeding->view.owner_count; i++) {
         const struct fence_seed_owner *owner = &seeding->view.owners[i];
-        bool pending = true;
+        bool pending = true, here = is_here(&daemon->pins, owner, &pending);
 
+        if (!here)
+            drop_seeds(&seeding->seeds, owner);
         if (owner->slot >= table->slot_count)
             continue;
-        if (!is_here(&daemon->pins, owner, &pending))
+        if (!here && !table->usage[owner->slot].ifindex)
             fates[owner->slot] = FENCE_SEED_FORGET;
-        else if (!pending)
+        else if (here && !pending)
             fates[owner->slot] = FENCE_SEED_KEEP;
     }
+    left = fence_seeds_write(&seeding->seeds, &daemon->pins, table, settings, seeding->view.now);
     /* a pass for each would keep ADD waiting for the lock, for seconds where there are many pods */
     fence_seeds_settle(&seeding->seeds, table, fates);
     if (seeding->seeds.count)

@@ -147,19 +147,20 @@ static int add_to(const struct fence_connection_table *table, struct fence_conne
     __u16 sequence = (__u16)(FENCE_STATE_SEQUENCE(state) + 1);
     __u32 old_slot = place->slot;
 
-    if (!__atomic_compare_exchange_n(&place->state, &state,
-                                     FENCE_STATE(0, sequence, FENCE_CONN_BUSY), false,
-                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    __u64 busy = FENCE_STATE(0, sequence, FENCE_CONN_BUSY | (state & FENCE_CONN_SPILLED));
+    __u64 live = FENCE_STATE(FENCE_STATE_SEEN(entry->state), sequence,
+                             (FENCE_STATE_FLAGS(entry->state) & ~FENCE_CONN_SPILLED) |
+                                 FENCE_CONN_LIVE | (state & FENCE_CONN_SPILLED));
+
+    if (!__atomic_compare_exchange_n(&place->state, &state, busy, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST))
         return 0;
     if (state & FENCE_CONN_LIVE && old_slot < table->slot_count)
         __atomic_fetch_sub(&table->usage[old_slot].connections, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&table->usage[entry->slot].connections, 1, __ATOMIC_RELAXED);
     memcpy(place, entry, offsetof(struct fence_connection, state));
-    __atomic_store_n(&place->state,
-                     FENCE_STATE(FENCE_STATE_SEEN(entry->state), sequence,
-                                 FENCE_STATE_FLAGS(entry->state) | FENCE_CONN_LIVE |
-                                     (state & FENCE_CONN_SPILLED)),
-                     __ATOMIC_SEQ_CST);
+    /* an addition, because a packet may set FENCE_CONN_SPILLED meanwhile (table.bpf.h) */
+    __atomic_fetch_add(&place->state, live - busy, __ATOMIC_SEQ_CST);
     return 1;
 }
 

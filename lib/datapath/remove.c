@@ -93,8 +93,21 @@ static void withdraw(const struct fence_pins *pins, __u32 ifindex,
     (void)fence_slot_take(pins, endpoint->slot, ifindex);
 }
 
+/* What packets that were on their way have made after the slot was cleared. Not when it is the next
+ * endpoint's already: whoever takes a slot clears it himself. */
+static int forget_rest(const struct fence_pins *pins, __u32 slot, struct fence_err *err)
+{
+    struct fence_usage usage;
+
+    if (!slot || bpf_map_lookup_elem(pins->maps[FENCE_MAP_USAGE], &slot, &usage) < 0 ||
+        usage.ifindex || !usage.connections)
+        return 0;
+    return fence_endpoint_forget(pins, slot, err);
+}
+
 /*
- * The endpoint goes first: with the filter on and no endpoint everything is dropped, so nothing
+ * The connections go first, while the slot is the endpoint's own: when that is gone, another may
+ * get it. Then the endpoint: with the filter on and no endpoint everything is dropped, so nothing
  * passes unjudged in between. The info goes last, and only when all else has gone: until then
  * the endpoint can be found and removed again. No lock: detaching waits for the kernel (tens of
  * ms with TCX), each map operation is atomic, and nobody revives an entry that has gone
@@ -107,22 +120,25 @@ int fence_endpoint_remove(const struct fence_pins *pins, __u32 ifindex, struct f
         FENCE_MAP_EVENT_LIMITS,
     };
     struct fence_endpoint endpoint = {0};
-    int first, r;
+    int first = 0, r;
 
     /* what is left of one that was removed by halves is cleared with its slot (endpoints.c) */
-    if (bpf_map_lookup_elem(pins->maps[FENCE_MAP_ENDPOINTS], &ifindex, &endpoint) == 0)
+    if (bpf_map_lookup_elem(pins->maps[FENCE_MAP_ENDPOINTS], &ifindex, &endpoint) == 0) {
         withdraw(pins, ifindex, &endpoint);
+        /* while the slot is nobody else's for sure */
+        first = endpoint.slot ? fence_endpoint_forget(pins, endpoint.slot, err) : 0;
+    }
     FENCE_FAILPOINT("remove.withdrawn");
-    first = remove_entry(pins, FENCE_MAP_ENDPOINTS, ifindex);
+    r = remove_entry(pins, FENCE_MAP_ENDPOINTS, ifindex);
     FENCE_FAILPOINT("remove.endpoint-gone");
     fence_epoch_raise(pins);
-    if (first < 0)
-        fence_err_set(err, first, "endpoints map: interface %u: %s", ifindex, strerror(-first));
+    if (r < 0 && first == 0)
+        first = fence_err_set(err, r, "endpoints map: interface %u: %s", ifindex, strerror(-r));
     r = fence_detach(pins, ifindex, first < 0 ? NULL : err);
     if (first == 0)
         first = r;
     FENCE_FAILPOINT("remove.detached");
-    r = endpoint.slot ? fence_endpoint_forget(pins, endpoint.slot, first < 0 ? NULL : err) : 0;
+    r = forget_rest(pins, endpoint.slot, first < 0 ? NULL : err);
     if (first == 0)
         first = r;
     (void)fence_events_flush(pins,

@@ -2,6 +2,7 @@
 /* Removing an endpoint leaves nothing of it, and everything of the others. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -100,6 +101,43 @@ static void test_missing(void **state)
     fence_pins_close(&pins);
 }
 
+static void *remove_first(void *context)
+{
+    struct fence_err err = {{0}};
+
+    return fence_endpoint_remove(context, node_ifindex(0), &err) < 0 ? context : NULL;
+}
+
+/* Detaching takes long. Whoever comes meanwhile gets the slot, and keeps what he has. */
+static void test_next_in_the_slot(void **state)
+{
+    struct fence_pins pins = node_load(NULL, 0);
+    enum fence_attach attach = FENCE_ATTACH_NONE;
+    const __u32 first = node_ifindex(0);
+    struct fence_endpoint endpoint;
+    struct fence_err err = {{0}};
+    void *failed = NULL;
+    pthread_t thread;
+    __u32 slot;
+
+    (void)state;
+    node_add(&pins, 0, "web", "10.0.0.1");
+    slot = node_endpoint(&pins, 0).slot;
+    node_check(fence_attach(&pins, first, FENCE_ATTACH_MODE_TCX, &attach, &err), &err);
+    node_connection(&pins, 0, 1, FENCE_CONN_REPLIED, 0);
+    assert_int_equal(pthread_create(&thread, NULL, remove_first, &pins), 0);
+    while (bpf_map_lookup_elem(pins.maps[FENCE_MAP_ENDPOINTS], &first, &endpoint) == 0)
+        ;
+    node_add(&pins, 1, "db", "10.0.0.2");
+    assert_int_equal(node_endpoint(&pins, 1).slot, slot);
+    node_connection(&pins, 1, 2, FENCE_CONN_REPLIED, 0);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    assert_true(node_has_connection(&pins, 1, 2));
+    assert_int_equal(node_usage(&pins, 1), 1);
+    fence_pins_close(&pins);
+}
+
 /* What somebody who was killed half-way has left is found by itself. */
 static void test_leftover(void **state)
 {
@@ -130,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_remove),
         cmocka_unit_test(test_missing),
         cmocka_unit_test(test_leftover),
+        cmocka_unit_test(test_next_in_the_slot),
     };
 
     return cmocka_run_group_tests(tests, node_setup, node_teardown);
