@@ -71,6 +71,7 @@ struct fence_packer_count {
     size_t pods, nodes; /* that are in slices */
     size_t slices;
     size_t pending;   /* slices that are to be written or are on their way */
+    size_t refused;   /* of these, with what is in them now */
     size_t too_large; /* pods and nodes that are left out */
     bool complete;    /* the API server has podfence-complete */
 };

@@ -448,4 +448,6 @@ void fence_packer_count(const struct fence_packer *packer, struct fence_packer_c
         .too_large = packer->too_large,
         .complete = packer->complete,
     };
+    for (const struct slice *slice = packer->dirty; slice; slice = slice->next_dirty)
+        ret_count->refused += slice->refused;
 }

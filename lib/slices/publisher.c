@@ -56,8 +56,7 @@ struct fence_publisher {
     uint64_t writes, bytes, failures;
     struct fence_err unlisted; /* what keeps a kind from being listed */
     struct fence_err problem;  /* of writing */
-    struct fence_err refusal;  /* of a slice alone, `refused` */
-    char refused[80];
+    struct fence_err refusal;  /* of the slice that was refused last, while any is */
     int epoll_fd, timer_fd;
 };
 
@@ -180,7 +179,6 @@ static uint64_t fail(struct fence_publisher *publisher, const struct writing *wr
     if (answer->status == 409 || answer->status == 404)
         return now(publisher) + CONFLICT_NS;
     if (is_refusal(answer)) {
-        memcpy(publisher->refused, writing->name, sizeof(publisher->refused));
         fence_err_set(&publisher->refusal, 0, "AddressSlice/%s is refused: %s", writing->name,
                       answer->problem);
         return now(publisher) + REFUSED_NS;
@@ -207,8 +205,6 @@ static void answered(void *context, const struct fence_kube_answer *answer)
         publisher->bytes += writing->size;
         publisher->failed = 0;
         publisher->problem.text[0] = '\0';
-        if (strcmp(publisher->refused, writing->name) == 0)
-            publisher->refusal.text[0] = '\0';
     } else {
         again = fail(publisher, writing, answer);
     }
@@ -392,17 +388,15 @@ void fence_publisher_state(const struct fence_publisher *publisher,
 {
     struct fence_kube_state state;
 
-    const char *problem = publisher->problem.text;
-
-    if (*publisher->unlisted.text)
-        problem = publisher->unlisted.text;
-    else if (!*problem)
-        problem = publisher->refusal.text;
     *ret_state = (struct fence_publisher_state){.writes = publisher->writes,
                                                 .bytes = publisher->bytes,
                                                 .failures = publisher->failures,
-                                                .problem = problem};
+                                                .problem = publisher->problem.text};
     fence_packer_count(publisher->packer, &ret_state->count);
+    if (*publisher->unlisted.text)
+        ret_state->problem = publisher->unlisted.text;
+    else if (!*ret_state->problem && ret_state->count.refused)
+        ret_state->problem = publisher->refusal.text;
     for (unsigned int i = 0; i < FENCE_ARRAY_SIZE(resources); i++) {
         fence_kube_state(publisher->kube, i, &state);
         ret_state->received += state.bytes;

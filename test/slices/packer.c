@@ -289,6 +289,14 @@ static void expect_write(struct fence_packer *packer, uint64_t now_ns, const cha
     free(write.body);
 }
 
+static size_t refused_now(const struct fence_packer *packer)
+{
+    struct fence_packer_count count;
+
+    fence_packer_count(packer, &count);
+    return count.refused;
+}
+
 #define POD_P(app)                                                                                 \
     "{\"metadata\":{\"name\":\"p\",\"namespace\":\"x\",\"labels\":{\"app\":\"" app                 \
     "\"}},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"podIP\":\"10.0.0.1\"}}"
@@ -307,6 +315,7 @@ static void a_refusal_holds_up_nobody(void **state)
     assert_int_equal(fence_packer_start(packer), 0);
     expect_write(packer, 1, "POST", refused);
     fence_packer_answered(packer, refused, FENCE_PACKER_REFUSED, "", 100);
+    assert_int_equal(refused_now(packer), 1);
     expect_write(packer, 2, "POST", other);
     assert_string_not_equal(other, refused);
     assert_false(fence_packer_next(packer, 3, &write)); /* while that is on its way */
@@ -326,7 +335,31 @@ static void a_refusal_holds_up_nobody(void **state)
     fence_packer_answered(packer, refused, FENCE_PACKER_REFUSED, "", 300);
     expect_write(packer, 102, "POST", other);
     fence_packer_answered(packer, refused, FENCE_PACKER_WRITTEN, "7", 0);
+    assert_int_equal(refused_now(packer), 0);
     assert_false(fence_packer_next(packer, 1000, &write));
+    fence_packer_free(&packer);
+}
+
+/* Nothing is said of a refusal any more when what was refused has gone. */
+static void a_refused_pod_goes(void **state)
+{
+    struct fence_packer *packer = fence_packer_new(1);
+    cJSON *pod = cJSON_Parse(POD_P("a"));
+    struct fence_packer_write write;
+    char name[80];
+
+    (void)state;
+    tell(packer, FENCE_PACKER_POD, POD_P("a"));
+    assert_int_equal(fence_packer_start(packer), 0);
+    expect_write(packer, 1, "POST", name);
+    fence_packer_answered(packer, name, FENCE_PACKER_REFUSED, "", 100);
+    assert_int_equal(refused_now(packer), 1);
+    assert_int_equal(fence_packer_deleted(packer, FENCE_PACKER_POD, pod), 0);
+    assert_int_equal(refused_now(packer), 0);
+    assert_true(fence_packer_next(packer, 2, &write)); /* which it has not: it needs no DELETE */
+    assert_string_equal(write.name, FENCE_SLICE_COMPLETE);
+    free(write.body);
+    cJSON_Delete(pod);
     fence_packer_free(&packer);
 }
 
@@ -370,6 +403,7 @@ int main(void)
         cmocka_unit_test(foreign_slices_go),
         cmocka_unit_test(sizes_are_bounded),
         cmocka_unit_test(a_refusal_holds_up_nobody),
+        cmocka_unit_test(a_refused_pod_goes),
         cmocka_unit_test(what_no_slice_can_hold_is_left_out),
     };
 
