@@ -444,69 +444,6 @@ fence_step int parse_ip(struct __sk_buff *skb, struct packet *packet)
     return reason;
 }
 
-/* A quoted fragment that its sender has cut: the first one has the ports. -1: it is another one. */
-fence_inline int parse_quoted_fragment(const struct __sk_buff *skb, struct packet *packet,
-                                       struct tuple *tuple)
-{
-    struct ipv6_fragment *header = parse_transport(skb, packet, sizeof(*header));
-
-    if (!header || header->offset & bpf_htons(IPV6_FRAGMENT_OFFSET))
-        return -1;
-    tuple->protocol = header->next;
-    packet->offset += sizeof(*header);
-    return 0;
-}
-
-/*
- * The packet that an ICMP error quotes: 0 when its tuple could be read. Other IPv6 extension
- * headers in front of the quoted transport header are not walked: such an error is unrelated.
- */
-fence_inline int parse_quoted(const struct __sk_buff *skb, struct packet *packet,
-                              struct tuple *tuple)
-{
-    struct port_head *ports;
-    struct icmp_head *icmp;
-
-    packet->offset += sizeof(struct icmp_head);
-    if (packet->ethertype == ETH_P_IP) {
-        struct iphdr *ip = parse_transport(skb, packet, sizeof(*ip));
-
-        if (!ip || ip->version != 4 || ip->ihl < 5 ||
-            (bpf_ntohs(ip->frag_off) & IPV4_FRAGMENT_OFFSET))
-            return -1;
-        address_from_ipv4(&tuple->source, ip->saddr);
-        address_from_ipv4(&tuple->destination, ip->daddr);
-        tuple->protocol = ip->protocol;
-        packet->offset += ip->ihl * 4u;
-    } else {
-        struct ipv6hdr *ip = parse_transport(skb, packet, sizeof(*ip));
-
-        if (!ip || ip->version != 6)
-            return -1;
-        __builtin_memcpy(&tuple->source, &ip->saddr, 16);
-        __builtin_memcpy(&tuple->destination, &ip->daddr, 16);
-        tuple->protocol = ip->nexthdr;
-        packet->offset += sizeof(*ip);
-        if (tuple->protocol == IPV6_HEADER_FRAGMENT &&
-            parse_quoted_fragment(skb, packet, tuple) < 0)
-            return -1;
-    }
-    /* eight bytes of every transport header are always quoted (RFC 792) */
-    ports = parse_transport(skb, packet, sizeof(*ports));
-    if (!ports)
-        return -1;
-    if (tuple->protocol == IPPROTO_ICMP || tuple->protocol == IPPROTO_ICMPV6) {
-        icmp = (struct icmp_head *)ports;
-        if (icmp_is_error(tuple->protocol, icmp->type))
-            return -1;
-        parse_icmp_tuple(tuple, icmp);
-        return 0;
-    }
-    tuple->source_port = bpf_ntohs(ports->source);
-    tuple->destination_port = bpf_ntohs(ports->destination);
-    return 0;
-}
-
 /* Link layer: 0, or the reason; packet->ethertype and offset are set. */
 fence_inline int parse_link(struct __sk_buff *skb, struct packet *packet)
 {

@@ -30,6 +30,7 @@
 #include "bpf/peer.bpf.h"
 #include "bpf/policy.bpf.h"
 #include "bpf/quick.bpf.h"
+#include "bpf/quoted.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
